@@ -1,0 +1,64 @@
+// A batch: one WAL record of RocksDB, (first sequence, count, bytes). A count of 0 is normal.
+// What two nodes' WALs are compared by.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policies/model/sequence.h"
+
+namespace walstitch {
+
+// The first 16 bytes of SHA-256 over the batch's bytes as they stand in the WAL (header and records).
+struct BatchDigest {
+  std::array<std::uint8_t, 16> bytes{};
+  bool operator==(const BatchDigest&) const = default;
+};
+
+struct BatchInfo {
+  Sequence first;
+  std::uint32_t count = 0;
+  std::uint64_t bytes = 0;  // length of the batch's bytes, header included
+  BatchDigest digest;
+  // Walstitch's own marker, if the batch carries one: the id of the decision that wrote it.
+  std::string marker;
+
+  [[nodiscard]] Sequence End() const { return first + count; }  // one past the last record
+  bool operator==(const BatchInfo&) const = default;
+};
+
+// What a WAL holds. An empty WAL (no batch at all) has neither oldest nor last.
+struct WalExtent {
+  std::optional<Sequence> oldest;  // first sequence of the oldest batch that can be read
+  std::optional<Sequence> last;    // last sequence; for a WAL with count-0 batches only: oldest - 1
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  std::string source;              // "files" or "pollupdates"
+};
+
+// What one user key suffered in a range of records. Records of no user keyspace (pubsub, propagate,
+// search) come as one TouchedKey per internal keyspace, with `internal` set and an empty key.
+struct TouchedKey {
+  std::string internal;         // empty for a user key, else "pubsub", "propagate", "search", "unknown"
+  std::string name_space;       // raw bytes, e.g. "__namespace"
+  std::string key;              // raw bytes
+  std::vector<std::string> types;  // sorted, Kvrocks' type names; empty: not known from these records
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  bool operator==(const TouchedKey&) const = default;
+};
+
+// The keys that a range of records touches, sorted by (internal, name_space, key).
+struct Touched {
+  SequenceRange range;
+  std::uint64_t records = 0;   // records in the range, of whatever kind
+  std::uint64_t bytes = 0;
+  std::uint64_t range_deletes = 0;  // DeleteRange records: what they cover is not listed key by key
+  bool truncated = false;      // true: more keys were touched than the caller's cap; keys is incomplete
+  std::vector<TouchedKey> keys;
+};
+
+}  // namespace walstitch

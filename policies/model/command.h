@@ -1,0 +1,85 @@
+// Commands: what the controller asks of an agent. Each carries an id and an epoch; an agent refuses
+// an epoch lower than the highest it has seen, and answers a repeated id with the recorded result.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "policies/model/report.h"
+#include "policies/model/sequence.h"
+
+namespace walstitch {
+
+// Hold the node read-only as the replica of its own relay, which sends nothing but heartbeats.
+// Result: `last` = where it stands, once the node is attached and still.
+struct ParkAction {};
+
+// SLAVEOF NO ONE. Refused unless the node's last is at least `require_last`, if given.
+// Result: `last` before the promotion (the fork point), `last_after` after it.
+struct PromoteAction {
+  std::optional<Sequence> require_last;
+};
+
+// Move a parked node from expected_next forward by no-op records up to `target`, marked with the
+// decision's id. target == expected_next (pad 0) writes nothing and succeeds. Result: `last` read back.
+struct PadAction {
+  Sequence expected_next;
+  Sequence target;
+  std::string decision;
+  std::string replication_id;   // use-rsid-psync: the survivor's id at target - 1; else empty
+};
+
+// Follow the upstream's stream from the node's next. A node that is not yet the relay's replica is
+// made so (adoption). Done when the upstream answered +OK and the node is attached; if the upstream
+// refuses, the node stays parked and the command has failed.
+struct FollowAction {
+  Endpoint upstream;
+  std::optional<Sequence> expected_next;   // refuse unless the node's next is this
+};
+
+// Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how
+// it goes on (relay: full sync, then following).
+struct FullSyncAction {
+  Endpoint upstream;
+};
+
+// Take note of the epoch; the node must be a master, and is left alone (adoption of a master).
+struct AdoptMasterAction {};
+
+// Direct replication again: SLAVEOF upstream (none for a master); the relay goes idle.
+struct ReleaseAction {
+  std::optional<Endpoint> upstream;
+};
+
+using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, FullSyncAction,
+                            AdoptMasterAction, ReleaseAction>;
+
+// "park", "promote", "pad", "follow", "full_sync", "adopt_master", "release"
+std::string_view ActionName(const Action& action);
+
+struct Command {
+  std::string id;               // unique per intended effect; a retry repeats it
+  std::uint64_t epoch = 0;
+  std::string group;
+  std::string node;
+  Action action;
+  std::int64_t deadline_ms = 10000;   // how long the agent may take before it says unknown/failed
+};
+
+enum class Outcome { kDone, kFailed, kUnknown };   // "done", "failed", "unknown"
+
+struct CommandResult {
+  std::string id;
+  Outcome outcome = Outcome::kUnknown;
+  std::string error;                       // one sentence, when not done
+  std::optional<Sequence> last;
+  std::optional<Sequence> last_after;
+  std::int64_t took_us = 0;
+};
+
+std::string_view ToString(Outcome outcome);
+
+}  // namespace walstitch

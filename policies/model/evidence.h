@@ -1,0 +1,58 @@
+// Evidence: what is known of one rejoiner and one survivor when their verdict is decided. Gathered
+// while the rejoiner is parked. What could not be had is absent, with the reason in `missing`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policies/model/batch.h"
+#include "policies/model/report.h"
+#include "policies/model/sequence.h"
+
+namespace walstitch {
+
+enum class ForkProof {
+  kUnknown,            // "unknown"
+  kRecordedPromotion,  // "recorded promotion": only the record says so
+  kSameStream,         // "same stream": the rejoiner joined this very master's stream in this epoch and
+                       // was never promoted since, so its history is a prefix of the survivor's; or a
+                       // recorded, verified join stands exactly at the fork
+  kEqualBatches,       // "equal batches": both WALs hold the same batch ending at the fork, and the
+                       // next ones differ, or one has no next
+};
+
+std::string_view ToString(ForkProof proof);
+
+struct SideEvidence {
+  std::string node;
+  std::optional<Sequence> last;
+  std::optional<Sequence> oldest;        // the oldest sequence still in its WAL
+  std::string wal_source;                // "files" or "pollupdates"
+  std::string version;
+  bool replication_id_psync = false;
+  bool cluster_enabled = false;
+};
+
+struct Evidence {
+  SideEvidence rejoiner;
+  SideEvidence survivor;
+  std::optional<Sequence> fork;          // last common sequence
+  ForkProof proof = ForkProof::kUnknown;
+  std::string fork_note;                 // how it was found, for people
+  std::optional<Sequence> target;        // survivor's first boundary at or after the rejoiner's next
+  std::optional<Touched> tail;           // rejoiner's records in (fork, last]
+  std::optional<Touched> missed;         // survivor's records in (fork, target)
+  std::string replication_id;            // the survivor's at target - 1, if it uses them
+  std::vector<std::string> missing;      // what could not be had, and why; one sentence each
+  bool expected_to_come = false;         // what is missing is expected to come (loading, starting)
+
+  // target - next, if both are known.
+  [[nodiscard]] std::optional<std::uint64_t> Pad() const {
+    if (!target || !rejoiner.last || *target < *rejoiner.last + 1) return std::nullopt;
+    return *target - (*rejoiner.last + 1);
+  }
+};
+
+}  // namespace walstitch

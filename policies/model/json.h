@@ -1,0 +1,52 @@
+// The shared words as JSON, for the API, the decision log and `--output json`. Field names are the
+// struct's, sequences are numbers, raw bytes are printable text (bytes.h), enums are their stable
+// strings, absent optionals are left out. Reading refuses unknown enum strings, missing required
+// fields and wrong types, naming the field; unknown fields are ignored (a newer peer may send them).
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "policies/model/decision.h"
+#include "policies/model/report.h"
+#include "policies/model/result.h"
+
+namespace walstitch {
+
+boost::json::value ToJson(const Endpoint& value);
+boost::json::value ToJson(const Report& value);
+boost::json::value ToJson(const Command& value);
+boost::json::value ToJson(const Action& value);        // {"action": "pad", ...fields}
+boost::json::value ToJson(const CommandResult& value);
+boost::json::value ToJson(const BatchInfo& value);     // digest as hex
+boost::json::value ToJson(const WalExtent& value);
+boost::json::value ToJson(const Touched& value);
+boost::json::value ToJson(const Evidence& value);
+boost::json::value ToJson(const VerdictDecision& value);
+boost::json::value ToJson(const Decision& value);
+boost::json::value ToJson(const StepRecord& value);
+boost::json::value ToJson(const OutcomeRecord& value);
+boost::json::value ToJson(const DecisionRecord& value);
+
+Result<Endpoint> EndpointFromJson(const boost::json::value& json);
+Result<Action> ActionFromJson(const boost::json::value& json);
+Result<Report> ReportFromJson(const boost::json::value& json);
+Result<Command> CommandFromJson(const boost::json::value& json);
+Result<CommandResult> CommandResultFromJson(const boost::json::value& json);
+Result<BatchInfo> BatchInfoFromJson(const boost::json::value& json);
+Result<WalExtent> WalExtentFromJson(const boost::json::value& json);
+Result<Touched> TouchedFromJson(const boost::json::value& json);
+Result<Evidence> EvidenceFromJson(const boost::json::value& json);
+Result<VerdictDecision> VerdictDecisionFromJson(const boost::json::value& json);
+Result<Decision> DecisionFromJson(const boost::json::value& json);
+Result<StepRecord> StepRecordFromJson(const boost::json::value& json);
+Result<OutcomeRecord> OutcomeRecordFromJson(const boost::json::value& json);
+Result<DecisionRecord> DecisionRecordFromJson(const boost::json::value& json);
+
+// Parses bounded text (nesting at most 32 deep): one sentence with line and column on bad input.
+Result<boost::json::value> ParseJson(std::string_view text);
+std::string Dump(const boost::json::value& json);        // compact, one line
+std::string DumpPretty(const boost::json::value& json);  // two-space indent, for people
+
+}  // namespace walstitch

@@ -1,0 +1,282 @@
+// Private to json_*.cc: the field lists of the shared words. What is written here is the JSON that
+// people and peers see; a field that a newer version adds must be Defaulted or optional, so that it
+// reads what an older one wrote.
+#pragma once
+
+#include <type_traits>
+
+#include "policies/model/decision.h"
+#include "policies/model/report.h"
+
+namespace walstitch {
+
+template <typename S, typename T>
+concept Like = std::is_same_v<std::remove_const_t<S>, T>;
+
+template <typename V, Like<Endpoint> S>
+void Fields(V& visit, S& s) {
+  visit("host", s.host);
+  visit("port", s.port);
+}
+
+template <typename V, Like<SequenceRange> S>
+void Fields(V& visit, S& s) {
+  visit("from", s.from);
+  visit("to", s.to);
+}
+
+template <typename V, Like<BatchInfo> S>
+void Fields(V& visit, S& s) {
+  visit("first", s.first);
+  visit("count", s.count);
+  visit("bytes", s.bytes);
+  visit("digest", s.digest);
+  visit.Defaulted("marker", s.marker);
+}
+
+template <typename V, Like<WalExtent> S>
+void Fields(V& visit, S& s) {
+  visit("oldest", s.oldest);
+  visit("last", s.last);
+  visit("files", s.files);
+  visit("bytes", s.bytes);
+  visit("source", s.source);
+}
+
+template <typename V, Like<TouchedKey> S>
+void Fields(V& visit, S& s) {
+  visit.Defaulted("internal", s.internal);
+  visit.Raw("name_space", s.name_space);
+  visit.Raw("key", s.key);
+  visit("types", s.types);
+  visit("records", s.records);
+  visit("bytes", s.bytes);
+}
+
+template <typename V, Like<Touched> S>
+void Fields(V& visit, S& s) {
+  visit("range", s.range);
+  visit("records", s.records);
+  visit("bytes", s.bytes);
+  visit("range_deletes", s.range_deletes);
+  visit("truncated", s.truncated);
+  visit("keys", s.keys);
+}
+
+template <typename V, Like<RelayReport> S>
+void Fields(V& visit, S& s) {
+  visit("state", s.state);
+  visit("node_attached", s.node_attached);
+  visit("node_next", s.node_next);
+  visit("upstream", s.upstream);
+  visit("upstream_connected", s.upstream_connected);
+  visit("frames_forwarded", s.frames_forwarded);
+  visit("bytes_forwarded", s.bytes_forwarded);
+  visit("full_sync_bytes", s.full_sync_bytes);
+  visit("full_syncs_refused", s.full_syncs_refused);
+  visit.Defaulted("error", s.error);
+}
+
+template <typename V, Like<SyncCounters> S>
+void Fields(V& visit, S& s) {
+  visit("sync_full", s.sync_full);
+  visit("sync_partial_ok", s.sync_partial_ok);
+  visit("sync_partial_err", s.sync_partial_err);
+}
+
+template <typename V, Like<Report> S>
+void Fields(V& visit, S& s) {
+  visit("node", s.node);
+  visit("group", s.group);
+  visit("time_ms", s.time_ms);
+  visit("number", s.number);
+  visit("epoch", s.epoch);
+  visit("endpoint", s.endpoint);
+  visit("process", s.process);
+  visit("role", s.role);
+  visit("master", s.master);
+  visit("upstream_is_relay", s.upstream_is_relay);
+  visit("link_up", s.link_up);
+  visit("connected_replicas", s.connected_replicas);
+  visit("last", s.last);
+  visit("loading", s.loading);
+  visit("full_sync", s.full_sync);
+  visit("relay", s.relay);
+  visit("counters", s.counters);
+  visit("version", s.version);
+  visit("replication_id_psync", s.replication_id_psync);
+  visit("cluster_enabled", s.cluster_enabled);
+  visit("wal_readable", s.wal_readable);
+  visit.Defaulted("error", s.error);
+}
+
+template <typename V, Like<ParkAction> S>
+void Fields(V&, S&) {}
+
+template <typename V, Like<PromoteAction> S>
+void Fields(V& visit, S& s) {
+  visit("require_last", s.require_last);
+}
+
+template <typename V, Like<PadAction> S>
+void Fields(V& visit, S& s) {
+  visit("expected_next", s.expected_next);
+  visit("target", s.target);
+  visit("decision", s.decision);
+  visit.Defaulted("replication_id", s.replication_id);
+}
+
+template <typename V, Like<FollowAction> S>
+void Fields(V& visit, S& s) {
+  visit("upstream", s.upstream);
+  visit("expected_next", s.expected_next);
+}
+
+template <typename V, Like<FullSyncAction> S>
+void Fields(V& visit, S& s) {
+  visit("upstream", s.upstream);
+}
+
+template <typename V, Like<AdoptMasterAction> S>
+void Fields(V&, S&) {}
+
+template <typename V, Like<ReleaseAction> S>
+void Fields(V& visit, S& s) {
+  visit("upstream", s.upstream);
+}
+
+template <typename V, Like<Command> S>
+void Fields(V& visit, S& s) {
+  visit("id", s.id);
+  visit("epoch", s.epoch);
+  visit("group", s.group);
+  visit("node", s.node);
+  visit("action", s.action);
+  visit.Defaulted("deadline_ms", s.deadline_ms);
+}
+
+template <typename V, Like<CommandResult> S>
+void Fields(V& visit, S& s) {
+  visit("id", s.id);
+  visit("outcome", s.outcome);
+  visit.Defaulted("error", s.error);
+  visit("last", s.last);
+  visit("last_after", s.last_after);
+  visit("took_us", s.took_us);
+}
+
+template <typename V, Like<SideEvidence> S>
+void Fields(V& visit, S& s) {
+  visit("node", s.node);
+  visit("last", s.last);
+  visit("oldest", s.oldest);
+  visit("wal_source", s.wal_source);
+  visit("version", s.version);
+  visit("replication_id_psync", s.replication_id_psync);
+  visit("cluster_enabled", s.cluster_enabled);
+}
+
+template <typename V, Like<Evidence> S>
+void Fields(V& visit, S& s) {
+  visit("rejoiner", s.rejoiner);
+  visit("survivor", s.survivor);
+  visit("fork", s.fork);
+  visit("proof", s.proof);
+  visit.Defaulted("fork_note", s.fork_note);
+  visit("target", s.target);
+  visit("tail", s.tail);
+  visit("missed", s.missed);
+  visit.Defaulted("replication_id", s.replication_id);
+  visit("missing", s.missing);
+  visit("expected_to_come", s.expected_to_come);
+}
+
+template <typename V, Like<Reason> S>
+void Fields(V& visit, S& s) {
+  visit("code", s.code);
+  visit("sentence", s.sentence);
+}
+
+template <typename V, Like<KeyspaceFinding> S>
+void Fields(V& visit, S& s) {
+  visit("keyspace", s.keyspace);
+  visit("rule", s.rule);
+  visit("tolerance", s.tolerance);
+  visit("tail_records", s.tail_records);
+  visit("missed_records", s.missed_records);
+  visit("keys", s.keys);
+  visit("bytes", s.bytes);
+  visit("limits_passed", s.limits_passed);
+}
+
+template <typename V, Like<Alternative> S>
+void Fields(V& visit, S& s) {
+  visit("verdict", s.verdict);
+  visit("possible", s.possible);
+  visit("cost", s.cost);
+}
+
+template <typename V, Like<VerdictDecision> S>
+void Fields(V& visit, S& s) {
+  visit("verdict", s.verdict);
+  visit("reasons", s.reasons);
+  visit("keyspaces", s.keyspaces);
+  visit("alternatives", s.alternatives);
+}
+
+template <typename V, Like<PlanStep> S>
+void Fields(V& visit, S& s) {
+  visit("node", s.node);
+  visit("action", s.action);
+  visit("why", s.why);
+}
+
+template <typename V, Like<Decision> S>
+void Fields(V& visit, S& s) {
+  visit("id", s.id);
+  visit("time_ms", s.time_ms);
+  visit("group", s.group);
+  visit("epoch", s.epoch);
+  visit("kind", s.kind);
+  visit("node", s.node);
+  visit("survivor", s.survivor);
+  visit("finding", s.finding);
+  visit("evidence", s.evidence);
+  visit("policy_name", s.policy_name);
+  visit("policy_hash", s.policy_hash);
+  visit("verdict", s.verdict);
+  visit("reasons", s.reasons);
+  visit("plan", s.plan);
+}
+
+template <typename V, Like<StepRecord> S>
+void Fields(V& visit, S& s) {
+  visit("node", s.node);
+  visit("action", s.action);
+  visit("command", s.command);
+  visit("start_ms", s.start_ms);
+  visit("end_ms", s.end_ms);
+  visit("outcome", s.outcome);
+  visit.Defaulted("detail", s.detail);
+}
+
+template <typename V, Like<OutcomeRecord> S>
+void Fields(V& visit, S& s) {
+  visit("outcome", s.outcome);
+  visit("sentence", s.sentence);
+  visit("time_ms", s.time_ms);
+  visit("survivor_before", s.survivor_before);
+  visit("survivor_after", s.survivor_after);
+  visit("bytes_to_node", s.bytes_to_node);
+  visit("took_ms", s.took_ms);
+  visit("without_master_ms", s.without_master_ms);
+}
+
+template <typename V, Like<DecisionRecord> S>
+void Fields(V& visit, S& s) {
+  visit("decision", s.decision);
+  visit("steps", s.steps);
+  visit("outcome", s.outcome);
+}
+
+}  // namespace walstitch

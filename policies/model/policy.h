@@ -1,0 +1,74 @@
+// A tolerance policy: what divergence may be lived with, keyspace by keyspace. Data only; the loader
+// is policies/loader.h, the evaluation policies/evaluate.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace walstitch {
+
+// Ordered by strictness: kIgnore < kEvict < kRepair < kFullSync.
+enum class Tolerance { kIgnore, kEvict, kRepair, kFullSync };   // "ignore", "evict", "repair", "fullsync"
+
+enum class Verdict { kAligned, kSpliced, kPadded, kFull, kHold };  // "aligned", "spliced", ...
+
+enum class OnLimit { kFullSync, kHold };                        // "fullsync", "hold"
+
+std::string_view ToString(Tolerance tolerance);
+std::string_view ToString(Verdict verdict);
+std::string_view ToString(OnLimit on_limit);
+
+struct KeyspaceLimits {
+  std::optional<std::uint64_t> records;
+  std::optional<std::uint64_t> keys;
+  std::optional<std::uint64_t> bytes;
+  bool operator==(const KeyspaceLimits&) const = default;
+};
+
+struct KeyspaceMatch {
+  std::vector<std::string> namespaces;  // globs on raw bytes; empty: all. "default" is Kvrocks' default
+                                        // namespace, "__namespace" on the wire
+  std::vector<std::string> keys;        // Redis globs on raw bytes; empty: all
+  std::vector<std::string> types;       // Kvrocks type names; empty: all
+  bool operator==(const KeyspaceMatch&) const = default;
+};
+
+struct KeyspaceRule {
+  std::string name;
+  KeyspaceMatch match;
+  Tolerance on_divergence = Tolerance::kFullSync;
+  KeyspaceLimits limits;
+  std::string source;                   // "file:line:column" of the rule, for people
+};
+
+struct InternalRules {
+  Tolerance pubsub = Tolerance::kIgnore;
+  Tolerance propagate = Tolerance::kFullSync;
+  Tolerance search = Tolerance::kFullSync;
+};
+
+struct PolicyLimits {
+  std::uint64_t pad = 100000;
+  std::uint64_t tail = 100000;
+  std::uint64_t missed = 100000;
+  std::uint64_t advance_master = 100000;
+  std::uint64_t undo_scan_bytes = 4ULL << 30;
+};
+
+struct TolerancePolicy {
+  std::string name;
+  std::vector<std::string> groups;      // globs; empty: all
+  std::vector<KeyspaceRule> keyspaces;  // the first that matches wins
+  Tolerance default_tolerance = Tolerance::kFullSync;
+  InternalRules internal;
+  std::vector<Verdict> prefer = {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull};
+  PolicyLimits limits;
+  bool require_fork_proof = true;
+  OnLimit on_limit = OnLimit::kFullSync;
+  std::string content_hash;             // SHA-256 (hex) of the files it was read from
+};
+
+}  // namespace walstitch

@@ -1,0 +1,17 @@
+// Kvrocks' data types by the names that its TYPE command answers with, and the everyday names that
+// people write for the odd ones: bloom for MBbloom--, json for ReJSON-RL, tdigest for TDIS-TYPE.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace walstitch {
+
+// "string", "hash", ..., in the order of Kvrocks' own numbers.
+std::span<const std::string_view> KvrocksTypeNames();
+
+// The name that TYPE answers with, of either form; nullopt for a name that this version does not know.
+std::optional<std::string_view> CanonicalTypeName(std::string_view name);
+
+}  // namespace walstitch
