@@ -1,0 +1,91 @@
+// The WAL of a Kvrocks data directory, read from its files: `db/*.log` and `db/archive/*.log`. Reads only;
+// takes no lock; does not care whether a server runs on it.
+//
+// The directory lives. At each call it is listed anew, since
+//   * a log moves from db/ to db/archive/ (a file not found in the one is looked for in the other),
+//   * the oldest archived logs are purged (a call that loses a file it needs starts again, or says
+//     kNotFound if it had begun to visit),
+//   * a full sync replaces db/ by a fresh one; between the two there is none (kUnavailable).
+// What stays true of a file, its first sequence, is remembered by (number, inode, first bytes).
+//
+// Which bytes are the history? The files in order of their numbers, each up to the first sequence of the
+// next one. RocksDB, when it recovers, may give up what stands at a log's end (a torn tail, a record that
+// it could not apply) and begins a new log with the sequence that it goes on with. So whatever an older
+// log holds from there on, damage included, is history that never was; and only if sequences are really
+// missing between two logs is that an error.
+//
+// A log's tail may hold a record that the server has not published, or never applied: it is written before
+// it is applied.
+//
+// Files are chosen by their first sequences, and inside a file it is read from the start.
+// Not thread-safe. Owns its cache; files are open during a call only, one at a time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agents/wal/log_reader.h"
+#include "agents/wal/wal_source.h"
+
+namespace walstitch::wal {
+
+class WalDirectory : public WalSource {
+ public:
+  // `data_directory` is Kvrocks' `dir`, the one that contains `db/`. Looks at nothing yet: the directory
+  // may come later.
+  explicit WalDirectory(std::string data_directory);
+  ~WalDirectory() override;
+
+  // Whether db/ can be listed, and its newest log opened, right now.
+  Result<void> CheckReadable();
+
+  // `files` and `bytes` count all logs, `source` is "files".
+  Result<WalExtent> Extent() override;
+  Result<void> ForEachBatch(SequenceRange range, const BatchVisitor& visit) override;
+
+ private:
+  struct File {
+    std::uint64_t number = 0;
+    std::optional<Sequence> first;  // none: no good record in it
+    std::optional<Error> damage;    // the first record is damaged
+    std::optional<Sequence> limit;  // what the next file begins with; none for the last one
+  };
+  // The beginning holds checksum and first sequence (or compressed bytes): a new file of the same number
+  // that got the old one's inode, as after a full sync, is not taken for the old one.
+  struct Known {
+    std::uint64_t inode = 0;
+    std::array<char, 64> beginning{};
+    Sequence first;
+  };
+  struct Snapshot {
+    std::vector<File> files;  // that take part in the history, by number
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+  };
+  // What a scan of one file came to.
+  struct Scan {
+    std::optional<Sequence> expected;  // one past the last record
+    std::optional<Error> damage;       // why it ended early
+    std::string tail_note;             // as LogReader's
+    bool stopped = false;              // the visitor said so, or the range is done
+  };
+
+  Result<std::vector<std::uint64_t>> ListNumbers() const;
+  Result<std::unique_ptr<PosixLogFile>> OpenLog(std::uint64_t number) const;
+  Result<Snapshot> Look();
+  Result<void> LookAt(std::uint64_t number, Snapshot* snapshot);
+  Result<Scan> ScanFile(const File& file, SequenceRange range, std::optional<Sequence> expected,
+                        const BatchVisitor& visit);
+  Result<void> Visit(const Snapshot& snapshot, SequenceRange range, const BatchVisitor& visit,
+                     std::optional<Sequence>* reached);
+
+  std::string database_directory_;
+  std::map<std::uint64_t, Known> known_;
+};
+
+}  // namespace walstitch::wal

@@ -1,0 +1,105 @@
+#include "agents/wal/wal_source.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+#include "agents/wal/batch_decoder.h"
+#include "agents/wal/log_format.h"
+#include "agents/wal/marker.h"
+
+namespace walstitch::wal {
+namespace {
+
+// A sequence that no WAL can hold.
+bool Beyond(Sequence sequence) { return sequence.Value() > kMaxSequence; }
+
+tl::unexpected<Error> FailBeyond(Sequence sequence) {
+  return Fail(ErrorCode::kNotFound, "sequence " + sequence.ToString() + " is beyond RocksDB's sequences");
+}
+
+SequenceRange Only(Sequence sequence) { return {sequence, sequence + 1}; }
+
+}  // namespace
+
+Result<std::optional<BatchInfo>> WalSource::BatchHolding(Sequence sequence) {
+  if (Beyond(sequence)) return FailBeyond(sequence);
+  std::optional<BatchInfo> found;
+  Result<void> read = ForEachBatch(Only(sequence), [&](const BatchView& batch) {
+    if (batch.count == 0) return true;
+    found = Describe(batch);
+    return false;
+  });
+  if (!read) return Fail(read.error());
+  return found;  // none: the sequence is last + 1, anything further is kNotFound
+}
+
+Result<Sequence> WalSource::BoundaryAtOrAfter(Sequence sequence) {
+  if (Beyond(sequence)) return FailBeyond(sequence);
+  Sequence boundary = sequence;
+  Result<void> read = ForEachBatch(Only(sequence), [&](const BatchView& batch) {
+    if (batch.count == 0) return true;
+    // Behind a batch there is another one, or next: both are boundaries.
+    boundary = batch.first == sequence ? sequence : batch.End();
+    return false;
+  });
+  if (!read) return Fail(read.error());
+  return boundary;
+}
+
+BatchInfo Describe(const BatchView& batch) {
+  BatchInfo info;
+  info.first = batch.first;
+  info.count = batch.count;
+  info.bytes = batch.bytes.size();
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  WALSTITCH_CHECK(
+      EVP_Digest(batch.bytes.data(), batch.bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1 &&
+      length >= info.digest.bytes.size());
+  std::copy_n(digest, info.digest.bytes.size(), info.digest.bytes.begin());
+  // Decoding is dear, and few batches are ours.
+  if (batch.bytes.find("rWalstitch:") != std::string_view::npos) {
+    // A batch that does not decode just has no marker: what is wrong with it shows where it is decoded.
+    (void)DecodeBatch(batch.bytes, [&](const BatchRecord& record) {
+      if (record.operation != Operation::kLogData) return true;
+      std::optional<std::string> marker = ParseMarker(record.value);
+      if (!marker) return true;
+      info.marker = std::move(*marker);
+      return false;
+    });
+  }
+  return info;
+}
+
+Result<std::vector<BatchInfo>> ListBatches(WalSource& source, SequenceRange range, std::size_t max_batches) {
+  std::vector<BatchInfo> batches;
+  if (max_batches == 0) return batches;
+  Result<void> read = source.ForEachBatch(range, [&](const BatchView& batch) {
+    if (batch.count > 0) batches.push_back(Describe(batch));
+    return batches.size() < max_batches;
+  });
+  if (!read) return Fail(read.error());
+  return batches;
+}
+
+Result<std::string> ReplicationIdAt(WalSource& source, Sequence sequence) {
+  if (Beyond(sequence)) return FailBeyond(sequence);
+  std::string id;
+  Result<void> decoded;
+  Result<void> read = source.ForEachBatch(Only(sequence), [&](const BatchView& batch) {
+    if (batch.count == 0) return true;
+    decoded = DecodeBatch(batch.bytes, [&](const BatchRecord& record) {
+      if (record.operation != Operation::kLogData) return true;
+      // The last one counts: of several writers in one batch Kvrocks reads the last, too.
+      if (std::optional<std::string> found = ParseReplicationId(record.value)) id = std::move(*found);
+      return true;
+    });
+    return false;
+  });
+  if (!read) return Fail(read.error());
+  if (!decoded) return Fail(decoded.error());
+  return id;
+}
+
+}  // namespace walstitch::wal

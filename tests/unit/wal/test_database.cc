@@ -1,0 +1,103 @@
+#include "tests/unit/wal/test_database.h"
+
+#include <gtest/gtest.h>
+#include <rocksdb/db.h>
+#include <rocksdb/transaction_log.h>
+#include <stdlib.h>
+
+#include <limits>
+
+namespace walstitch::wal {
+namespace {
+
+void Require(const rocksdb::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+}  // namespace
+
+TestDirectory::TestDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "walstitch_wal_XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
+  path_ = pattern;
+}
+
+TestDirectory::~TestDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+class TestDatabase::Impl {
+ public:
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<rocksdb::DB> db;
+};
+
+TestDatabase::TestDatabase(const std::filesystem::path& directory, Options options)
+    : impl_(std::make_unique<Impl>()) {
+  rocksdb::DBOptions db_options;
+  db_options.create_if_missing = true;
+  db_options.create_missing_column_families = true;
+  if (options.keep_archive) db_options.WAL_ttl_seconds = 10800;
+  if (options.compress_wal) db_options.wal_compression = rocksdb::kZSTD;
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  // The last one stands for what a later Kvrocks may add.
+  for (const char* name :
+       {"default", "metadata", "zset_score", "pubsub", "propagate", "stream", "search", "later"}) {
+    descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  rocksdb::DB* db = nullptr;
+  Require(rocksdb::DB::Open(db_options, (directory / "db").string(), descriptors, &impl_->families, &db));
+  impl_->db.reset(db);
+}
+
+TestDatabase::~TestDatabase() {
+  for (auto* family : impl_->families) impl_->db->DestroyColumnFamilyHandle(family);
+}
+
+void TestDatabase::Write(const std::string& batch) {
+  rocksdb::WriteBatch write(batch);
+  Require(impl_->db->Write({}, &write));
+}
+
+void TestDatabase::WriteWithoutWal(const std::string& batch) {
+  rocksdb::WriteBatch write(batch);
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  Require(impl_->db->Write(options, &write));
+}
+
+void TestDatabase::Flush() { Require(impl_->db->Flush({}, impl_->families)); }
+
+std::uint64_t TestDatabase::Latest() const { return impl_->db->GetLatestSequenceNumber(); }
+
+std::vector<std::string> TestDatabase::UpdatesSince(std::uint64_t sequence) const {
+  std::vector<std::string> batches;
+  std::unique_ptr<rocksdb::TransactionLogIterator> iterator;
+  Require(impl_->db->GetUpdatesSince(sequence, &iterator));
+  for (; iterator->Valid(); iterator->Next()) batches.push_back(iterator->GetBatch().writeBatchPtr->Data());
+  if (!iterator->status().ok() && !iterator->status().IsTryAgain()) Require(iterator->status());
+  return batches;
+}
+
+Result<PolledUpdates> TestDatabase::Poll(Sequence after, std::uint32_t max_batches) const {
+  PolledUpdates polled;
+  polled.next = after;
+  polled.latest = Sequence(Latest());
+  const std::uint64_t next = after.Value() + 1;
+  if (next == Latest() + 1) return polled;
+  if (next > Latest() + 1) return Fail(ErrorCode::kInvalid, "ERR next sequence is out of range");
+  std::unique_ptr<rocksdb::TransactionLogIterator> iterator;
+  const rocksdb::Status status = impl_->db->GetUpdatesSince(next, &iterator);
+  if (!status.ok()) return Fail(ErrorCode::kInvalid, "ERR " + status.ToString());
+  if (!iterator->Valid()) return Fail(ErrorCode::kInvalid, "ERR iterator is not valid");
+  for (; polled.batches.size() < max_batches && iterator->Valid() && iterator->status().ok();
+       iterator->Next()) {
+    auto batch = iterator->GetBatch();
+    polled.batches.push_back(batch.writeBatchPtr->Data());
+    polled.next = Sequence(batch.sequence + static_cast<std::uint64_t>(batch.writeBatchPtr->Count()) - 1);
+  }
+  return polled;
+}
+
+}  // namespace walstitch::wal
