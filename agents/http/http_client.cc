@@ -1,0 +1,269 @@
+#include "agents/http/http_client.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <exception>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace walstitch::http {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace websocket = beast::websocket;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::uint64_t kMaxResponseBytes = 256ULL << 20;
+constexpr std::size_t kMaxStreamMessage = 16ULL << 20;
+
+std::string HostField(const Url& url) {
+  bool v6 = url.host.find(':') != std::string::npos;
+  return (v6 ? "[" + url.host + "]" : url.host) + ":" + url.port;
+}
+
+// Resolves without ever waiting longer than the deadline: getaddrinfo cannot be cancelled, so a timer
+// is awaited, and an answer that comes too late is dropped with the state that it is written to.
+struct Resolution {
+  explicit Resolution(const asio::any_io_executor& executor) : resolver(executor), timer(executor) {}
+  tcp::resolver resolver;
+  asio::steady_timer timer;
+  bool done = false;
+  error_code error;
+  std::vector<tcp::endpoint> endpoints;
+};
+
+asio::awaitable<Result<std::vector<tcp::endpoint>>> Resolve(Url url,
+                                                            std::chrono::steady_clock::time_point deadline) {
+  error_code error;
+  auto address = asio::ip::make_address(url.host, error);
+  if (!error) {
+    std::vector<tcp::endpoint> endpoints;
+    endpoints.emplace_back(address, static_cast<std::uint16_t>(std::stoul(url.port)));
+    co_return endpoints;
+  }
+  auto state = std::make_shared<Resolution>(co_await asio::this_coro::executor);
+  state->timer.expires_at(deadline);
+  state->resolver.async_resolve(url.host, url.port,
+                                [state](error_code failed, const tcp::resolver::results_type& results) {
+                                  state->done = true;
+                                  state->error = failed;
+                                  for (const auto& result : results)
+                                    state->endpoints.push_back(result.endpoint());
+                                  state->timer.cancel();
+                                });
+  co_await state->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  if (!state->done) {
+    state->resolver.cancel();
+    co_return Fail(ErrorCode::kUnavailable, HostField(url) + ": the name was not resolved in time");
+  }
+  if (state->error) {
+    co_return Fail(ErrorCode::kUnavailable,
+                   HostField(url) + ": the name cannot be resolved: " + state->error.message());
+  }
+  co_return std::move(state->endpoints);
+}
+
+// Connects `stream`, whose expiry is set by the caller.
+asio::awaitable<Result<void>> Connect(beast::tcp_stream* stream, Url url,
+                                      std::chrono::steady_clock::time_point deadline) {
+  auto endpoints = co_await Resolve(url, deadline);
+  if (!endpoints) co_return Fail(endpoints.error());
+  error_code error;
+  stream->expires_at(deadline);
+  co_await stream->async_connect(*endpoints, asio::redirect_error(asio::use_awaitable, error));
+  if (error) {
+    std::string why = error == beast::error::timeout ? "no connection in time" : error.message();
+    co_return Fail(ErrorCode::kUnavailable, HostField(url) + ": " + why);
+  }
+  error_code ignored;
+  stream->socket().set_option(tcp::no_delay(true), ignored);
+  co_return Result<void>();
+}
+
+}  // namespace
+
+asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::string target,
+                                              std::string body, std::string token,
+                                              std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  beast::tcp_stream stream(co_await asio::this_coro::executor);
+  auto connected = co_await Connect(&stream, url, deadline);
+  if (!connected) co_return Fail(connected.error());
+
+  beast::http::request<beast::http::string_body> request;
+  request.version(11);
+  request.method_string(method);
+  request.target(target);
+  request.set(beast::http::field::host, HostField(url));
+  request.set(beast::http::field::user_agent, "walstitch");
+  if (!token.empty()) request.set(beast::http::field::authorization, "Bearer " + token);
+  if (!body.empty()) request.set(beast::http::field::content_type, "application/json");
+  request.keep_alive(false);
+  request.body() = std::move(body);
+  request.prepare_payload();
+
+  error_code error;
+  stream.expires_at(deadline);
+  co_await beast::http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
+  beast::flat_buffer buffer;
+  beast::http::response_parser<beast::http::string_body> parser;
+  parser.body_limit(kMaxResponseBytes);
+  if (method == "HEAD") parser.skip(true);
+  // A server may answer and close before it has read the whole request: so read in any case.
+  error_code read_error;
+  co_await beast::http::async_read(stream, buffer, parser,
+                                   asio::redirect_error(asio::use_awaitable, read_error));
+  if (read_error) {
+    if (read_error == beast::error::timeout || error == beast::error::timeout) {
+      co_return Fail(ErrorCode::kTimeout, HostField(url) + ": no answer to " + method + " " + target +
+                                              " after " + std::to_string(timeout.count()) + " ms");
+    }
+    co_return Fail(ErrorCode::kTimeout, HostField(url) + ": the connection was lost before the answer to " +
+                                            method + " " + target + ": " + read_error.message());
+  }
+  ClientResponse response;
+  response.status = static_cast<int>(parser.get().result_int());
+  response.body = std::move(parser.get().body());
+  error_code ignored;
+  stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
+  co_return response;
+}
+
+Result<ClientResponse> FetchBlocking(const Url& url, std::string method, std::string target, std::string body,
+                                     std::string token, std::chrono::milliseconds timeout) {
+  asio::io_context context(1);
+  std::optional<Result<ClientResponse>> result;
+  asio::co_spawn(context,
+                 Fetch(url, std::move(method), std::move(target), std::move(body), std::move(token), timeout),
+                 [&result](std::exception_ptr exception, Result<ClientResponse> response) {
+                   if (exception) std::rethrow_exception(exception);
+                   result = std::move(response);
+                 });
+  // Not run(): that would also wait for a name resolution which has been given up.
+  while (!result && context.run_one() > 0) {
+  }
+  WALSTITCH_CHECK(result.has_value());
+  return std::move(*result);
+}
+
+class Subscription::Impl : public std::enable_shared_from_this<Subscription::Impl> {
+ public:
+  Impl(asio::any_io_executor executor, Url url, std::string target, std::string token,
+       std::chrono::milliseconds retry, std::chrono::milliseconds silence,
+       std::function<void(std::string)> message, std::function<void(bool)> state)
+      : executor_(std::move(executor)),
+        timer_(executor_),
+        url_(std::move(url)),
+        target_(std::move(target)),
+        token_(std::move(token)),
+        retry_(retry),
+        silence_(silence),
+        message_(std::move(message)),
+        state_(std::move(state)) {}
+
+  void Start() { asio::co_spawn(executor_, Run(shared_from_this()), asio::detached); }
+
+  void Stop() {
+    stopped_ = true;
+    timer_.cancel();
+    if (stream_) stream_->next_layer().close();
+  }
+
+ private:
+  using WebSocket = websocket::stream<beast::tcp_stream>;
+
+  static asio::awaitable<void> Run(std::shared_ptr<Impl> self) {
+    while (!self->stopped_) {
+      // The stream outlives a Stop() in the middle of an operation: both hold it.
+      auto stream = std::make_shared<WebSocket>(self->executor_);
+      self->stream_ = stream;
+      if (co_await Open(self, stream)) {
+        if (self->state_) self->state_(true);
+        co_await Read(self, stream);
+        if (!self->stopped_ && self->state_) self->state_(false);
+      }
+      stream->next_layer().close();
+      if (self->stopped_) break;
+      error_code ignored;
+      self->timer_.expires_after(self->retry_);
+      co_await self->timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    self->stream_.reset();
+  }
+
+  static asio::awaitable<bool> Open(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream) {
+    auto deadline = std::chrono::steady_clock::now() + self->silence_;
+    auto connected = co_await Connect(&stream->next_layer(), self->url_, deadline);
+    if (!connected || self->stopped_) co_return false;
+    stream->next_layer().expires_never();
+    websocket::stream_base::timeout timeout{};
+    timeout.handshake_timeout = self->silence_;
+    timeout.idle_timeout = self->silence_;
+    timeout.keep_alive_pings = true;
+    stream->set_option(timeout);
+    stream->read_message_max(kMaxStreamMessage);
+    std::string token = self->token_;
+    stream->set_option(websocket::stream_base::decorator([token](websocket::request_type& request) {
+      request.set(beast::http::field::user_agent, "walstitch");
+      if (!token.empty()) request.set(beast::http::field::authorization, "Bearer " + token);
+    }));
+    error_code error;
+    co_await stream->async_handshake(HostField(self->url_), self->target_,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    co_return !error && !self->stopped_;
+  }
+
+  static asio::awaitable<void> Read(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream) {
+    beast::flat_buffer buffer;
+    while (!self->stopped_) {
+      error_code error;
+      co_await stream->async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
+      if (error || self->stopped_) co_return;
+      std::string text(static_cast<const char*>(buffer.cdata().data()), buffer.size());
+      buffer.consume(buffer.size());
+      if (self->message_) self->message_(std::move(text));
+    }
+  }
+
+  asio::any_io_executor executor_;
+  asio::steady_timer timer_;
+  Url url_;
+  std::string target_;
+  std::string token_;
+  std::chrono::milliseconds retry_;
+  std::chrono::milliseconds silence_;
+  std::function<void(std::string)> message_;
+  std::function<void(bool)> state_;
+  std::shared_ptr<WebSocket> stream_;
+  bool stopped_ = false;
+};
+
+Subscription::Subscription(asio::any_io_executor executor, Url url, std::string target, std::string token,
+                           std::chrono::milliseconds retry, std::chrono::milliseconds silence,
+                           std::function<void(std::string)> message, std::function<void(bool)> state)
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(url), std::move(target), std::move(token),
+                                   retry, silence, std::move(message), std::move(state))) {
+  impl_->Start();
+}
+Subscription::~Subscription() { impl_->Stop(); }
+
+}  // namespace walstitch::http

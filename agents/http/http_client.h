@@ -1,0 +1,59 @@
+// HTTP/1.1 requests and WebSocket subscriptions on Beast, with a deadline on every await.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "policies/model/result.h"
+
+namespace walstitch::http {
+
+// "http://host:port", no path; port 80 if it is left out. IPv6 addresses stand in brackets.
+struct Url {
+  std::string host;
+  std::string port;
+};
+Result<Url> ParseUrl(std::string_view text);
+
+struct ClientResponse {
+  int status = 0;
+  std::string body;
+};
+
+// One request on a fresh connection. An Error is kUnavailable if nothing was sent (refused, no route),
+// kTimeout if it may have been received. Any status is a response, not an Error.
+boost::asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::string target,
+                                                     std::string body, std::string token,
+                                                     std::chrono::milliseconds timeout);
+
+// The same for programs without an executor (the CLI): blocks.
+Result<ClientResponse> FetchBlocking(const Url& url, std::string method, std::string target, std::string body,
+                                     std::string token, std::chrono::milliseconds timeout);
+
+// Keeps a WebSocket open for ever, reconnecting with `retry` between attempts. `message` gets each text
+// message, `state` true when connected and false when the connection is lost, both on the executor.
+// No message nor pong for `silence`: the connection counts as lost. Make and destroy it on the executor
+// (one thread), or while that does not run; no callback comes after the destructor.
+class Subscription {
+ public:
+  Subscription(boost::asio::any_io_executor executor, Url url, std::string target, std::string token,
+               std::chrono::milliseconds retry, std::chrono::milliseconds silence,
+               std::function<void(std::string)> message, std::function<void(bool)> state);
+  ~Subscription();
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Percent-encodes a path segment or a query value.
+std::string PercentEncode(std::string_view text);
+
+}  // namespace walstitch::http
