@@ -1,4 +1,4 @@
-// The stable codes of a verdict's reasons, one per rule. policies/README.md has the table of what each
+// The stable codes of a decision's reasons, one per rule. policies/README.md has the table of what each
 // means; a code, once released, keeps its meaning.
 #pragma once
 
@@ -21,6 +21,17 @@ inline constexpr std::string_view kRejoinerAhead = "rejoiner-ahead";
 inline constexpr std::string_view kIncompatible = "incompatible";
 inline constexpr std::string_view kEvidenceMissing = "evidence-missing";
 inline constexpr std::string_view kNotPreferred = "not-preferred";
+
+// Of holding a node until its evidence can be gathered, and of role switches.
+inline constexpr std::string_view kNotParked = "not-parked";
+inline constexpr std::string_view kOperatorAsked = "operator-asked";
+inline constexpr std::string_view kForced = "forced";
+inline constexpr std::string_view kMasterDown = "master-down";
+inline constexpr std::string_view kMasterParked = "master-parked";
+inline constexpr std::string_view kMostAdvanced = "most-advanced";
+inline constexpr std::string_view kCandidate = "candidate";
+inline constexpr std::string_view kNotEligible = "not-eligible";
+inline constexpr std::string_view kRefused = "refused";
 
 // All of them, for the test that keeps the table of policies/README.md complete.
 inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor, kWithinPolicy,    kNumberFitsHistoriesDiffer,

@@ -1,0 +1,421 @@
+#include "agents/agent/agent.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/json/value.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agents/agent/api.h"
+#include "agents/agent/command_runner.h"
+#include "agents/agent/command_service.h"
+#include "agents/agent/node_monitor.h"
+#include "agents/agent/offload.h"
+#include "agents/agent/report_builder.h"
+#include "agents/agent/state_file.h"
+#include "agents/agent/wal_service.h"
+#include "agents/http/http_server.h"
+#include "agents/relay/relay.h"
+#include "policies/model/json.h"
+
+namespace walstitch::agent {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr milliseconds kHealthTimeout{1000};
+constexpr milliseconds kWalTimeout{5000};
+constexpr milliseconds kFreshTimeout{2500};  // two INFO that time out, and a little
+constexpr milliseconds kTick{250};
+constexpr milliseconds kStreamInterval{750};  // with the tick, a report at least every second
+constexpr milliseconds kReadableInterval{2000};
+
+node::ClientOptions ClientTo(const AgentConfig& config, milliseconds timeout) {
+  node::ClientOptions options;
+  options.host = config.kvrocks.host;
+  options.port = config.kvrocks.port;
+  options.password = config.password;
+  options.timeout = timeout;
+  return options;
+}
+
+// The node's server, called on the command thread.
+class ThreadedNode : public NodeControl {
+ public:
+  ThreadedNode(node::ClientOptions options, asio::thread_pool& pool)
+      : client_(std::move(options)), pool_(pool) {}
+
+  asio::awaitable<Result<node::NodeFacts>> Info(milliseconds timeout) override {
+    auto work = [this, timeout]() -> Result<node::NodeFacts> {
+      auto info = client_.Info(timeout);
+      if (!info) return Fail(info.error());
+      return node::ReadFacts(*info);
+    };
+    co_return co_await RunOn(pool_, std::move(work));
+  }
+  asio::awaitable<Result<void>> SlaveOf(Endpoint master, milliseconds timeout) override {
+    auto work = [this, master, timeout] { return client_.SlaveOf(master, timeout); };
+    co_return co_await RunOn(pool_, std::move(work));
+  }
+  asio::awaitable<Result<void>> SlaveOfNoOne(milliseconds timeout) override {
+    auto work = [this, timeout] { return client_.SlaveOfNoOne(timeout); };
+    co_return co_await RunOn(pool_, std::move(work));
+  }
+
+ private:
+  node::KvrocksClient client_;  // the pool's
+  asio::thread_pool& pool_;
+};
+
+class RelayAdapter : public RelayControl {
+ public:
+  explicit RelayAdapter(relay::Relay& relay) : relay_(relay) {}
+  [[nodiscard]] RelayReport Report() const override { return relay_.Report(); }
+  void Park() override { relay_.Park(); }
+  void Idle() override { relay_.Idle(); }
+  asio::awaitable<Result<Sequence>> WaitAttached(milliseconds timeout) override {
+    return relay_.WaitAttached(timeout);
+  }
+  asio::awaitable<Result<void>> Pad(PadAction action, milliseconds timeout) override {
+    return relay_.Pad(std::move(action), timeout);
+  }
+  asio::awaitable<Result<void>> Follow(FollowAction action, milliseconds timeout) override {
+    return relay_.Follow(std::move(action), timeout);
+  }
+  asio::awaitable<Result<void>> FullSync(Endpoint upstream, milliseconds timeout) override {
+    return relay_.FullSync(std::move(upstream), timeout);
+  }
+
+ private:
+  relay::Relay& relay_;
+};
+
+}  // namespace
+
+class Agent::Impl : public ApiBackend {
+ public:
+  Impl(asio::any_io_executor executor, AgentConfig config)
+      : executor_(std::move(executor)), config_(std::move(config)), looked_(executor_) {}
+  ~Impl() override { Stop(); }
+
+  Result<void> Start();
+  void Stop();
+
+  Report CurrentReport() override;
+  asio::awaitable<Report> FreshReport() override;
+  asio::awaitable<Result<CommandResult>> Submit(Command command) override;
+  asio::awaitable<Result<std::string>> AskWal(WalService::Question question) override;
+  [[nodiscard]] bool SlotEncoded() const override;
+
+ private:
+  void Seen(Observation seen);
+  void LogChanges(const Observation& before, const Observation& after) const;
+  void AlignRelay();
+  void RelayChanged();
+  void CommandsChanged();
+  void Publish(bool always);
+  void Subscribe(const http::Request& request, std::shared_ptr<http::Stream> stream);
+  asio::awaitable<void> Tick();
+  asio::awaitable<void> ReadWal();
+  asio::awaitable<void> LearnDatabaseName(std::string name);
+
+  asio::any_io_executor executor_;
+  AgentConfig config_;
+  std::atomic<bool> stop_{false};
+
+  std::optional<StateFile> state_file_;
+  std::optional<asio::thread_pool> command_pool_;
+  std::optional<relay::Relay> relay_;
+  std::optional<RelayAdapter> relay_control_;
+  std::optional<ThreadedNode> node_control_;
+  std::optional<WalService> wal_;
+  std::optional<CommandRunner> runner_;
+  std::optional<CommandService> commands_;
+  std::optional<NodeMonitor> monitor_;
+  std::optional<http::Server> server_;
+
+  // What the last look saw, and what is known from before.
+  Observation seen_;
+  std::optional<node::NodeFacts> known_;
+  bool replication_id_psync_ = false;
+  Signal looked_;
+  std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before a command
+
+  bool wal_readable_ = false;
+  std::optional<Sequence> wal_last_;  // of a process that is down
+  bool reading_wal_ = false;
+  Clock::time_point next_wal_read_;
+  std::string wal_error_;
+
+  std::vector<std::shared_ptr<http::Stream>> streams_;
+  Report published_;
+  Clock::time_point published_at_;
+  std::uint64_t number_ = 0;
+  bool publish_posted_ = false;
+  bool was_attached_ = false;
+};
+
+Result<void> Agent::Impl::Start() {
+  auto file = StateFile::Open(config_.state_directory);
+  if (!file) return Fail(file.error());
+  state_file_.emplace(std::move(*file));
+  auto text = state_file_->Read();
+  if (!text) return Fail(text.error());
+  CommandLedger ledger(config_.node, config_.group);
+  if (*text) {
+    auto restored = CommandLedger::Restore(**text, config_.node, config_.group);
+    if (!restored) {
+      // Going on without it would forget the highest epoch, and obey commands that are too old.
+      return Fail(restored.error().Code(), state_file_->Path() + ": " + restored.error().Message() +
+                                               "; put the right file back, or move it away if this node's "
+                                               "controller has no open command");
+    }
+    ledger = std::move(*restored);
+  }
+
+  relay::RelayOptions relay_options;
+  relay_options.listen_host = config_.relay.host;
+  relay_options.listen_port = config_.relay.port;
+  relay_options.database_name = config_.database_name.empty() ? ledger.DatabaseName() : config_.database_name;
+  relay_options.upstream_password = config_.upstream_password;
+  relay_options.announce_host = config_.announce.host;
+  relay_options.announce_port = config_.announce.port;
+  relay_.emplace(executor_, relay_options, [this] { RelayChanged(); });
+  auto listening = relay_->Start();
+  if (!listening) return Fail(listening.error(), "relay");
+
+  command_pool_.emplace(1);
+  relay_control_.emplace(*relay_);
+  node::ClientOptions command_client = ClientTo(config_, kHealthTimeout);
+  command_client.stop = &stop_;
+  node_control_.emplace(command_client, *command_pool_);
+  wal_.emplace(config_.data_directory, ClientTo(config_, kWalTimeout));
+  RunnerOptions runner_options;
+  runner_options.relay = config_.relay;
+  runner_.emplace(*node_control_, *relay_control_, *wal_, runner_options);
+  commands_.emplace(
+      executor_, *command_pool_, std::move(ledger),
+      [this](Command command, Clock::time_point deadline) {
+        return runner_->Run(std::move(command), deadline);
+      },
+      [this](const std::string& state) { return state_file_->Write(state); }, [this] { CommandsChanged(); });
+  monitor_.emplace(executor_, ClientTo(config_, kHealthTimeout), MonitorOptions{},
+                   [this](Observation seen) { Seen(std::move(seen)); });
+
+  http::ServerOptions server_options;
+  server_options.host = config_.api.host;
+  server_options.port = config_.api.port;
+  server_options.token = config_.token;
+  server_options.open_paths = {"/healthz"};
+  server_.emplace(
+      executor_, server_options,
+      [this](http::Request request) { return HandleRequest(this, std::move(request)); },
+      [this](const http::Request& request, std::shared_ptr<http::Stream> stream) {
+        Subscribe(request, std::move(stream));
+      });
+  auto serving = server_->Start();
+  if (!serving) return Fail(serving.error(), "api");
+
+  monitor_->Start();
+  asio::co_spawn(executor_, Tick(), asio::detached);
+  spdlog::info(
+      "Agent of node {} of group {} serves its API on {}, and its relay on {}; the highest epoch seen is {}.",
+      config_.node, config_.group, config_.api.ToString(), config_.relay.ToString(), commands_->Epoch());
+  return {};
+}
+
+void Agent::Impl::Stop() {
+  if (stop_.exchange(true)) return;
+  if (server_) server_->Stop();
+  streams_.clear();
+  if (monitor_) monitor_->Stop();
+  if (relay_) relay_->Stop();
+  if (wal_) wal_->Stop();
+  if (command_pool_) {
+    // A command under way ends soon, since stop_ ends its calls; whether it had its effect is said to be
+    // unknown at the next start.
+    command_pool_->stop();
+    command_pool_->join();
+  }
+  looked_.Notify();
+}
+
+Report Agent::Impl::CurrentReport() {
+  ReportInput input;
+  input.node = config_.node;
+  input.group = config_.group;
+  input.endpoint = config_.announce;
+  input.relay_endpoint = config_.relay;
+  input.seen = seen_;
+  input.known = known_;
+  input.relay = relay_->Report();
+  input.wal_last = wal_last_;
+  input.wal_readable = wal_readable_;
+  input.replication_id_psync = replication_id_psync_;
+  input.epoch = commands_->Epoch();
+  input.number = ++number_;
+  input.time_ms =
+      std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  input.error = wal_error_;
+  return BuildReport(input);
+}
+
+asio::awaitable<Report> Agent::Impl::FreshReport() {
+  const std::uint64_t wanted = monitor_->Request();
+  const auto deadline = Clock::now() + kFreshTimeout;
+  while (seen_.served < wanted && Clock::now() < deadline && !stop_) co_await looked_.Wait(deadline);
+  co_return CurrentReport();
+}
+
+asio::awaitable<Result<CommandResult>> Agent::Impl::Submit(Command command) {
+  co_return co_await commands_->Submit(std::move(command));
+}
+
+asio::awaitable<Result<std::string>> Agent::Impl::AskWal(WalService::Question question) {
+  co_return co_await wal_->Ask(std::move(question));
+}
+
+bool Agent::Impl::SlotEncoded() const { return known_ && known_->cluster_enabled.value_or(false); }
+
+void Agent::Impl::LogChanges(const Observation& before, const Observation& after) const {
+  if (before.process != after.process) {
+    spdlog::log(after.process == ProcessState::kUp ? spdlog::level::info : spdlog::level::warn,
+                "The process of node {} is {}{}.", config_.node, ToString(after.process),
+                after.error.empty() ? std::string() : ": " + after.error);
+  }
+  if (!after.facts) return;
+  Role role = known_ ? known_->role : Role::kUnknown;
+  if (after.facts->role != role || (known_ && after.facts->master != known_->master)) {
+    spdlog::info("Node {} is {}{}.", config_.node, ToString(after.facts->role),
+                 after.facts->master ? " of " + after.facts->master->ToString() : std::string());
+  }
+}
+
+void Agent::Impl::Seen(Observation seen) {
+  if (stop_) return;
+  LogChanges(seen_, seen);
+  const bool was_down = seen_.process == ProcessState::kDown;
+  seen_ = std::move(seen);
+  if (seen_.facts) known_ = seen_.facts;
+  if (seen_.replication_id_psync) replication_id_psync_ = *seen_.replication_id_psync;
+  if (config_.database_name.empty() && seen_.database_name &&
+      *seen_.database_name != commands_->DatabaseName()) {
+    relay_->SetDatabaseName(*seen_.database_name);
+    asio::co_spawn(executor_, LearnDatabaseName(*seen_.database_name), asio::detached);
+  }
+  const bool down = seen_.process == ProcessState::kDown;
+  if (down != was_down) {
+    wal_last_.reset();
+    next_wal_read_ = Clock::now();
+    if (down && !reading_wal_) asio::co_spawn(executor_, ReadWal(), asio::detached);
+  }
+  AlignRelay();
+  looked_.Notify();
+  Publish(false);
+}
+
+// The relay's state says whether the node is ours to feed. It is when the node names the relay as its
+// master: a master that crashed and boots again comes back parked.
+//
+// 1. INFO is asked and says `replica of n2`. 2. A follow command adopts the node: the relay follows. 3. The
+// answer of 1 arrives late, and the relay is set idle. So nothing is done while a command runs, nor on a
+// look that began before the last one ended.
+void Agent::Impl::AlignRelay() {
+  if (commands_->Busy() || seen_.served < trusted_from_) return;
+  if (!seen_.facts || seen_.facts->role == Role::kUnknown) return;
+  const bool ours = seen_.facts->role == Role::kReplica && seen_.facts->master &&
+                    SameEndpoint(*seen_.facts->master, config_.relay);
+  const bool idle = relay_->Report().state == RelayState::kIdle;
+  if (ours && idle) relay_->Park();
+  if (!ours && !idle) relay_->Idle();
+}
+
+void Agent::Impl::RelayChanged() {
+  if (stop_ || publish_posted_) return;
+  publish_posted_ = true;
+  asio::post(executor_, [this] {
+    publish_posted_ = false;
+    if (stop_) return;
+    bool attached = relay_->Report().node_attached;
+    if (attached != was_attached_) monitor_->Request();  // a crash shows here first
+    was_attached_ = attached;
+    Publish(false);
+  });
+}
+
+void Agent::Impl::CommandsChanged() {
+  if (stop_) return;
+  trusted_from_ = monitor_->Request();
+  Publish(false);
+}
+
+void Agent::Impl::Subscribe(const http::Request& request, std::shared_ptr<http::Stream> stream) {
+  if (stop_ || request.path != kStreamPath) return;  // letting go of it closes it
+  stream->Send(Dump(ToJson(CurrentReport())));
+  streams_.push_back(std::move(stream));
+}
+
+void Agent::Impl::Publish(bool always) {
+  std::erase_if(streams_, [](const std::shared_ptr<http::Stream>& stream) { return !stream->Open(); });
+  if (streams_.empty()) return;
+  Report report = CurrentReport();
+  if (!always && SameSubstance(report, published_)) return;
+  const std::string text = Dump(ToJson(report));
+  for (const auto& stream : streams_) stream->Send(text);
+  published_ = std::move(report);
+  published_at_ = Clock::now();
+}
+
+asio::awaitable<void> Agent::Impl::Tick() {
+  while (!stop_) {
+    if (Clock::now() >= next_wal_read_ && !reading_wal_) asio::co_spawn(executor_, ReadWal(), asio::detached);
+    Publish(Clock::now() - published_at_ >= kStreamInterval);
+    co_await SleepFor(kTick);
+  }
+}
+
+// Whether the files can be read; and, of a process that is down, where they end.
+asio::awaitable<void> Agent::Impl::ReadWal() {
+  reading_wal_ = true;
+  next_wal_read_ = Clock::now() + kReadableInterval;
+  auto readable = co_await wal_->CheckReadable();
+  if (wal_readable_ != readable.has_value() && !config_.data_directory.empty()) {
+    spdlog::info("The WAL files of {} can{} be read{}.", config_.data_directory, readable ? "" : "not",
+                 readable ? std::string() : ": " + readable.error().Message());
+  }
+  wal_readable_ = readable.has_value();
+  wal_error_.clear();
+  if (wal_readable_ && seen_.process == ProcessState::kDown && !wal_last_) {
+    auto extent = co_await wal_->DirectoryExtent();
+    // The process may be up again by now, and writing.
+    if (extent && seen_.process == ProcessState::kDown) wal_last_ = extent->last;
+    if (!extent) wal_error_ = extent.error().Message();
+  }
+  reading_wal_ = false;
+  if (!stop_) Publish(false);
+}
+
+asio::awaitable<void> Agent::Impl::LearnDatabaseName(std::string name) {
+  auto saved = co_await commands_->SaveDatabaseName(std::move(name));
+  if (!saved) spdlog::error("The node's db-name is not on disk: {}.", saved.error().Message());
+}
+
+Agent::Agent(asio::any_io_executor executor, AgentConfig config)
+    : impl_(std::make_unique<Impl>(std::move(executor), std::move(config))) {}
+Agent::~Agent() = default;
+Result<void> Agent::Start() { return impl_->Start(); }
+void Agent::Stop() { impl_->Stop(); }
+
+}  // namespace walstitch::agent

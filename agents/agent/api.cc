@@ -1,0 +1,165 @@
+#include "agents/agent/api.h"
+
+#include <boost/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "agents/node/info.h"
+#include "policies/model/bytes.h"
+#include "policies/model/json.h"
+
+namespace walstitch::agent {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::uint64_t kDefaultBatches = 1000;
+constexpr std::uint64_t kMaxBatches = 100000;
+constexpr std::uint64_t kDefaultKeys = 10000;
+constexpr std::uint64_t kMaxKeys = 200000;
+
+std::string FieldBody(boost::json::string_view name, boost::json::value value) {
+  boost::json::object object;
+  object[name] = std::move(value);
+  return Dump(object);
+}
+
+Result<std::uint64_t> NumberOf(const http::Request& request, const std::string& name, std::uint64_t low,
+                               std::uint64_t high, std::optional<std::uint64_t> otherwise = std::nullopt) {
+  auto found = request.query.find(name);
+  if (found == request.query.end()) {
+    if (otherwise) return *otherwise;
+    return Fail(ErrorCode::kInvalid, "the query parameter '" + name + "' is missing");
+  }
+  auto number = node::ParseNumber(found->second);
+  if (!number || *number < low || *number > high) {
+    return Fail(ErrorCode::kInvalid, "the query parameter '" + name + "' must be a number from " +
+                                         std::to_string(low) + " to " + std::to_string(high) + ", and not '" +
+                                         ToPrintable(std::string_view(found->second).substr(0, 40)) + "'");
+  }
+  return *number;
+}
+
+// Sequences have 56 bits in RocksDB; beyond that no arithmetic could overflow into sense.
+constexpr std::uint64_t kMaxSequence = (1ULL << 56) - 1;
+
+Result<SequenceRange> RangeOf(const http::Request& request) {
+  auto from = NumberOf(request, "from", 0, kMaxSequence);
+  if (!from) return Fail(from.error());
+  auto to = NumberOf(request, "to", 0, kMaxSequence);
+  if (!to) return Fail(to.error());
+  if (*to < *from) return Fail(ErrorCode::kInvalid, "the query parameter 'to' must not be less than 'from'");
+  return SequenceRange{Sequence(*from), Sequence(*to)};
+}
+
+Result<WalService::Question> WalQuestion(const http::Request& request, const std::string& what,
+                                         bool slot_encoded) {
+  if (what == "extent") {
+    return [slot_encoded](wal::WalSource& source) -> Result<std::string> {
+      auto extent = source.Extent();
+      if (!extent) return Fail(extent.error());
+      boost::json::value json = ToJson(*extent);
+      json.as_object()["slot_encoded"] = slot_encoded;
+      return Dump(json);
+    };
+  }
+  if (what == "batches") {
+    auto range = RangeOf(request);
+    if (!range) return Fail(range.error());
+    auto max = NumberOf(request, "max", 1, kMaxBatches, kDefaultBatches);
+    if (!max) return Fail(max.error());
+    return [range = *range, max = *max](wal::WalSource& source) -> Result<std::string> {
+      auto batches = wal::ListBatches(source, range, max + 1);
+      if (!batches) return Fail(batches.error());
+      bool more = batches->size() > max;
+      if (more) batches->resize(max);
+      boost::json::array list;
+      for (const BatchInfo& batch : *batches) list.push_back(ToJson(batch));
+      boost::json::object object;
+      object["batches"] = std::move(list);
+      object["more"] = more;
+      return Dump(object);
+    };
+  }
+  if (what == "boundary") {
+    auto at = NumberOf(request, "at", 0, kMaxSequence);
+    if (!at) return Fail(at.error());
+    return [at = Sequence(*at)](wal::WalSource& source) -> Result<std::string> {
+      auto boundary = source.BoundaryAtOrAfter(at);
+      if (!boundary) return Fail(boundary.error());
+      return FieldBody("boundary", boundary->Value());
+    };
+  }
+  if (what == "touched") {
+    auto range = RangeOf(request);
+    if (!range) return Fail(range.error());
+    auto max_keys = NumberOf(request, "max_keys", 1, kMaxKeys, kDefaultKeys);
+    if (!max_keys) return Fail(max_keys.error());
+    wal::TouchOptions options;
+    options.max_keys = *max_keys;
+    options.slot_encoded = slot_encoded;
+    return [range = *range, options](wal::WalSource& source) -> Result<std::string> {
+      auto touched = wal::ListTouched(source, range, options);
+      if (!touched) return Fail(touched.error());
+      return Dump(ToJson(*touched));
+    };
+  }
+  if (what == "replication_id") {
+    auto at = NumberOf(request, "at", 0, kMaxSequence);
+    if (!at) return Fail(at.error());
+    return [at = Sequence(*at)](wal::WalSource& source) -> Result<std::string> {
+      auto id = wal::ReplicationIdAt(source, at);
+      if (!id) return Fail(id.error());
+      return FieldBody("replication_id", boost::json::string(*id));
+    };
+  }
+  return Fail(ErrorCode::kNotFound, "there is nothing at this path: see the API's description in the README");
+}
+
+asio::awaitable<http::Response> HandleCommand(ApiBackend* backend, http::Request request) {
+  auto json = ParseJson(request.body);
+  if (!json) co_return http::JsonError(400, "the command is not valid JSON: " + json.error().Message());
+  auto command = CommandFromJson(*json);
+  if (!command) co_return http::JsonError(400, command.error().Message());
+  auto result = co_await backend->Submit(std::move(*command));
+  if (!result) co_return http::JsonError(result.error());
+  co_return http::Response{200, Dump(ToJson(*result)), "application/json"};
+}
+
+}  // namespace
+
+asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
+  const auto& segments = request.segments;
+  const bool command = request.path == "/v1/command";
+  if (request.method != (command ? "POST" : "GET")) {
+    bool known = command || request.path == "/healthz" || (!segments.empty() && segments[0] == "v1");
+    if (known) {
+      co_return http::JsonError(405, std::string("this path takes ") + (command ? "POST" : "GET") + " only");
+    }
+  }
+  if (request.path == "/healthz") co_return http::Response{200, "{\"ok\":true}", "application/json"};
+  if (command) co_return co_await HandleCommand(backend, std::move(request));
+  if (request.path == "/v1/report") {
+    auto fresh = NumberOf(request, "fresh", 0, 1, 0);
+    if (!fresh) co_return http::JsonError(fresh.error());
+    Report report;
+    if (*fresh == 1) {
+      report = co_await backend->FreshReport();
+    } else {
+      report = backend->CurrentReport();
+    }
+    co_return http::Response{200, Dump(ToJson(report)), "application/json"};
+  }
+  if (request.path == kStreamPath) co_return http::JsonError(400, "this path takes a WebSocket upgrade only");
+  if (segments.size() == 3 && segments[0] == "v1" && segments[1] == "wal") {
+    auto question = WalQuestion(request, segments[2], backend->SlotEncoded());
+    if (!question) co_return http::JsonError(question.error());
+    auto answer = co_await backend->AskWal(std::move(*question));
+    if (!answer) co_return http::JsonError(answer.error());
+    co_return http::Response{200, std::move(*answer), "application/json"};
+  }
+  co_return http::JsonError(404, "there is nothing at this path: see the API's description in the README");
+}
+
+}  // namespace walstitch::agent

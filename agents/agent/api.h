@@ -1,0 +1,31 @@
+// The agent's HTTP API: requests to answers, JSON by policies/model/json.h. Knows no socket; what it
+// answers from is the backend. Call on the executor.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <string>
+
+#include "agents/agent/wal_service.h"
+#include "agents/http/http_server.h"
+#include "policies/model/command.h"
+#include "policies/model/report.h"
+
+namespace walstitch::agent {
+
+class ApiBackend {
+ public:
+  virtual ~ApiBackend() = default;
+  virtual Report CurrentReport() = 0;
+  virtual boost::asio::awaitable<Report> FreshReport() = 0;  // INFO was asked after the call
+  virtual boost::asio::awaitable<Result<CommandResult>> Submit(Command command) = 0;
+  virtual boost::asio::awaitable<Result<std::string>> AskWal(WalService::Question question) = 0;
+  // cluster-enabled: a slot stands in the keys of the WAL.
+  [[nodiscard]] virtual bool SlotEncoded() const = 0;
+};
+
+inline constexpr std::string_view kStreamPath = "/v1/stream";
+
+// The backend must outlive the coroutine.
+boost::asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request);
+
+}  // namespace walstitch::agent

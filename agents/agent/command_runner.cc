@@ -1,0 +1,370 @@
+#include "agents/agent/command_runner.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "agents/agent/offload.h"
+#include "agents/agent/report_builder.h"
+
+namespace walstitch::agent {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+CommandResult Done(std::optional<Sequence> last) {
+  CommandResult result;
+  result.outcome = Outcome::kDone;
+  result.last = last;
+  return result;
+}
+
+CommandResult Failed(std::string sentence, std::optional<Sequence> last = std::nullopt) {
+  CommandResult result;
+  result.outcome = Outcome::kFailed;
+  result.error = std::move(sentence);
+  result.last = last;
+  return result;
+}
+
+CommandResult Unknown(std::string sentence, std::optional<Sequence> last = std::nullopt) {
+  CommandResult result = Failed(std::move(sentence), last);
+  result.outcome = Outcome::kUnknown;
+  return result;
+}
+
+milliseconds Left(Clock::time_point deadline) {
+  return std::max(std::chrono::ceil<milliseconds>(deadline - Clock::now()), milliseconds(0));
+}
+
+bool MayHaveHappened(const Error& error) {
+  switch (error.Code()) {
+    case ErrorCode::kTimeout:
+    case ErrorCode::kIo:
+    case ErrorCode::kDamaged:
+      return true;
+    case ErrorCode::kInvalid:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kStale:
+    case ErrorCode::kConflict:
+    case ErrorCode::kUnavailable:
+      return false;
+  }
+  return true;
+}
+
+std::string Describe(const node::NodeFacts& facts) {
+  if (facts.role == Role::kMaster) return "a master";
+  if (facts.role != Role::kReplica) return "of an unknown role";
+  return "a replica of " + (facts.master ? facts.master->ToString() : std::string("an unknown master"));
+}
+
+// Nothing is commanded to a node whose database is being replaced. nullopt: it is at rest.
+std::optional<std::string> Busy(const node::NodeFacts& facts) {
+  if (facts.loading.value_or(false)) return "the node is loading: wait until its full sync is done";
+  if (facts.sync_in_progress.value_or(false)) return "the node is in a full sync: wait until it is done";
+  return std::nullopt;
+}
+
+}  // namespace
+
+asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_point deadline) {
+  const auto begin = Clock::now();
+  CommandResult result;
+  if (auto* park = std::get_if<ParkAction>(&command.action)) {
+    result = co_await Do(*park, deadline);
+  } else if (auto* promote = std::get_if<PromoteAction>(&command.action)) {
+    result = co_await Do(*promote, deadline);
+  } else if (auto* pad = std::get_if<PadAction>(&command.action)) {
+    result = co_await Do(*pad, deadline);
+  } else if (auto* follow = std::get_if<FollowAction>(&command.action)) {
+    result = co_await Do(*follow, deadline);
+  } else if (auto* full_sync = std::get_if<FullSyncAction>(&command.action)) {
+    result = co_await Do(*full_sync, deadline);
+  } else if (auto* adopt = std::get_if<AdoptMasterAction>(&command.action)) {
+    result = co_await Do(*adopt, deadline);
+  } else if (auto* release = std::get_if<ReleaseAction>(&command.action)) {
+    result = co_await Do(*release, deadline);
+  } else {
+    result = Failed("this agent does not know that action");
+  }
+  result.id = command.id;
+  if (result.outcome != Outcome::kDone) {
+    std::string name(ActionName(command.action));
+    result.error = "node " + command.node + ": " + name + ": " + result.error;
+  }
+  result.took_us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
+  co_return result;
+}
+
+asio::awaitable<Result<node::NodeFacts>> CommandRunner::Info(Deadline deadline) {
+  milliseconds left = Left(deadline);
+  if (left.count() == 0) co_return Fail(ErrorCode::kTimeout, "the command's deadline has passed");
+  co_return co_await node_.Info(std::min(left, options_.call_timeout));
+}
+
+bool CommandRunner::BelongsToRelay(const node::NodeFacts& facts) const {
+  return facts.role == Role::kReplica && facts.master && SameEndpoint(*facts.master, options_.relay);
+}
+
+asio::awaitable<std::optional<CommandResult>> CommandRunner::SetMaster(Endpoint master, Deadline deadline) {
+  auto set = co_await node_.SlaveOf(master, Left(deadline));
+  // 1. n1 followed n2, and is promoted. 2. n2 shall follow n1, but keeps n1 in its list of replicas until it
+  // next writes to that dead connection, up to some seconds later. 3. Kvrocks refuses: n1 is its replica.
+  while (!set && set.error().Message().find("own replicas") != std::string::npos &&
+         Left(deadline) > options_.refused_interval) {
+    co_await SleepFor(options_.refused_interval);
+    set = co_await node_.SlaveOf(master, Left(deadline));
+  }
+  if (!set && !MayHaveHappened(set.error())) co_return Failed(set.error().Message());
+  if (!set) {
+    // The call was lost; what INFO says now is what counts. A node that is still on its way stays unknown.
+    auto facts = co_await node_.Info(options_.call_timeout);
+    if (!facts || facts->role != Role::kReplica || facts->master != master) {
+      co_return Unknown(set.error().Message() + "; the node may still become a replica of " +
+                        master.ToString());
+    }
+  }
+  co_return std::nullopt;
+}
+
+asio::awaitable<std::optional<CommandResult>> CommandRunner::Attach(node::NodeFacts facts,
+                                                                    Deadline deadline) {
+  if (!BelongsToRelay(facts)) {
+    auto not_set = co_await SetMaster(options_.relay, deadline);
+    if (not_set) co_return not_set;
+  }
+  auto attached = co_await relay_.WaitAttached(Left(deadline));
+  if (!attached) {
+    co_return Failed("the node did not attach to its relay at " + options_.relay.ToString() + ": " +
+                     attached.error().Message());
+  }
+  co_return std::nullopt;
+}
+
+// 1. The relay has sent a batch and parks. 2. The node applies the batch a moment later. 3. A `last` read
+// in between is too low, and what is decided on it is wrong. So the node has settled when it holds all
+// that the relay sent it. A node that takes writes of its own (slave-read-only no) is never there; it has
+// settled when it stood still for a while.
+asio::awaitable<Result<Sequence>> CommandRunner::Settle(Deadline deadline) {
+  std::optional<Sequence> last;
+  Clock::time_point since = Clock::now();
+  std::string waits_for = "INFO was not answered";
+  while (true) {
+    auto facts = co_await Info(deadline);
+    if (!facts) {
+      co_return Fail(facts.error().Code(),
+                     "the node did not settle: " + waits_for + ": " + facts.error().Message());
+    }
+    if (!BelongsToRelay(*facts)) {
+      waits_for = "it is " + Describe(*facts) + ", not of its relay";
+    } else if (auto busy = Busy(*facts)) {
+      co_return Fail(ErrorCode::kConflict, *busy);
+    } else if (!facts->link_up.value_or(false)) {
+      waits_for = "its link to the relay is down";
+    } else if (!facts->last) {
+      waits_for = "INFO says no sequence";
+    } else {
+      if (last != facts->last) {
+        last = facts->last;
+        since = Clock::now();
+      } else {
+        RelayReport relay = relay_.Report();
+        bool holds_all = relay.node_attached && relay.node_next && *relay.node_next == *last + 1;
+        if (holds_all || Clock::now() - since >= options_.settle_time) co_return *last;
+      }
+      waits_for = "its sequence still moves";
+    }
+    co_await SleepFor(options_.poll_interval);
+  }
+}
+
+CommandRunner::Step CommandRunner::Do(ParkAction, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  // A full sync that was decided is not broken off half-way; a node that does not answer is fed no more.
+  if (facts) {
+    if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  }
+  relay_.Park();
+  if (!facts) co_return Failed(facts.error().Message() + "; its relay is parked");
+  auto not_attached = co_await Attach(*facts, deadline);
+  if (not_attached) co_return *not_attached;
+  auto last = co_await Settle(deadline);
+  if (!last) co_return Failed(last.error().Message());
+  co_return Done(*last);
+}
+
+CommandRunner::Step CommandRunner::Do(PromoteAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role == Role::kMaster) co_return Failed("the node is a master already", facts->last);
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (!BelongsToRelay(*facts)) {
+    // Somebody else feeds it: it cannot be stopped at a known sequence.
+    co_return Failed("the node is " + Describe(*facts) + " and not of its relay: park it first", facts->last);
+  }
+  if (relay_.Report().state == RelayState::kFullSync) {
+    co_return Failed("the node is in a full sync: wait until it is done", facts->last);
+  }
+  auto too_low = [&action](Sequence last) {
+    return "the node's last is " + last.ToString() + ", but at least " + action.require_last->ToString() +
+           " is required";
+  };
+  // Looked at once before anything is touched, and again when nothing can be added any more.
+  if (action.require_last && facts->last && *facts->last < *action.require_last) {
+    co_return Failed(too_low(*facts->last), facts->last);
+  }
+  relay_.Park();
+  auto last = co_await Settle(deadline);
+  if (!last) co_return Failed(last.error().Message() + "; the node is parked");
+  if (action.require_last && *last < *action.require_last) {
+    co_return Failed(too_low(*last) + "; the node is parked", *last);
+  }
+
+  auto promoted = co_await node_.SlaveOfNoOne(Left(deadline));
+  if (!promoted && !MayHaveHappened(promoted.error())) {
+    co_return Failed(promoted.error().Message() + "; the node is parked", *last);
+  }
+  std::string lost = promoted ? std::string() : promoted.error().Message() + "; ";
+  // After the deadline, too: an answer may turn `unknown` into `done`.
+  auto after = co_await node_.Info(options_.call_timeout);
+  if (!after) co_return Unknown(lost + "the node's role is not known: " + after.error().Message(), *last);
+  if (after->role != Role::kMaster) {
+    co_return Unknown(lost + "the node is still " + Describe(*after) + ", and may yet become a master",
+                      *last);
+  }
+  relay_.Idle();
+  CommandResult result = Done(*last);
+  result.last_after = after->last;
+  co_return result;
+}
+
+CommandRunner::Step CommandRunner::Do(PadAction action, Deadline deadline) {
+  if (action.target < action.expected_next) {
+    co_return Failed("the target " + action.target.ToString() + " is before the node's expected next " +
+                     action.expected_next.ToString());
+  }
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (!BelongsToRelay(*facts)) {
+    co_return Failed("the node is " + Describe(*facts) + " and not parked on its relay: park it first",
+                     facts->last);
+  }
+  if (relay_.Report().state != RelayState::kParked) {
+    co_return Failed("the relay is not parked: park the node first", facts->last);
+  }
+  if (!facts->last) co_return Failed("INFO says no sequence");
+  const Sequence next = *facts->last + 1;
+  if (next == action.target && action.target != action.expected_next) {
+    // Where it should be already. By this decision, whose result was lost, or by writes that merely have
+    // the same number? The marker tells.
+    auto marker = co_await wal_.MarkerAt(*facts->last);
+    if (!marker)
+      co_return Failed("the node is at the target already, and why is not known: " +
+                       marker.error().Message());
+    if (*marker == action.decision) co_return Done(*facts->last);
+    co_return Failed("the node is at the target already, but not by this decision", *facts->last);
+  }
+  if (next != action.expected_next) {
+    co_return Failed("the node's next is " + next.ToString() + ", but " + action.expected_next.ToString() +
+                         " was expected; nothing was padded",
+                     *facts->last);
+  }
+  if (action.target == action.expected_next) co_return Done(*facts->last);
+
+  auto padded = co_await relay_.Pad(action, Left(deadline));
+  std::optional<Sequence> last = facts->last;
+  std::string why = padded ? std::string() : padded.error().Message();
+  while (padded) {
+    auto now = co_await Info(deadline);
+    if (!now) {
+      why = now.error().Message();
+      break;
+    }
+    last = now->last;
+    if (last && *last + 1 == action.target) co_return Done(*last);
+    if (last && *last + 1 > action.target) {
+      why = "the node went past the target";
+      break;
+    }
+    co_await SleepFor(options_.poll_interval);
+  }
+  co_return Failed(why + "; the node's last is " + (last ? last->ToString() : std::string("not known")) +
+                       ", " + (action.target - 1).ToString() + " was to be reached; it stays parked",
+                   last);
+}
+
+CommandRunner::Step CommandRunner::Do(FollowAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role == Role::kMaster) co_return Failed("the node is a master: park it first", facts->last);
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (action.expected_next && facts->last && *facts->last + 1 != *action.expected_next) {
+    co_return Failed("the node's next is " + (*facts->last + 1).ToString() + ", but " +
+                         action.expected_next->ToString() + " was expected; nothing was changed",
+                     facts->last);
+  }
+  if (!BelongsToRelay(*facts)) relay_.Park();  // adoption: what attaches gets heartbeats first
+  auto not_attached = co_await Attach(*facts, deadline);
+  if (not_attached) co_return *not_attached;
+  auto follows = co_await relay_.Follow(action, Left(deadline));
+  if (!follows) co_return Failed(follows.error().Message() + "; the node is parked", facts->last);
+  auto after = co_await node_.Info(options_.call_timeout);
+  co_return Done(after && after->last ? after->last : facts->last);
+}
+
+CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role == Role::kMaster) co_return Failed("the node is a master: park it first", facts->last);
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (!BelongsToRelay(*facts)) {
+    co_return Failed("the node is " + Describe(*facts) + " and not of its relay: park it first", facts->last);
+  }
+  auto begun = co_await relay_.FullSync(action.upstream, Left(deadline));
+  if (!begun) {
+    // Once the node has been refused it may begin at any moment.
+    std::string why = begun.error().Message();
+    if (begun.error().Code() == ErrorCode::kTimeout) co_return Unknown(why, facts->last);
+    co_return Failed(why, facts->last);
+  }
+  co_return Done(facts->last);
+}
+
+CommandRunner::Step CommandRunner::Do(AdoptMasterAction, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role != Role::kMaster)
+    co_return Failed("the node is " + Describe(*facts) + ", not a master", facts->last);
+  relay_.Idle();
+  co_return Done(facts->last);
+}
+
+CommandRunner::Step CommandRunner::Do(ReleaseAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (!action.upstream) {
+    if (facts->role != Role::kMaster) {
+      co_return Failed("the node is " + Describe(*facts) + ": say which upstream it shall have", facts->last);
+    }
+    relay_.Idle();
+    co_return Done(facts->last);
+  }
+  if (facts->role == Role::kMaster) {
+    co_return Failed("the node is a master, and cannot be given an upstream: park it first", facts->last);
+  }
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (facts->master != action.upstream) {
+    auto not_set = co_await SetMaster(*action.upstream, deadline);
+    if (not_set) co_return *not_set;
+  }
+  relay_.Idle();
+  auto after = co_await node_.Info(options_.call_timeout);
+  co_return Done(after && after->last ? after->last : facts->last);
+}
+
+}  // namespace walstitch::agent

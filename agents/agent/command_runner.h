@@ -1,0 +1,98 @@
+// Carries out one command: the sequence of steps on node and relay, each with what is left of the
+// command's deadline. It asks for nothing that the command does not say, never for CONFIG REWRITE, and
+// tells failed (had no effect, or an effect that the error names) from unknown (may have had it).
+//
+// Runs on one executor; one command at a time. Node, relay and WAL are interfaces, owned by the caller.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "agents/node/info.h"
+#include "policies/model/command.h"
+#include "policies/model/report.h"
+#include "policies/model/result.h"
+
+namespace walstitch::agent {
+
+// The node's server. Errors as KvrocksClient's.
+class NodeControl {
+ public:
+  virtual ~NodeControl() = default;
+  virtual boost::asio::awaitable<Result<node::NodeFacts>> Info(std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<void>> SlaveOf(Endpoint master,
+                                                       std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<void>> SlaveOfNoOne(std::chrono::milliseconds timeout) = 0;
+};
+
+// relay::Relay, as far as commands need it.
+class RelayControl {
+ public:
+  virtual ~RelayControl() = default;
+  [[nodiscard]] virtual RelayReport Report() const = 0;
+  virtual void Park() = 0;
+  virtual void Idle() = 0;
+  virtual boost::asio::awaitable<Result<Sequence>> WaitAttached(std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<void>> Pad(PadAction action, std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<void>> Follow(FollowAction action,
+                                                      std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<void>> FullSync(Endpoint upstream,
+                                                        std::chrono::milliseconds timeout) = 0;
+};
+
+// What commands ask of the node's WAL.
+class WalControl {
+ public:
+  virtual ~WalControl() = default;
+  // The marker of the batch that holds the sequence; empty if it has none.
+  virtual boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) = 0;
+};
+
+struct RunnerOptions {
+  Endpoint relay;                                   // what the node is told to be the slave of
+  std::chrono::milliseconds poll_interval{10};      // between two INFO of one command
+  std::chrono::milliseconds settle_time{500};       // see CommandRunner::Settle
+  std::chrono::milliseconds call_timeout{2000};     // one INFO
+  std::chrono::milliseconds refused_interval{100};  // before a SLAVEOF that may soon be taken is sent again
+};
+
+class CommandRunner {
+ public:
+  CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, RunnerOptions options)
+      : node_(node), relay_(relay), wal_(wal), options_(options) {}
+
+  boost::asio::awaitable<CommandResult> Run(Command command, std::chrono::steady_clock::time_point deadline);
+
+ private:
+  using Deadline = std::chrono::steady_clock::time_point;
+  using Step = boost::asio::awaitable<CommandResult>;
+
+  Step Do(ParkAction action, Deadline deadline);
+  Step Do(PromoteAction action, Deadline deadline);
+  Step Do(PadAction action, Deadline deadline);
+  Step Do(FollowAction action, Deadline deadline);
+  Step Do(FullSyncAction action, Deadline deadline);
+  Step Do(AdoptMasterAction action, Deadline deadline);
+  Step Do(ReleaseAction action, Deadline deadline);
+
+  boost::asio::awaitable<Result<node::NodeFacts>> Info(Deadline deadline);
+  [[nodiscard]] bool BelongsToRelay(const node::NodeFacts& facts) const;
+
+  // What SLAVEOF came to: nullopt, the node has that master; else the result to answer with.
+  boost::asio::awaitable<std::optional<CommandResult>> SetMaster(Endpoint master, Deadline deadline);
+
+  // Makes the node the relay's replica, if it is not, and waits until it is attached.
+  boost::asio::awaitable<std::optional<CommandResult>> Attach(node::NodeFacts facts, Deadline deadline);
+
+  // Waits until the node, parked, has applied all that it was sent, and gives its last.
+  boost::asio::awaitable<Result<Sequence>> Settle(Deadline deadline);
+
+  NodeControl& node_;
+  RelayControl& relay_;
+  WalControl& wal_;
+  RunnerOptions options_;
+};
+
+}  // namespace walstitch::agent

@@ -1,0 +1,37 @@
+// The agent's configuration: a YAML file. Unknown keys are refused, every error has file, line, column.
+// Plain data, no ownership. Secrets can stand in files of their own.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "policies/model/report.h"
+#include "policies/model/result.h"
+
+namespace walstitch::agent {
+
+struct AgentConfig {
+  std::string node;
+  std::string group;
+  Endpoint kvrocks{"127.0.0.1", 6666};
+  std::string password;        // requirepass of the node
+  std::string data_directory;  // Kvrocks' `dir`, holds db/; empty: POLLUPDATES only
+  Endpoint announce;           // where other nodes reach this node's server
+  Endpoint relay{"127.0.0.1", 7666};
+  std::string upstream_password;  // requirepass of the other nodes
+  Endpoint api{"127.0.0.1", 7667};
+  std::string token;  // bearer token of the API; empty: none is asked for
+  std::string state_directory;
+  std::string database_name;  // Kvrocks' db-name; empty: asked from the node
+  std::string log_level = "info";
+};
+
+// Parses and checks the content. Reads the secret files that it names; relative ones are taken from
+// the working directory. `path` is for error messages.
+Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content);
+Result<AgentConfig> LoadConfig(const std::string& path);
+
+// For --help.
+std::string_view ExampleConfig();
+
+}  // namespace walstitch::agent

@@ -1,0 +1,81 @@
+// walstitch-agent: runs one agent until SIGTERM or SIGINT.
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cstdio>
+#include <string>
+
+#include "agents/agent/agent.h"
+#include "agents/agent/config.h"
+
+namespace {
+
+constexpr int kStartFailed = 1;
+constexpr int kBadUsage = 2;
+
+void SetUpLog(const std::string& level) {
+  auto logger = spdlog::stderr_logger_mt("walstitch-agent");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  logger->set_level(spdlog::level::from_str(level));
+  spdlog::set_default_logger(logger);
+}
+
+int Run(const walstitch::agent::AgentConfig& config) {
+  signal(SIGPIPE, SIG_IGN);  // hiredis writes without MSG_NOSIGNAL
+  SetUpLog(config.log_level);
+  boost::asio::io_context context(1);
+  walstitch::agent::Agent agent(context.get_executor(), config);
+  boost::asio::signal_set signals(context, SIGTERM, SIGINT);
+  auto started = agent.Start();
+  if (!started) {
+    std::fprintf(stderr, "walstitch-agent: %s\n", started.error().Message().c_str());
+    return kStartFailed;
+  }
+  signals.async_wait([&](boost::system::error_code error, int number) {
+    if (error) return;
+    spdlog::info("Stopping on signal {}.", number);
+    agent.Stop();
+    context.stop();
+  });
+  context.run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "The agent beside one Kvrocks node: its relay, its reporter, and the hand that switches its role.");
+  app.footer(
+      "Example of a configuration file:\n\n" + std::string(walstitch::agent::ExampleConfig()) +
+      "\nSecrets may also stand in the file: password, upstreamPassword, token.\n"
+      "Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a bad command line or file.");
+  std::string path;
+  bool check = false;
+  app.add_option("--config", path, "the configuration file (YAML)")->required();
+  app.add_flag("--check", check, "check the configuration file, and exit");
+  app.set_version_flag("--version", "walstitch-agent 0.1.0");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "walstitch-agent: %s (see walstitch-agent --help)\n", error.what());
+    return kBadUsage;
+  }
+  auto config = walstitch::agent::LoadConfig(path);
+  if (!config) {
+    std::fprintf(stderr, "walstitch-agent: config %s\n", config.error().Message().c_str());
+    return kBadUsage;
+  }
+  if (check) {
+    std::printf("%s: the configuration of node %s of group %s is good\n", path.c_str(), config->node.c_str(),
+                config->group.c_str());
+    return 0;
+  }
+  return Run(*config);
+}

@@ -1,0 +1,114 @@
+#include "agents/agent/state_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace walstitch::agent {
+
+namespace {
+
+constexpr const char* kName = "agent.json";
+constexpr const char* kTemporary = "agent.json.new";
+constexpr std::size_t kMaxBytes = 16 << 20;
+
+tl::unexpected<Error> SystemError(const std::string& what, int number) {
+  return Fail(ErrorCode::kIo, what + ": " + std::strerror(number));
+}
+
+// Closes on the way out.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int Value() const { return value_; }
+
+ private:
+  int value_;
+};
+
+}  // namespace
+
+Result<StateFile> StateFile::Open(const std::string& directory) {
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return SystemError("stateDir " + directory + ": cannot be made", errno);
+  }
+  int descriptor = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return SystemError("stateDir " + directory + ": cannot be opened", errno);
+  int lock = openat(descriptor, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  StateFile file(directory, descriptor, lock);
+  if (lock < 0) return SystemError("stateDir " + directory + ": its lock cannot be made", errno);
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return Fail(
+          ErrorCode::kConflict,
+          "stateDir " + directory + ": another agent uses it: give each agent a directory of its own");
+    }
+    return SystemError("stateDir " + directory + ": cannot be locked", errno);
+  }
+  return file;
+}
+
+StateFile::StateFile(std::string directory, int descriptor, int lock)
+    : directory_(std::move(directory)), descriptor_(descriptor), lock_(lock) {}
+
+StateFile::StateFile(StateFile&& other) noexcept
+    : directory_(std::move(other.directory_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      lock_(std::exchange(other.lock_, -1)) {}
+
+StateFile::~StateFile() {
+  if (lock_ >= 0) close(lock_);
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+std::string StateFile::Path() const { return directory_ + "/" + kName; }
+
+Result<std::optional<std::string>> StateFile::Read() const {
+  Descriptor file(openat(descriptor_, kName, O_RDONLY | O_CLOEXEC));
+  if (file.Value() < 0) {
+    if (errno == ENOENT) return std::optional<std::string>();
+    return SystemError(Path() + ": cannot be opened", errno);
+  }
+  std::string content;
+  char bytes[16384];
+  while (true) {
+    ssize_t got = read(file.Value(), bytes, sizeof bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return SystemError(Path() + ": cannot be read", errno);
+    if (got == 0) return std::optional<std::string>(std::move(content));
+    content.append(bytes, static_cast<std::size_t>(got));
+    if (content.size() > kMaxBytes)
+      return Fail(ErrorCode::kDamaged, Path() + ": is too large to be an agent's state");
+  }
+}
+
+Result<void> StateFile::Write(std::string_view content) {
+  {
+    Descriptor file(openat(descriptor_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (file.Value() < 0) return SystemError(Path() + ": cannot be written", errno);
+    while (!content.empty()) {
+      ssize_t written = write(file.Value(), content.data(), content.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return SystemError(Path() + ": cannot be written", errno);
+      content.remove_prefix(static_cast<std::size_t>(written));
+    }
+    if (fsync(file.Value()) != 0) return SystemError(Path() + ": cannot be synced", errno);
+  }
+  if (renameat(descriptor_, kTemporary, descriptor_, kName) != 0) {
+    return SystemError(Path() + ": cannot be replaced", errno);
+  }
+  if (fsync(descriptor_) != 0) return SystemError(directory_ + ": cannot be synced", errno);
+  return {};
+}
+
+}  // namespace walstitch::agent

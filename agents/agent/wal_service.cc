@@ -1,0 +1,83 @@
+#include "agents/agent/wal_service.h"
+
+#include <utility>
+
+#include "agents/agent/offload.h"
+#include "agents/wal/pollupdates_source.h"
+
+namespace walstitch::agent {
+
+namespace asio = boost::asio;
+
+namespace {
+constexpr int kMaxWaiting = 16;
+
+node::ClientOptions WithStop(node::ClientOptions options, const std::atomic<bool>* stop) {
+  options.stop = stop;
+  return options;
+}
+}  // namespace
+
+WalService::WalService(std::string data_directory, node::ClientOptions client)
+    : has_directory_(!data_directory.empty()),
+      directory_(std::move(data_directory)),
+      client_(WithStop(std::move(client), &stop_)) {
+  polled_ = std::make_unique<wal::PollUpdatesSource>(
+      [this](Sequence after, std::uint32_t max_batches) -> Result<wal::PolledUpdates> {
+        auto updates = client_.PollUpdates(after, max_batches);
+        if (!updates) return Fail(updates.error());
+        return wal::PolledUpdates{updates->latest, std::move(updates->batches), updates->next};
+      });
+}
+
+WalService::~WalService() { Stop(); }
+
+void WalService::Stop() {
+  stop_ = true;
+  pool_.stop();
+  pool_.join();
+}
+
+Result<std::string> WalService::Answer(const Question& question) {
+  if (!has_directory_) return question(*polled_);
+  auto readable = directory_.CheckReadable();
+  if (readable) return question(directory_);
+  auto answer = question(*polled_);
+  if (answer) return answer;
+  return Fail(answer.error().Code(), "the WAL's files cannot be read (" + readable.error().Message() +
+                                         "), and the server does not help: " + answer.error().Message());
+}
+
+asio::awaitable<Result<std::string>> WalService::Ask(Question question) {
+  if (waiting_ >= kMaxWaiting) {
+    co_return Fail(ErrorCode::kUnavailable, "too many questions about the WAL wait already: ask again later");
+  }
+  ++waiting_;
+  auto work = [this, question] { return Answer(question); };
+  auto answer = co_await RunOn(pool_, std::move(work));
+  --waiting_;
+  co_return answer;
+}
+
+asio::awaitable<Result<WalExtent>> WalService::DirectoryExtent() {
+  if (!has_directory_) co_return Fail(ErrorCode::kUnavailable, "kvrocks.dir is not configured");
+  auto work = [this] { return directory_.Extent(); };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<void>> WalService::CheckReadable() {
+  if (!has_directory_) co_return Fail(ErrorCode::kUnavailable, "kvrocks.dir is not configured");
+  auto work = [this] { return directory_.CheckReadable(); };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<std::string>> WalService::MarkerAt(Sequence sequence) {
+  Question question = [sequence](wal::WalSource& source) -> Result<std::string> {
+    auto batch = source.BatchHolding(sequence);
+    if (!batch) return Fail(batch.error());
+    return *batch ? (*batch)->marker : std::string();
+  };
+  co_return co_await Ask(std::move(question));
+}
+
+}  // namespace walstitch::agent

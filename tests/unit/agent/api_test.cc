@@ -1,0 +1,189 @@
+#include "agents/agent/api.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/json.hpp>
+#include <exception>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "policies/model/json.h"
+
+namespace walstitch::agent {
+namespace {
+
+namespace asio = boost::asio;
+
+// Five batches of ten records: [1, 11), [11, 21), ...
+class FiveBatches : public wal::WalSource {
+ public:
+  Result<WalExtent> Extent() override {
+    WalExtent extent;
+    extent.oldest = Sequence(1);
+    extent.last = Sequence(50);
+    extent.source = "files";
+    return extent;
+  }
+  Result<void> ForEachBatch(SequenceRange range, const wal::BatchVisitor& visit) override {
+    if (range.from > Sequence(51)) return Fail(ErrorCode::kNotFound, "beyond the last sequence");
+    for (std::uint64_t first = 1; first < 50; first += 10) {
+      std::string bytes(12, '\0');
+      if (Sequence(first + 10) <= range.from || Sequence(first) >= range.to) continue;
+      if (!visit({Sequence(first), 10, bytes})) break;
+    }
+    return {};
+  }
+};
+
+struct FakeBackend : ApiBackend {
+  Report CurrentReport() override {
+    Report report;
+    report.node = "n1";
+    return report;
+  }
+  asio::awaitable<Report> FreshReport() override {
+    Report report;
+    report.node = "fresh";
+    co_return report;
+  }
+  asio::awaitable<Result<CommandResult>> Submit(Command command) override {
+    if (command.epoch < 5) co_return Fail(ErrorCode::kStale, "the epoch is too low");
+    CommandResult result;
+    result.id = command.id;
+    result.outcome = Outcome::kFailed;
+    result.error = "it did not work";
+    co_return result;
+  }
+  asio::awaitable<Result<std::string>> AskWal(WalService::Question question) override {
+    FiveBatches source;
+    co_return question(source);
+  }
+  [[nodiscard]] bool SlotEncoded() const override { return true; }
+};
+
+class ApiTest : public ::testing::Test {
+ protected:
+  http::Response Ask(const std::string& method, std::vector<std::string> segments,
+                     std::map<std::string, std::string> query = {}, std::string body = "") {
+    http::Request request;
+    request.method = method;
+    request.segments = std::move(segments);
+    for (const auto& segment : request.segments) request.path += "/" + segment;
+    request.query = std::move(query);
+    request.body = std::move(body);
+    asio::io_context context(1);
+    http::Response response;
+    asio::co_spawn(context, HandleRequest(&backend_, std::move(request)),
+                   [&](std::exception_ptr broken, http::Response value) {
+                     if (broken) std::rethrow_exception(broken);
+                     response = std::move(value);
+                   });
+    context.run();
+    EXPECT_TRUE(ParseJson(response.body)) << response.body;
+    return response;
+  }
+  http::Response Wal(const std::string& what, std::map<std::string, std::string> query = {}) {
+    return Ask("GET", {"v1", "wal", what}, std::move(query));
+  }
+  std::string CommandBody(std::uint64_t epoch) {
+    Command command;
+    command.id = "c1";
+    command.epoch = epoch;
+    command.group = "shop";
+    command.node = "n1";
+    command.action = ParkAction{};
+    return Dump(ToJson(command));
+  }
+
+  FakeBackend backend_;
+};
+
+TEST_F(ApiTest, ReportIsGiven) {
+  auto report = ReportFromJson(*ParseJson(Ask("GET", {"v1", "report"}).body));
+  ASSERT_TRUE(report) << report.error().Message();
+  EXPECT_EQ(report->node, "n1");
+  auto fresh = ReportFromJson(*ParseJson(Ask("GET", {"v1", "report"}, {{"fresh", "1"}}).body));
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(fresh->node, "fresh");
+  EXPECT_EQ(Ask("GET", {"v1", "report"}, {{"fresh", "yes"}}).status, 400);
+}
+
+TEST_F(ApiTest, CommandIsAnsweredWithItsResult) {
+  http::Response response = Ask("POST", {"v1", "command"}, {}, CommandBody(5));
+  EXPECT_EQ(response.status, 200);
+  auto result = CommandResultFromJson(*ParseJson(response.body));
+  ASSERT_TRUE(result) << result.error().Message();
+  EXPECT_EQ(result->outcome, Outcome::kFailed);
+}
+
+TEST_F(ApiTest, StaleEpochIsAConflict) {
+  http::Response response = Ask("POST", {"v1", "command"}, {}, CommandBody(4));
+  EXPECT_EQ(response.status, 409);
+  EXPECT_EQ(response.body, R"({"error":"the epoch is too low"})");
+}
+
+TEST_F(ApiTest, MalformedCommandsAreBadRequests) {
+  std::string good = CommandBody(5);
+  for (std::string body :
+       {std::string(), std::string("{"), std::string("[]"), std::string("{}"), std::string("null"),
+        std::string("\xff"), good + "x", std::string(100000, '['),
+        std::string(R"({"id":"a","epoch":5,"group":"shop","node":"n1","action":{"action":"explode"}})"),
+        std::string(R"({"id":"a","epoch":-5,"group":"shop","node":"n1","action":{"action":"park"}})")}) {
+    EXPECT_EQ(Ask("POST", {"v1", "command"}, {}, body).status, 400) << body.substr(0, 200);
+  }
+}
+
+TEST_F(ApiTest, WrongMethodsAndPathsAreTold) {
+  EXPECT_EQ(Ask("GET", {"v1", "command"}).status, 405);
+  EXPECT_EQ(Ask("POST", {"v1", "report"}).status, 405);
+  EXPECT_EQ(Ask("DELETE", {"v1", "wal", "extent"}).status, 405);
+  EXPECT_EQ(Ask("GET", {"v2"}).status, 404);
+  EXPECT_EQ(Ask("GET", {}).status, 404);
+  EXPECT_EQ(Ask("GET", {"v1", "wal"}).status, 404);
+  EXPECT_EQ(Ask("GET", {"v1", "wal", "secrets"}).status, 404);
+  EXPECT_EQ(Ask("GET", {"v1", "stream"}).status, 400);
+  EXPECT_EQ(Ask("GET", {"healthz"}).status, 200);
+}
+
+TEST_F(ApiTest, ExtentSaysHowKeysAreEncoded) {
+  http::Response response = Wal("extent");
+  EXPECT_EQ(response.status, 200);
+  auto json = ParseJson(response.body);
+  EXPECT_EQ(WalExtentFromJson(*json)->last, Sequence(50));
+  EXPECT_TRUE(json->at("slot_encoded").as_bool());
+}
+
+TEST_F(ApiTest, BatchesComeInPages) {
+  auto json = ParseJson(Wal("batches", {{"from", "1"}, {"to", "51"}, {"max", "3"}}).body);
+  EXPECT_EQ(json->at("batches").as_array().size(), 3U);
+  EXPECT_TRUE(json->at("more").as_bool());
+  json = ParseJson(Wal("batches", {{"from", "31"}, {"to", "51"}, {"max", "3"}}).body);
+  EXPECT_EQ(json->at("batches").as_array().size(), 2U);
+  EXPECT_FALSE(json->at("more").as_bool());
+}
+
+TEST_F(ApiTest, BoundaryIsGiven) {
+  EXPECT_EQ(Wal("boundary", {{"at", "12"}}).body, R"({"boundary":21})");
+  EXPECT_EQ(Wal("boundary", {{"at", "99"}}).status, 404);
+}
+
+TEST_F(ApiTest, BadNumbersAreBadRequests) {
+  for (std::string number : {"", "x", "-1", "1.5", " 1", "99999999999999999999", "18446744073709551615"}) {
+    EXPECT_EQ(Wal("boundary", {{"at", number}}).status, 400) << number;
+    EXPECT_EQ(Wal("replication_id", {{"at", number}}).status, 400) << number;
+    EXPECT_EQ(Wal("batches", {{"from", number}, {"to", "2"}}).status, 400) << number;
+    EXPECT_EQ(Wal("touched", {{"from", "1"}, {"to", number}}).status, 400) << number;
+    EXPECT_EQ(Wal("batches", {{"from", "1"}, {"to", "2"}, {"max", number}}).status, 400) << number;
+  }
+  EXPECT_EQ(Wal("batches").status, 400);
+  EXPECT_EQ(Wal("batches", {{"from", "2"}, {"to", "1"}}).status, 400);
+  EXPECT_EQ(Wal("batches", {{"from", "1"}, {"to", "2"}, {"max", "0"}}).status, 400);
+  EXPECT_EQ(Wal("touched", {{"from", "1"}, {"to", "2"}, {"max_keys", "1000000000"}}).status, 400);
+}
+
+}  // namespace
+}  // namespace walstitch::agent

@@ -1,0 +1,430 @@
+#include "agents/agent/command_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace walstitch::agent {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+const Endpoint kRelay{"127.0.0.1", 7666};
+const Endpoint kUpstream{"10.0.0.2", 6666};
+
+// A node, its relay and its WAL in one, with everything that was asked of them in `asked`. Replies come
+// at once; `lose_*` makes the call's answer get lost, with or without its effect.
+struct World : NodeControl, RelayControl, WalControl {
+  std::vector<std::string> asked;
+  node::NodeFacts facts;
+  RelayReport relay;
+  bool info_lost = false;
+  std::optional<Error> slave_of_error;
+  bool slave_of_has_effect = true;
+  int own_replica_refusals = 0;
+  std::optional<Error> relay_error;
+  std::uint64_t pad_lacks = 0;  // records that the node does not apply
+  std::uint64_t in_flight = 0;  // batches that arrive one for each INFO, then none
+  std::string marker;
+  std::function<void(World&)> on_info;
+
+  World() {
+    facts.role = Role::kReplica;
+    facts.master = kRelay;
+    facts.link_up = true;
+    facts.loading = false;
+    facts.sync_in_progress = false;
+    facts.last = Sequence(100);
+    relay.state = RelayState::kParked;
+    relay.node_attached = true;
+    relay.node_next = Sequence(101);
+  }
+
+  asio::awaitable<Result<node::NodeFacts>> Info(milliseconds) override {
+    if (on_info) on_info(*this);
+    if (info_lost) co_return Fail(ErrorCode::kTimeout, "INFO: no answer");
+    if (in_flight > 0) {
+      --in_flight;
+      facts.last = *facts.last + 1;
+    }
+    co_return facts;
+  }
+  asio::awaitable<Result<void>> SlaveOf(Endpoint master, milliseconds) override {
+    asked.push_back("slaveof " + master.ToString());
+    if (own_replica_refusals > 0) {
+      --own_replica_refusals;
+      co_return Fail(ErrorCode::kConflict,
+                     "SLAVEOF: the node answered: ERR can't replicate your own replicas");
+    }
+    if (slave_of_has_effect) {
+      facts.role = Role::kReplica;
+      facts.master = master;
+      facts.link_up = true;
+      relay.node_attached = master == kRelay;
+      relay.node_next = *facts.last + 1;
+    }
+    if (slave_of_error) co_return Fail(*slave_of_error);
+    co_return Result<void>();
+  }
+  asio::awaitable<Result<void>> SlaveOfNoOne(milliseconds) override {
+    asked.push_back("slaveof no one");
+    if (slave_of_has_effect) {
+      facts.role = Role::kMaster;
+      facts.master.reset();
+    }
+    if (slave_of_error) co_return Fail(*slave_of_error);
+    co_return Result<void>();
+  }
+
+  [[nodiscard]] RelayReport Report() const override { return relay; }
+  void Park() override {
+    asked.push_back("park");
+    relay.state = RelayState::kParked;
+  }
+  void Idle() override {
+    asked.push_back("idle");
+    relay.state = RelayState::kIdle;
+  }
+  asio::awaitable<Result<Sequence>> WaitAttached(milliseconds) override {
+    if (!relay.node_attached) co_return Fail(ErrorCode::kTimeout, "the node did not come");
+    co_return *relay.node_next;
+  }
+  asio::awaitable<Result<void>> Pad(PadAction action, milliseconds) override {
+    asked.push_back("pad");
+    if (relay_error) co_return Fail(*relay_error);
+    facts.last = action.target - 1 - pad_lacks;
+    co_return Result<void>();
+  }
+  asio::awaitable<Result<void>> Follow(FollowAction action, milliseconds) override {
+    asked.push_back("follow " + action.upstream.ToString());
+    if (relay_error) co_return Fail(*relay_error);
+    relay.state = RelayState::kFollowing;
+    co_return Result<void>();
+  }
+  asio::awaitable<Result<void>> FullSync(Endpoint upstream, milliseconds) override {
+    asked.push_back("fullsync " + upstream.ToString());
+    if (relay_error) co_return Fail(*relay_error);
+    co_return Result<void>();
+  }
+  asio::awaitable<Result<std::string>> MarkerAt(Sequence) override { co_return marker; }
+};
+
+class CommandRunnerTest : public ::testing::Test {
+ protected:
+  CommandResult Run(Action action, milliseconds deadline = milliseconds(5000)) {
+    RunnerOptions options;
+    options.relay = kRelay;
+    options.poll_interval = milliseconds(1);
+    options.settle_time = milliseconds(100);
+    options.refused_interval = milliseconds(1);
+    CommandRunner runner(world_, world_, world_, options);
+    Command command;
+    command.id = "c1";
+    command.node = "n1";
+    command.group = "shop";
+    command.action = std::move(action);
+    asio::io_context context(1);
+    CommandResult result;
+    asio::co_spawn(context, runner.Run(command, std::chrono::steady_clock::now() + deadline),
+                   [&](std::exception_ptr broken, CommandResult value) {
+                     if (broken) std::rethrow_exception(broken);
+                     result = std::move(value);
+                   });
+    context.run();
+    EXPECT_EQ(result.id, "c1");
+    EXPECT_EQ(result.error.empty(), result.outcome == Outcome::kDone) << result.error;
+    return result;
+  }
+  void MakeMaster() {
+    world_.facts.role = Role::kMaster;
+    world_.facts.master.reset();
+    world_.facts.link_up.reset();
+    world_.relay.state = RelayState::kIdle;
+    world_.relay.node_attached = false;
+  }
+  using Asked = std::vector<std::string>;
+
+  World world_;
+};
+
+// park
+
+TEST_F(CommandRunnerTest, ParkOfTheRelaysReplicaOnlyParksTheRelay) {
+  world_.relay.state = RelayState::kFollowing;
+  CommandResult result = Run(ParkAction{});
+  EXPECT_EQ(result.outcome, Outcome::kDone);
+  EXPECT_EQ(result.last, Sequence(100));
+  EXPECT_EQ(world_.asked, (Asked{"park"}));
+}
+
+TEST_F(CommandRunnerTest, ParkOfAMasterMakesItTheRelaysReplica) {
+  MakeMaster();
+  CommandResult result = Run(ParkAction{});
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(world_.asked, (Asked{"park", "slaveof 127.0.0.1:7666"}));
+}
+
+TEST_F(CommandRunnerTest, ParkWaitsForWhatIsStillInFlight) {
+  world_.in_flight = 5;
+  world_.relay.node_next = Sequence(106);
+  EXPECT_EQ(Run(ParkAction{}).last, Sequence(105));
+}
+
+TEST_F(CommandRunnerTest, ParkOfANodeThatWritesByItselfEndsWhenItStandsStill) {
+  world_.relay.node_next = Sequence(90);
+  EXPECT_EQ(Run(ParkAction{}).last, Sequence(100));
+}
+
+TEST_F(CommandRunnerTest, ParkOfASilentNodeParksItsRelay) {
+  world_.info_lost = true;
+  CommandResult result = Run(ParkAction{});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, (Asked{"park"}));
+}
+
+TEST_F(CommandRunnerTest, ParkDoesNotBreakAFullSync) {
+  world_.facts.sync_in_progress = true;
+  EXPECT_EQ(Run(ParkAction{}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, ParkWhoseSlaveOfWasLostIsProvenByInfo) {
+  MakeMaster();
+  world_.slave_of_error = Error(ErrorCode::kTimeout, "SLAVEOF: no answer");
+  EXPECT_EQ(Run(ParkAction{}).outcome, Outcome::kDone);
+}
+
+TEST_F(CommandRunnerTest, ParkWhoseSlaveOfWasLostAndNotSeenIsUnknown) {
+  MakeMaster();
+  world_.slave_of_error = Error(ErrorCode::kTimeout, "SLAVEOF: no answer");
+  world_.slave_of_has_effect = false;
+  EXPECT_EQ(Run(ParkAction{}).outcome, Outcome::kUnknown);
+}
+
+TEST_F(CommandRunnerTest, ParkWhoseSlaveOfWasRefusedHasFailed) {
+  MakeMaster();
+  world_.slave_of_error = Error(ErrorCode::kConflict, "SLAVEOF: the node answered: ERR no");
+  world_.slave_of_has_effect = false;
+  CommandResult result = Run(ParkAction{});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.error, "node n1: park: SLAVEOF: the node answered: ERR no");
+}
+
+TEST_F(CommandRunnerTest, DeadlineEndsAParkThatDoesNotSettle) {
+  world_.facts.link_up = false;
+  CommandResult result = Run(ParkAction{}, milliseconds(50));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("its link to the relay is down"), std::string::npos) << result.error;
+}
+
+// promote
+
+TEST_F(CommandRunnerTest, PromoteStopsTheFeedFirst) {
+  world_.relay.state = RelayState::kFollowing;
+  CommandResult result = Run(PromoteAction{});
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(result.last, Sequence(100));
+  EXPECT_EQ(result.last_after, Sequence(100));
+  EXPECT_EQ(world_.asked, (Asked{"park", "slaveof no one", "idle"}));
+}
+
+TEST_F(CommandRunnerTest, PromoteTellsTheForkPointAfterAllIsApplied) {
+  world_.in_flight = 3;
+  world_.relay.node_next = Sequence(104);
+  EXPECT_EQ(Run(PromoteAction{}).last, Sequence(103));
+}
+
+TEST_F(CommandRunnerTest, PromoteOfANodeThatIsBehindTouchesNothing) {
+  CommandResult result = Run(PromoteAction{Sequence(101)});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+  EXPECT_EQ(Run(PromoteAction{Sequence(100)}).outcome, Outcome::kDone);
+}
+
+TEST_F(CommandRunnerTest, PromoteIsRefusedForAMaster) {
+  MakeMaster();
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PromoteIsRefusedWhileLoadingOrInAFullSync) {
+  world_.facts.loading = true;
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+  world_.facts.loading = false;
+  world_.facts.sync_in_progress = true;
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+  world_.facts.sync_in_progress = false;
+  world_.relay.state = RelayState::kFullSync;
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PromoteIsRefusedForAReplicaOfSomebodyElse) {
+  world_.facts.master = kUpstream;
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PromoteWhoseAnswerWasLostIsProvenByInfo) {
+  world_.slave_of_error = Error(ErrorCode::kTimeout, "SLAVEOF: no answer");
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kDone);
+}
+
+TEST_F(CommandRunnerTest, PromoteWhoseAnswerWasLostAndNotSeenIsUnknown) {
+  world_.slave_of_error = Error(ErrorCode::kTimeout, "SLAVEOF: no answer");
+  world_.slave_of_has_effect = false;
+  CommandResult result = Run(PromoteAction{});
+  EXPECT_EQ(result.outcome, Outcome::kUnknown);
+  EXPECT_EQ(result.last, Sequence(100));
+  EXPECT_EQ(world_.relay.state, RelayState::kParked);
+}
+
+TEST_F(CommandRunnerTest, PromoteThatWasRefusedHasFailed) {
+  world_.slave_of_error = Error(ErrorCode::kConflict, "SLAVEOF: the node answered: ERR no");
+  world_.slave_of_has_effect = false;
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+}
+
+// pad
+
+PadAction PadTo(std::uint64_t expected_next, std::uint64_t target) {
+  return {Sequence(expected_next), Sequence(target), "d1", ""};
+}
+
+TEST_F(CommandRunnerTest, PadEndsOneBeforeTheTarget) {
+  CommandResult result = Run(PadTo(101, 150));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(result.last, Sequence(149));
+  EXPECT_EQ(world_.asked, (Asked{"pad"}));
+}
+
+TEST_F(CommandRunnerTest, PadOfZeroWritesNothing) {
+  EXPECT_EQ(Run(PadTo(101, 101)).outcome, Outcome::kDone);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PadFromAnotherSequenceThanExpectedIsRefused) {
+  EXPECT_EQ(Run(PadTo(100, 150)).outcome, Outcome::kFailed);
+  EXPECT_EQ(Run(PadTo(102, 150)).outcome, Outcome::kFailed);
+  EXPECT_EQ(Run(PadTo(102, 101)).outcome, Outcome::kFailed);  // backwards
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PadThatWasDoneBeforeIsKnownByItsMarker) {
+  world_.marker = "d1";
+  EXPECT_EQ(Run(PadTo(50, 101)).outcome, Outcome::kDone);
+  world_.marker = "d0";
+  EXPECT_EQ(Run(PadTo(50, 101)).outcome, Outcome::kFailed);
+  world_.marker = "";
+  EXPECT_EQ(Run(PadTo(50, 101)).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PadOfANodeThatIsNotParkedIsRefused) {
+  world_.relay.state = RelayState::kFollowing;
+  EXPECT_EQ(Run(PadTo(101, 150)).outcome, Outcome::kFailed);
+  EXPECT_EQ(Run(PadTo(101, 101)).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, PadThatDoesNotArriveHasFailed) {
+  world_.pad_lacks = 1;
+  CommandResult result = Run(PadTo(101, 150), milliseconds(50));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.last, Sequence(148));
+  EXPECT_NE(result.error.find("it stays parked"), std::string::npos);
+}
+
+TEST_F(CommandRunnerTest, PadThatGoesPastTheTargetHasFailed) {
+  world_.pad_lacks = static_cast<std::uint64_t>(-1);
+  EXPECT_EQ(Run(PadTo(101, 150)).outcome, Outcome::kFailed);
+}
+
+// follow
+
+TEST_F(CommandRunnerTest, FollowGivesTheRelayItsUpstream) {
+  CommandResult result = Run(FollowAction{kUpstream, Sequence(101)});
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(world_.asked, (Asked{"follow 10.0.0.2:6666"}));
+}
+
+TEST_F(CommandRunnerTest, FollowAdoptsAReplicaOfSomebodyElse) {
+  world_.facts.master = kUpstream;
+  world_.relay.state = RelayState::kIdle;
+  EXPECT_EQ(Run(FollowAction{kUpstream, std::nullopt}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"park", "slaveof 127.0.0.1:7666", "follow 10.0.0.2:6666"}));
+}
+
+TEST_F(CommandRunnerTest, FollowFromAnotherSequenceThanExpectedIsRefused) {
+  EXPECT_EQ(Run(FollowAction{kUpstream, Sequence(102)}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, FollowNeverDemotesAMaster) {
+  MakeMaster();
+  EXPECT_EQ(Run(FollowAction{kUpstream, std::nullopt}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, FollowThatTheUpstreamRefusesHasFailed) {
+  world_.relay_error = Error(ErrorCode::kConflict, "10.0.0.2:6666: PSYNC refused");
+  CommandResult result = Run(FollowAction{kUpstream, std::nullopt});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.error, "node n1: follow: 10.0.0.2:6666: PSYNC refused; the node is parked");
+}
+
+// full_sync, adopt_master, release
+
+TEST_F(CommandRunnerTest, FullSyncIsForTheRelaysReplica) {
+  EXPECT_EQ(Run(FullSyncAction{kUpstream}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"fullsync 10.0.0.2:6666"}));
+  world_.asked.clear();
+  MakeMaster();
+  EXPECT_EQ(Run(FullSyncAction{kUpstream}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, FullSyncThatMayBeginYetIsUnknown) {
+  world_.relay_error = Error(ErrorCode::kTimeout, "the dialogue did not begin");
+  EXPECT_EQ(Run(FullSyncAction{kUpstream}).outcome, Outcome::kUnknown);
+}
+
+TEST_F(CommandRunnerTest, AdoptMasterLeavesAMasterAlone) {
+  EXPECT_EQ(Run(AdoptMasterAction{}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+  MakeMaster();
+  EXPECT_EQ(Run(AdoptMasterAction{}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"idle"}));
+}
+
+TEST_F(CommandRunnerTest, ReleaseOfAReplicaGivesItADirectUpstream) {
+  EXPECT_EQ(Run(ReleaseAction{kUpstream}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"slaveof 10.0.0.2:6666", "idle"}));
+}
+
+TEST_F(CommandRunnerTest, ReleaseWaitsUntilTheUpstreamIsNoReplicaAnyMore) {
+  world_.own_replica_refusals = 3;
+  EXPECT_EQ(Run(ReleaseAction{kUpstream}).outcome, Outcome::kDone);
+  world_.facts.master = kRelay;
+  world_.own_replica_refusals = 1000000;
+  EXPECT_EQ(Run(ReleaseAction{kUpstream}, milliseconds(20)).outcome, Outcome::kFailed);
+}
+
+TEST_F(CommandRunnerTest, ReleaseOfAMasterOnlyIdlesTheRelay) {
+  EXPECT_EQ(Run(ReleaseAction{std::nullopt}).outcome, Outcome::kFailed);  // a replica needs an upstream
+  MakeMaster();
+  EXPECT_EQ(Run(ReleaseAction{kUpstream}).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+  EXPECT_EQ(Run(ReleaseAction{std::nullopt}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"idle"}));
+}
+
+}  // namespace
+}  // namespace walstitch::agent

@@ -1,0 +1,101 @@
+#include "agents/agent/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/unit/agent/scratch_directory.h"
+
+namespace walstitch::agent {
+namespace {
+
+constexpr const char* kLeast = "node: n1\ngroup: shop\nstateDir: /tmp/x\n";
+
+std::string ErrorOf(const std::string& content) {
+  auto config = ParseConfig("agent.yaml", content);
+  return config ? "" : config.error().Message();
+}
+
+TEST(Config, LeastIsEnough) {
+  auto config = ParseConfig("agent.yaml", kLeast);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->kvrocks.ToString(), "127.0.0.1:6666");
+  EXPECT_EQ(config->announce, config->kvrocks);
+  EXPECT_EQ(config->relay.ToString(), "127.0.0.1:7666");
+  EXPECT_EQ(config->api.ToString(), "127.0.0.1:7667");
+}
+
+TEST(Config, EverythingIsRead) {
+  auto config = ParseConfig("agent.yaml", R"(
+node: n1
+group: shop
+kvrocks: {host: 127.0.0.2, port: 1, password: a, dir: /data}
+announce: {host: 10.0.0.1, port: 2}
+relay: {host: 127.0.0.3, port: 3}
+upstreamPassword: b
+api: {host: 127.0.0.4, port: 4, token: c}
+stateDir: /state
+databaseName: d
+logLevel: debug
+)");
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->kvrocks.ToString(), "127.0.0.2:1");
+  EXPECT_EQ(config->password, "a");
+  EXPECT_EQ(config->data_directory, "/data");
+  EXPECT_EQ(config->announce.ToString(), "10.0.0.1:2");
+  EXPECT_EQ(config->relay.ToString(), "127.0.0.3:3");
+  EXPECT_EQ(config->upstream_password, "b");
+  EXPECT_EQ(config->api.ToString(), "127.0.0.4:4");
+  EXPECT_EQ(config->token, "c");
+  EXPECT_EQ(config->state_directory, "/state");
+  EXPECT_EQ(config->database_name, "d");
+  EXPECT_EQ(config->log_level, "debug");
+}
+
+TEST(Config, UnknownKeyIsRefusedWithItsPlace) {
+  EXPECT_EQ(ErrorOf(std::string(kLeast) + "colour: red\n").rfind("agent.yaml:4:1", 0), 0U)
+      << ErrorOf(std::string(kLeast) + "colour: red\n");
+  EXPECT_EQ(ErrorOf(std::string(kLeast) + "kvrocks:\n  prot: 1\n").rfind("agent.yaml:5:3", 0), 0U);
+}
+
+TEST(Config, BadValuesAreRefused) {
+  for (std::string line :
+       {"relay: {port: 0}", "relay: {port: 65536}", "relay: {port: x}", "api: 7", "kvrocks: {host: ''}",
+        "logLevel: loud", "relay: {port: 7667}", "relay: {port: 6666}", "api: {port: 6666}", "node: again",
+        "kvrocks: {password: a, passwordFile: b}", "upstreamPasswordFile: /no/such/file", "- x", "a: [",
+        "kvrocks: &a {}\nrelay: *a"}) {
+    EXPECT_NE(ErrorOf(std::string(kLeast) + line + "\n"), "") << line;
+  }
+  EXPECT_NE(ErrorOf(""), "");
+  EXPECT_NE(ErrorOf("node: n1\nstateDir: /x\n"), "");
+  EXPECT_NE(ErrorOf("node: 'n 1'\ngroup: g\nstateDir: /x\n"), "");
+  EXPECT_NE(ErrorOf("node: " + std::string(65, 'n') + "\ngroup: g\nstateDir: /x\n"), "");
+}
+
+TEST(Config, SecretsComeFromFiles) {
+  tests::ScratchDirectory scratch;
+  std::ofstream(scratch.Path() + "/secret") << "s3cret\n";
+  auto config = ParseConfig("agent.yaml", std::string(kLeast) + "kvrocks: {passwordFile: " + scratch.Path() +
+                                              "/secret}\nupstreamPasswordFile: " + scratch.Path() +
+                                              "/secret\napi: {tokenFile: " + scratch.Path() + "/secret}\n");
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->password, "s3cret");
+  EXPECT_EQ(config->upstream_password, "s3cret");
+  EXPECT_EQ(config->token, "s3cret");
+}
+
+TEST(Config, ExampleIsGoodBesideItsSecretFiles) {
+  // Its only fault is that the secret files are not on this machine.
+  EXPECT_NE(ErrorOf(std::string(ExampleConfig())).find("/etc/walstitch/requirepass"), std::string::npos)
+      << ErrorOf(std::string(ExampleConfig()));
+}
+
+TEST(Config, FileThatIsNotThereIsASentence) {
+  auto config = LoadConfig("/no/such/agent.yaml");
+  ASSERT_FALSE(config);
+  EXPECT_NE(config.error().Message().find("/no/such/agent.yaml"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace walstitch::agent

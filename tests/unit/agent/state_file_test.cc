@@ -1,0 +1,53 @@
+#include "agents/agent/state_file.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/unit/agent/scratch_directory.h"
+
+namespace walstitch::agent {
+namespace {
+
+TEST(StateFile, WhatWasWrittenLastIsRead) {
+  tests::ScratchDirectory scratch;
+  std::string directory = scratch.Path() + "/state";
+  {
+    auto file = StateFile::Open(directory);
+    ASSERT_TRUE(file) << file.error().Message();
+    EXPECT_EQ(file->Read().value(), std::nullopt);
+    ASSERT_TRUE(file->Write("one, and rather long"));
+    ASSERT_TRUE(file->Write("two"));
+  }
+  auto again = StateFile::Open(directory);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->Read().value(), "two");
+}
+
+TEST(StateFile, HalfWrittenNewFileIsNotRead) {
+  tests::ScratchDirectory scratch;
+  auto file = StateFile::Open(scratch.Path());
+  ASSERT_TRUE(file->Write("good"));
+  std::ofstream(scratch.Path() + "/agent.json.new") << "ha";
+  EXPECT_EQ(file->Read().value(), "good");
+  ASSERT_TRUE(file->Write("better"));
+  EXPECT_EQ(file->Read().value(), "better");
+}
+
+TEST(StateFile, DirectoryIsForOneAgent) {
+  tests::ScratchDirectory scratch;
+  auto first = StateFile::Open(scratch.Path());
+  auto second = StateFile::Open(scratch.Path());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().Code(), ErrorCode::kConflict);
+}
+
+TEST(StateFile, DirectoryThatCannotBeMadeIsASentence) {
+  auto file = StateFile::Open("/no/such/place");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().Message(), "stateDir /no/such/place: cannot be made: No such file or directory");
+}
+
+}  // namespace
+}  // namespace walstitch::agent
