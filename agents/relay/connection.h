@@ -1,0 +1,92 @@
+// A TCP connection with a deadline on every await, and an event to wait for. What all sessions of the
+// relay are made of.
+//
+// Everything here belongs to one executor that one thread runs; nothing is locked. An awaited operation
+// must not outlive its Connection or Event: the coroutine that awaits holds a shared_ptr to the owner.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <list>
+#include <memory>
+#include <string_view>
+
+#include "policies/model/report.h"
+#include "policies/model/result.h"
+
+namespace walstitch::relay {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// For waits that end with their session, not with time: for a node to read, or to say something.
+inline constexpr std::chrono::milliseconds kNoDeadline = std::chrono::milliseconds::max();
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  explicit Connection(boost::asio::any_io_executor executor);
+  explicit Connection(boost::asio::ip::tcp::socket socket);
+
+  // All of them fail with kUnavailable, closing the connection, when the other side closes, the deadline
+  // passes, or Close() is called meanwhile. The text says which, and nothing of whom.
+  boost::asio::awaitable<Result<void>> Connect(Endpoint endpoint, std::chrono::milliseconds timeout);
+  boost::asio::awaitable<Result<std::size_t>> Read(boost::asio::mutable_buffer buffer,
+                                                   std::chrono::milliseconds timeout);
+  boost::asio::awaitable<Result<void>> Write(boost::asio::const_buffer bytes,
+                                             std::chrono::milliseconds timeout);
+
+  void Close();
+  [[nodiscard]] bool Closed() const { return closed_; }
+  [[nodiscard]] boost::asio::any_io_executor Executor() { return socket_.get_executor(); }
+
+ private:
+  // A deadline that has passed can have its handler queued behind the operation that it watched, which
+  // ended in time; `watch` tells the handler that it comes too late.
+  struct Deadline {
+    explicit Deadline(boost::asio::any_io_executor executor) : timer(std::move(executor)) {}
+    boost::asio::steady_timer timer;
+    std::uint64_t watch = 0;
+  };
+  void Arm(Deadline Connection::*deadline, std::chrono::milliseconds timeout);
+  static void Disarm(Deadline& deadline);
+  [[nodiscard]] Error Broken(std::string_view doing, const boost::system::error_code& error,
+                             std::chrono::milliseconds timeout);
+
+  boost::asio::ip::tcp::socket socket_;
+  boost::asio::ip::tcp::resolver resolver_;
+  Deadline reading_;
+  Deadline writing_;
+  bool timed_out_ = false;
+  bool closed_ = false;
+};
+
+// Something may have changed: whoever waits looks again.
+class Event {
+ public:
+  explicit Event(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  // Returns when notified, or at the deadline; look at the condition in a loop.
+  boost::asio::awaitable<void> Wait(SteadyTime deadline);
+  void Notify();
+  [[nodiscard]] boost::asio::any_io_executor Executor() const { return executor_; }
+
+ private:
+  boost::asio::any_io_executor executor_;
+  std::list<boost::asio::steady_timer*> waiting_;
+};
+
+// The end of a spawned coroutine. They return errors; an exception is a defect, and shall be seen.
+struct TaskEnd {
+  void operator()(std::exception_ptr exception) const {
+    if (exception) std::rethrow_exception(exception);
+  }
+};
+
+}  // namespace walstitch::relay

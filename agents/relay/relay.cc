@@ -1,0 +1,599 @@
+#include "agents/relay/relay.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agents/relay/connection.h"
+#include "agents/relay/frame_reader.h"
+#include "agents/relay/full_sync.h"
+#include "agents/relay/node_session.h"
+#include "agents/relay/sequencer.h"
+#include "agents/relay/upstream_session.h"
+#include "agents/wal/marker.h"
+
+namespace walstitch::relay {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::size_t kMaxConnections = 64;
+// A node that has made its full sync opens a new connection and then closes the old one, within
+// microseconds; both can be noticed in the wrong order. A process that died is not back as fast.
+constexpr milliseconds kSameMoment{50};
+// Batches that MakePadBatches makes at a time: memory stays fixed whatever the pad.
+constexpr std::uint64_t kPadSlice = std::uint64_t{wal::kMaxPadBatch} * 16;
+
+constexpr std::size_t kMaxDecisionBytes = 128;
+
+constexpr std::string_view kStopped = "the relay is stopped";
+constexpr std::string_view kSuperseded = "another command came in between";
+
+bool IsReplicationId(std::string_view id) {
+  return id.size() == 16 && std::all_of(id.begin(), id.end(), [](char letter) {
+           return (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z');
+         });
+}
+
+// The count in a batch's header.
+std::uint32_t BatchCount(std::string_view batch) {
+  WALSTITCH_CHECK(batch.size() >= kBatchHeaderBytes);
+  std::uint32_t count = 0;
+  for (std::size_t i = kBatchHeaderBytes; i > 8; --i) {
+    count = count << 8 | static_cast<unsigned char>(batch[i - 1]);
+  }
+  return count;
+}
+
+std::string Milliseconds(milliseconds time) { return std::to_string(time.count()) + " ms"; }
+
+}  // namespace
+
+class Relay::Impl : public NodeSessionOwner,
+                    public UpstreamSessionOwner,
+                    public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(asio::any_io_executor executor, RelayOptions options, std::function<void()> changed)
+      : executor_(executor),
+        options_(std::move(options)),
+        notify_(std::move(changed)),
+        acceptor_(executor),
+        changed_(executor) {}
+
+  Result<void> Start();
+  void Stop();
+  void Park(RelayState state);
+  void SetDatabaseName(std::string name) { options_.database_name = std::move(name); }
+  [[nodiscard]] std::uint16_t Port() const { return port_; }
+  [[nodiscard]] RelayReport Report() const;
+
+  static asio::awaitable<Result<Sequence>> WaitAttached(std::shared_ptr<Impl> self, milliseconds timeout);
+  static asio::awaitable<Result<void>> Pad(std::shared_ptr<Impl> self, PadAction action,
+                                           milliseconds timeout);
+  static asio::awaitable<Result<void>> Follow(std::shared_ptr<Impl> self, FollowAction action,
+                                              milliseconds timeout);
+  static asio::awaitable<Result<void>> FullSync(std::shared_ptr<Impl> self, Endpoint upstream,
+                                                milliseconds timeout);
+
+  // NodeSessionOwner
+  [[nodiscard]] std::string DatabaseName() const override { return options_.database_name; }
+  PsyncAnswer OnPsync(const std::shared_ptr<NodeSession>& session, Sequence next) override;
+  std::optional<Endpoint> OnFetch(NodeSession& session, bool meta) override;
+  void OnFetched(std::uint64_t bytes) override { full_sync_bytes_ += bytes; }
+  void OnNodeAck(NodeSession& session, Sequence last) override;
+  void OnSessionEnd(NodeSession& session) override;
+  asio::awaitable<Result<void>> Dial(std::shared_ptr<Connection> connection, Endpoint upstream) override;
+
+  // UpstreamSessionOwner
+  [[nodiscard]] std::shared_ptr<NodeSession> Node() const override { return node_; }
+  [[nodiscard]] Sequence NodeNext() const override { return node_next_; }
+  Event& Changed() override { return changed_; }
+  void OnForwarded(Sequence next, std::uint64_t frames, std::uint64_t bytes) override;
+  void OnAccepted(UpstreamSession& session) override;
+  void OnLost(UpstreamSession& session, Error error) override;
+  void OnFailed(UpstreamSession& session, Error error, bool refused) override;
+  [[nodiscard]] Sequence AckedLast() const override { return node_acked_.value_or(node_next_ - 1); }
+
+ private:
+  static asio::awaitable<void> Accept(std::shared_ptr<Impl> self);
+  void ParkWith(std::string error);
+  // Every command begins here: whatever went on is over, and whoever waits for it is told so.
+  void BeginCommand();
+  void DropUpstream();
+  void DetachNode();
+  std::shared_ptr<UpstreamSession> StartFollowing(Endpoint upstream, std::optional<Sequence> expected_next);
+  void SetChanged();
+  [[nodiscard]] bool Interrupted(std::uint64_t command) const { return stopped_ || command_ != command; }
+  [[nodiscard]] tl::unexpected<Error> WhyInterrupted(std::string_view doing) const;
+
+  asio::any_io_executor executor_;
+  RelayOptions options_;
+  std::function<void()> notify_;
+  bool notifying_ = false;
+  tcp::acceptor acceptor_;
+  std::uint16_t port_ = 0;
+  bool stopped_ = false;
+  Event changed_;
+  std::set<std::shared_ptr<NodeSession>> sessions_;
+
+  RelayState state_ = RelayState::kParked;
+  std::string error_;
+  std::uint64_t command_ = 0;  // counts commands, so that one that waits notices the next
+
+  std::shared_ptr<NodeSession> node_;   // its replication connection
+  Sequence node_next_;                  // meaningful while node_ is there, and for CheckResume after
+  std::optional<Sequence> node_acked_;  // on this connection
+
+  std::shared_ptr<UpstreamSession> upstream_;
+
+  std::optional<FullSyncDialogue> full_sync_;
+  std::optional<Endpoint> full_sync_from_;
+  NodeSession* fetching_meta_ = nullptr;  // only compared
+  steady_clock::time_point meta_closed_ = steady_clock::time_point::min();
+
+  std::uint64_t frames_forwarded_ = 0;
+  std::uint64_t bytes_forwarded_ = 0;
+  std::uint64_t full_sync_bytes_ = 0;
+  std::uint64_t full_syncs_refused_ = 0;
+};
+
+Result<void> Relay::Impl::Start() {
+  const std::string where = "relay: " + options_.listen_host + ":" + std::to_string(options_.listen_port);
+  boost::system::error_code error;
+  const asio::ip::address address = asio::ip::make_address(options_.listen_host, error);
+  if (error) {
+    return Fail(ErrorCode::kInvalid,
+                "relay: the address to listen on must be an IP address, not '" + options_.listen_host + "'");
+  }
+  const tcp::endpoint endpoint(address, options_.listen_port);
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    return Fail(ErrorCode::kIo, where + ": cannot listen: " + error.message());
+  }
+  port_ = acceptor_.local_endpoint(error).port();
+  asio::co_spawn(executor_, Accept(shared_from_this()), TaskEnd());
+  return {};
+}
+
+void Relay::Impl::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  DropUpstream();
+  for (const std::shared_ptr<NodeSession>& session : sessions_) session->Close();
+  node_.reset();
+  notify_ = nullptr;
+  changed_.Notify();
+}
+
+asio::awaitable<void> Relay::Impl::Accept(std::shared_ptr<Impl> self) {
+  while (!self->stopped_) {
+    auto [error, socket] = co_await self->acceptor_.async_accept(asio::as_tuple(asio::use_awaitable));
+    if (self->stopped_) break;
+    if (error) {
+      // Out of descriptors, most likely: not to spin.
+      co_await self->changed_.Wait(steady_clock::now() + milliseconds(100));
+      continue;
+    }
+    if (self->sessions_.size() >= kMaxConnections) continue;
+    const bool during_fetch =
+        self->fetching_meta_ != nullptr || self->meta_closed_ + kSameMoment > steady_clock::now();
+    auto session =
+        std::make_shared<NodeSession>(std::move(socket), self->options_.heartbeat_interval, during_fetch);
+    self->sessions_.insert(session);
+    asio::co_spawn(self->executor_, NodeSession::Run(session, self), TaskEnd());
+  }
+}
+
+RelayReport Relay::Impl::Report() const {
+  RelayReport report;
+  report.state = state_;
+  report.node_attached = node_ != nullptr;
+  if (node_) report.node_next = node_next_;
+  if (upstream_) {
+    report.upstream = upstream_->Upstream();
+    report.upstream_connected = upstream_->Connected();
+  } else if (full_sync_) {
+    report.upstream = full_sync_from_;
+  }
+  report.frames_forwarded = frames_forwarded_;
+  report.bytes_forwarded = bytes_forwarded_;
+  report.full_sync_bytes = full_sync_bytes_;
+  report.full_syncs_refused = full_syncs_refused_;
+  report.error = error_;
+  return report;
+}
+
+void Relay::Impl::SetChanged() {
+  changed_.Notify();
+  if (notifying_ || stopped_ || !notify_) return;
+  notifying_ = true;
+  // Posted: the owner may call us again from there.
+  asio::post(executor_, [self = shared_from_this()] {
+    self->notifying_ = false;
+    const std::function<void()> notify = self->notify_;  // it may stop us
+    if (notify) notify();
+  });
+}
+
+void Relay::Impl::DropUpstream() {
+  if (upstream_) {
+    upstream_->Cancel();
+    upstream_.reset();
+  }
+  if (node_) {
+    // Part of a great frame is with the node, and nothing else can be sent before its rest: see
+    // upstream_session.h.
+    if (node_->MidFrame()) {
+      DetachNode();
+    } else {
+      node_->Wake();  // the cancelled session may wait there
+    }
+  }
+  // A full sync that goes on over other connections ends with its decision.
+  if (full_sync_) {
+    full_sync_.reset();
+    full_sync_from_.reset();
+    for (const std::shared_ptr<NodeSession>& session : sessions_) {
+      if (session->Fetching()) session->Close();
+    }
+  }
+}
+
+void Relay::Impl::DetachNode() {
+  if (!node_) return;
+  const std::shared_ptr<NodeSession> node = std::move(node_);
+  node_ = nullptr;
+  node->Close();
+  if (upstream_) upstream_->NodeChanged();
+  SetChanged();
+}
+
+void Relay::Impl::BeginCommand() {
+  ++command_;
+  DropUpstream();
+  state_ = RelayState::kParked;
+  error_.clear();
+  SetChanged();
+}
+
+void Relay::Impl::Park(RelayState state) {
+  if (stopped_) return;
+  BeginCommand();
+  state_ = state;
+}
+
+void Relay::Impl::ParkWith(std::string error) {
+  DropUpstream();
+  state_ = RelayState::kParked;
+  error_ = std::move(error);
+  SetChanged();
+}
+
+tl::unexpected<Error> Relay::Impl::WhyInterrupted(std::string_view doing) const {
+  return stopped_ ? Fail(ErrorCode::kUnavailable, std::string(doing) + ": " + std::string(kStopped))
+                  : Fail(ErrorCode::kConflict, std::string(doing) + ": " + std::string(kSuperseded));
+}
+
+// ---- the node's connections
+
+NodeSessionOwner::PsyncAnswer Relay::Impl::OnPsync(const std::shared_ptr<NodeSession>& session,
+                                                   Sequence next) {
+  if (full_sync_) {
+    switch (full_sync_->OnPsync(next, session->OpenedDuringFetch())) {
+      case FullSyncDialogue::Answer::kRefuse:
+        DetachNode();
+        if (upstream_) {
+          upstream_->Cancel();
+          upstream_.reset();
+        }
+        SetChanged();
+        return PsyncAnswer::kRefuse;
+      case FullSyncDialogue::Answer::kFollow:
+        if (!upstream_) StartFollowing(*full_sync_from_, std::nullopt);
+        break;
+      case FullSyncDialogue::Answer::kGiveUp:
+        ParkWith("full sync from " + full_sync_from_->ToString() +
+                 ": the node came back without it too often; parked");
+        break;
+    }
+  } else if (upstream_ && upstream_->From()) {
+    const Result<void> goes_on = CheckResume(*upstream_->From(), node_next_, next);
+    if (!goes_on) {
+      ParkWith("upstream " + upstream_->Upstream().ToString() + ": " + goes_on.error().Message());
+    }
+  }
+  DetachNode();  // an older connection is one that the node has given up
+  node_ = session;
+  node_next_ = next;
+  node_acked_.reset();
+  SetChanged();
+  return PsyncAnswer::kAccept;
+}
+
+std::optional<Endpoint> Relay::Impl::OnFetch(NodeSession& session, bool meta) {
+  if (!full_sync_) {
+    ++full_syncs_refused_;
+    SetChanged();
+    return std::nullopt;
+  }
+  if (meta) {
+    full_sync_->OnFetchMeta();
+    fetching_meta_ = &session;
+    SetChanged();
+  }
+  return full_sync_from_;
+}
+
+void Relay::Impl::OnNodeAck(NodeSession& session, Sequence last) {
+  if (node_.get() != &session) return;
+  node_acked_ = last;
+  if (upstream_) upstream_->Acknowledge(last);
+}
+
+void Relay::Impl::OnSessionEnd(NodeSession& session) {
+  if (fetching_meta_ == &session) {
+    fetching_meta_ = nullptr;
+    meta_closed_ = steady_clock::now();
+  }
+  if (node_.get() == &session) DetachNode();
+  sessions_.erase(session.shared_from_this());
+}
+
+asio::awaitable<Result<void>> Relay::Impl::Dial(std::shared_ptr<Connection> connection, Endpoint upstream) {
+  return DialUpstream(std::move(connection), std::move(upstream), options_.upstream_password,
+                      options_.connect_timeout, options_.handshake_timeout);
+}
+
+// ---- the upstream
+
+std::shared_ptr<UpstreamSession> Relay::Impl::StartFollowing(Endpoint upstream,
+                                                             std::optional<Sequence> expected_next) {
+  UpstreamOptions options;
+  options.endpoint = std::move(upstream);
+  options.database_name = options_.database_name;
+  options.password = options_.upstream_password;
+  options.announce_port = options_.announce_port;
+  options.announce_host = options_.announce_host;
+  options.expected_next = expected_next;
+  options.connect_timeout = options_.connect_timeout;
+  options.handshake_timeout = options_.handshake_timeout;
+  options.reconnect_interval = options_.reconnect_interval;
+  options.silence_timeout = std::max<milliseconds>(milliseconds(10000), 5 * options_.heartbeat_interval);
+  auto session = std::make_shared<UpstreamSession>(executor_, std::move(options));
+  upstream_ = session;
+  asio::co_spawn(executor_, UpstreamSession::Run(session, shared_from_this()), TaskEnd());
+  return session;
+}
+
+void Relay::Impl::OnForwarded(Sequence next, std::uint64_t frames, std::uint64_t bytes) {
+  node_next_ = next;
+  frames_forwarded_ += frames;
+  bytes_forwarded_ += bytes;
+}
+
+void Relay::Impl::OnAccepted(UpstreamSession& session) {
+  if (upstream_.get() != &session) return;
+  state_ = RelayState::kFollowing;
+  error_.clear();
+  full_sync_.reset();
+  full_sync_from_.reset();
+  SetChanged();
+}
+
+void Relay::Impl::OnLost(UpstreamSession& session, Error error) {
+  if (upstream_.get() != &session) return;
+  error_ = error.Message();
+  SetChanged();
+}
+
+void Relay::Impl::OnFailed(UpstreamSession& session, Error error, bool refused) {
+  if (upstream_.get() != &session) return;
+  if (refused && full_sync_) {
+    // Still the decided full sync, which did not bring the node to where the upstream takes it.
+    full_sync_->OnUpstreamRefused();
+    upstream_.reset();
+    error_ = error.Message();
+    DetachNode();
+    SetChanged();
+    return;
+  }
+  ParkWith(error.Message());
+}
+
+// ---- commands
+
+asio::awaitable<Result<Sequence>> Relay::Impl::WaitAttached(std::shared_ptr<Impl> self,
+                                                            milliseconds timeout) {
+  const auto deadline = steady_clock::now() + timeout;
+  while (!self->node_) {
+    if (self->stopped_) co_return Fail(ErrorCode::kUnavailable, std::string(kStopped));
+    if (steady_clock::now() >= deadline) {
+      co_return Fail(ErrorCode::kUnavailable,
+                     "the node did not connect to its relay within " + Milliseconds(timeout));
+    }
+    co_await self->changed_.Wait(deadline);
+  }
+  co_return self->node_next_;
+}
+
+asio::awaitable<Result<void>> Relay::Impl::Pad(std::shared_ptr<Impl> self, PadAction action,
+                                               milliseconds timeout) {
+  const std::string doing = "pad from " + action.expected_next.ToString() + " to " + action.target.ToString();
+  const auto refuse = [&doing](ErrorCode code, std::string why) {
+    return Fail(code, doing + ": " + std::move(why));
+  };
+  if (self->stopped_) co_return self->WhyInterrupted(doing);
+  if (self->state_ != RelayState::kParked || self->upstream_) {
+    co_return refuse(ErrorCode::kConflict, "the relay is not parked");
+  }
+  if (!self->node_) co_return refuse(ErrorCode::kConflict, "the node is not attached to its relay");
+  if (self->node_next_ != action.expected_next) {
+    co_return refuse(ErrorCode::kConflict, "the node's next sequence is " + self->node_next_.ToString());
+  }
+  if (action.target < action.expected_next || action.target > kMaxSequence) {
+    co_return refuse(ErrorCode::kInvalid,
+                     "the target lies before the node's next sequence, or past the greatest");
+  }
+  if (!action.replication_id.empty() && !IsReplicationId(action.replication_id)) {
+    co_return refuse(ErrorCode::kInvalid, "a replication id has 16 characters of 0-9 and A-Z");
+  }
+  if (action.decision.empty() || action.decision.size() > kMaxDecisionBytes) {
+    co_return refuse(ErrorCode::kInvalid, "a decision's id has 1 to 128 characters");
+  }
+  self->BeginCommand();
+  if (action.target == action.expected_next) co_return Result<void>();
+
+  const std::uint64_t command = self->command_;
+  const auto deadline = steady_clock::now() + timeout;
+  const std::shared_ptr<NodeSession> node = self->node_;
+  self->state_ = RelayState::kPadding;
+  self->SetChanged();
+
+  bool sent = false;
+  std::optional<Error> failure;
+  // Waits until all that was put is written; false: failure says why not.
+  const auto still_ours = [&]() -> bool {
+    if (self->Interrupted(command)) {
+      failure = self->WhyInterrupted(doing).value();
+    } else if (self->node_ != node) {
+      failure = Error(ErrorCode::kUnavailable, doing + ": the node's connection broke");
+    } else if (steady_clock::now() >= deadline) {
+      failure = Error(ErrorCode::kUnavailable,
+                      doing + ": the node did not take it within " + Milliseconds(timeout));
+    }
+    return !failure;
+  };
+
+  Sequence next = action.expected_next;
+  while (next < action.target && !failure) {
+    const Sequence slice = action.target - next > kPadSlice ? next + kPadSlice : action.target;
+    const std::string_view id =
+        slice == action.target ? std::string_view(action.replication_id) : std::string_view();
+    const std::vector<std::string> batches = wal::MakePadBatches(next, slice, action.decision, id);
+    for (const std::string& batch : batches) {
+      while (!node->Free() && still_ours()) co_await node->WaitFree(deadline);
+      if (!still_ours()) break;
+      const std::string frame = "$" + std::to_string(batch.size()) + "\r\n" + batch + "\r\n";
+      const std::uint32_t count = BatchCount(batch);
+      WALSTITCH_CHECK(count <= slice - next);
+      node->Put(frame, true);
+      sent = true;
+      next = next + count;
+      self->OnForwarded(next, 1, frame.size());
+    }
+    WALSTITCH_CHECK(failure || next == slice);
+  }
+  while (!failure && !node->Free() && still_ours()) co_await node->WaitFree(deadline);
+
+  const bool interrupted = self->Interrupted(command);
+  if (!failure) {
+    self->state_ = RelayState::kParked;
+    self->SetChanged();
+    co_return Result<void>();
+  }
+  // With something sent, the node may have it or not: the effect is unknown until its sequence is read.
+  if (sent) failure = Error(ErrorCode::kTimeout, failure->Message() + "; part of it may have been applied");
+  if (!interrupted) self->ParkWith(failure->Message());
+  co_return Fail(*failure);
+}
+
+asio::awaitable<Result<void>> Relay::Impl::Follow(std::shared_ptr<Impl> self, FollowAction action,
+                                                  milliseconds timeout) {
+  const std::string doing = "follow " + action.upstream.ToString();
+  if (self->stopped_) co_return self->WhyInterrupted(doing);
+  self->BeginCommand();
+  const std::uint64_t command = self->command_;
+  const auto deadline = steady_clock::now() + timeout;
+  const std::shared_ptr<UpstreamSession> session =
+      self->StartFollowing(action.upstream, action.expected_next);
+  while (true) {
+    if (self->Interrupted(command)) co_return self->WhyInterrupted(doing);
+    if (session->EverAccepted()) co_return Result<void>();
+    // The only ways for it to end are those that park with an error.
+    if (self->upstream_ != session) co_return Fail(ErrorCode::kConflict, self->error_);
+    if (steady_clock::now() >= deadline) {
+      const std::string why = !self->node_           ? "the node did not connect to its relay"
+                              : self->error_.empty() ? "the upstream did not answer"
+                                                     : self->error_;
+      self->ParkWith(doing + ": not within " + Milliseconds(timeout) + ": " + why);
+      co_return Fail(ErrorCode::kUnavailable, self->error_);
+    }
+    co_await self->changed_.Wait(deadline);
+  }
+}
+
+asio::awaitable<Result<void>> Relay::Impl::FullSync(std::shared_ptr<Impl> self, Endpoint upstream,
+                                                    milliseconds timeout) {
+  const std::string doing = "full sync from " + upstream.ToString();
+  if (self->stopped_) co_return self->WhyInterrupted(doing);
+  self->BeginCommand();
+  const std::uint64_t command = self->command_;
+  const auto deadline = steady_clock::now() + timeout;
+  self->state_ = RelayState::kFullSync;
+  self->full_sync_.emplace();
+  self->full_sync_from_ = upstream;
+  self->meta_closed_ = steady_clock::time_point::min();
+  self->DetachNode();  // it comes back with the PSYNC that is to be refused
+  self->SetChanged();
+  while (true) {
+    if (self->Interrupted(command)) co_return self->WhyInterrupted(doing);
+    if (!self->full_sync_) {
+      if (self->state_ == RelayState::kFollowing) co_return Result<void>();
+      co_return Fail(ErrorCode::kConflict, self->error_);
+    }
+    if (self->full_sync_->Begun()) co_return Result<void>();
+    if (steady_clock::now() >= deadline) {
+      self->ParkWith(doing + ": the node did not begin it within " + Milliseconds(timeout));
+      co_return Fail(ErrorCode::kTimeout, self->error_);
+    }
+    co_await self->changed_.Wait(deadline);
+  }
+}
+
+// ---- Relay
+
+Relay::Relay(asio::any_io_executor executor, RelayOptions options, std::function<void()> changed)
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(options), std::move(changed))) {}
+
+Relay::~Relay() { Stop(); }
+
+Result<void> Relay::Start() { return impl_->Start(); }
+void Relay::Stop() { impl_->Stop(); }
+std::uint16_t Relay::Port() const { return impl_->Port(); }
+RelayReport Relay::Report() const { return impl_->Report(); }
+void Relay::SetDatabaseName(std::string name) { impl_->SetDatabaseName(std::move(name)); }
+void Relay::Park() { impl_->Park(RelayState::kParked); }
+void Relay::Idle() { impl_->Park(RelayState::kIdle); }
+
+asio::awaitable<Result<Sequence>> Relay::WaitAttached(milliseconds timeout) {
+  return Impl::WaitAttached(impl_, timeout);
+}
+asio::awaitable<Result<void>> Relay::Pad(PadAction action, milliseconds timeout) {
+  return Impl::Pad(impl_, std::move(action), timeout);
+}
+asio::awaitable<Result<void>> Relay::Follow(FollowAction action, milliseconds timeout) {
+  return Impl::Follow(impl_, std::move(action), timeout);
+}
+asio::awaitable<Result<void>> Relay::FullSync(Endpoint upstream, milliseconds timeout) {
+  return Impl::FullSync(impl_, std::move(upstream), timeout);
+}
+
+}  // namespace walstitch::relay

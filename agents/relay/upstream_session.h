@@ -1,0 +1,133 @@
+// Following one upstream: the replica's side of Kvrocks' replication protocol, from the node's next
+// sequence on, and again after every broken link, until it is cancelled or the upstream refuses.
+//
+// A run of whole frames goes from the reading buffer to the node's outgoing buffer, both of a fixed size,
+// and no more is read while the node's is not free: a slow node slows the upstream, and memory stays as
+// it is. A frame that fits the buffer (a mebibyte) is read whole before the node sees any of it, so an
+// upstream that dies in the middle of it leaves nothing behind. A greater one is passed on in pieces; if
+// its upstream dies, or the relay is told to do something else, before all of it is there, the only way
+// out is to close the node's connection: it throws the piece away and is back after a second.
+//
+// The upstream is always asked in the old form, `PSYNC <next>`: whether the histories are one was judged
+// before, by the batches themselves, and a replication id would only add a reason to refuse.
+//
+// One executor, no locks.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agents/relay/connection.h"
+#include "agents/relay/node_session.h"
+#include "policies/model/report.h"
+#include "policies/model/sequence.h"
+
+namespace walstitch::relay {
+
+class UpstreamSession;
+
+// What a session asks of the relay. Never called once the session is cancelled.
+class UpstreamSessionOwner {
+ public:
+  virtual ~UpstreamSessionOwner() = default;
+  // The node's replication connection, or null; what it expects next; and the event of a change in that.
+  [[nodiscard]] virtual std::shared_ptr<NodeSession> Node() const = 0;
+  [[nodiscard]] virtual Sequence NodeNext() const = 0;
+  virtual Event& Changed() = 0;
+  // So much was put into the node's outgoing buffer. `frames` may be 0, for a piece of a frame.
+  virtual void OnForwarded(Sequence next, std::uint64_t frames, std::uint64_t bytes) = 0;
+  virtual void OnAccepted(UpstreamSession& session) = 0;
+  // The link broke, or did not come about; the session tries again.
+  virtual void OnLost(UpstreamSession& session, Error error) = 0;
+  // The session is over. `refused`: the upstream refused the node's PSYNC.
+  virtual void OnFailed(UpstreamSession& session, Error error, bool refused) = 0;
+  // What to answer when the upstream asks how far the node is.
+  [[nodiscard]] virtual Sequence AckedLast() const = 0;
+};
+
+struct UpstreamOptions {
+  Endpoint endpoint;
+  std::string database_name;
+  std::string password;
+  std::uint16_t announce_port = 0;
+  std::string announce_host;
+  std::optional<Sequence> expected_next;
+  std::chrono::milliseconds connect_timeout{3000};
+  std::chrono::milliseconds handshake_timeout{3000};
+  std::chrono::milliseconds reconnect_interval{200};
+  std::chrono::milliseconds silence_timeout{10000};  // a link on which not even a heartbeat comes is broken
+};
+
+// Connects, and passes AUTH if there is a password. kInvalid: the password was refused.
+boost::asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> connection, Endpoint upstream,
+                                                  std::string password,
+                                                  std::chrono::milliseconds connect_timeout,
+                                                  std::chrono::milliseconds handshake_timeout);
+
+class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
+ public:
+  UpstreamSession(boost::asio::any_io_executor executor, UpstreamOptions options);
+
+  static boost::asio::awaitable<void> Run(std::shared_ptr<UpstreamSession> self,
+                                          std::shared_ptr<UpstreamSessionOwner> owner);
+
+  // Ends it at once: nothing is forwarded and nobody is told anything from here on.
+  void Cancel();
+
+  // The node's connection is another one, or gone: begin again at what it asks for.
+  void NodeChanged();
+
+  // The upstream knows: the node itself has said how far it is.
+  void Acknowledge(Sequence last);
+
+  [[nodiscard]] const Endpoint& Upstream() const { return options_.endpoint; }
+  [[nodiscard]] bool Connected() const { return connected_; }
+  [[nodiscard]] bool EverAccepted() const { return ever_accepted_; }
+  // Where following began; nullopt before the first PSYNC was sent.
+  [[nodiscard]] std::optional<Sequence> From() const { return from_; }
+
+ private:
+  // How a link ended, and what is to be done.
+  struct LinkEnd {
+    enum class What { kLost, kFailed, kRefused } what = What::kLost;
+    Error error;
+  };
+
+  boost::asio::awaitable<LinkEnd> FollowOnce(std::shared_ptr<UpstreamSessionOwner> owner,
+                                             std::shared_ptr<NodeSession> node);
+  boost::asio::awaitable<std::optional<LinkEnd>> Handshake(std::shared_ptr<Connection> link, Sequence next);
+  boost::asio::awaitable<LinkEnd> Stream(std::shared_ptr<UpstreamSessionOwner> owner,
+                                         std::shared_ptr<NodeSession> node, std::shared_ptr<Connection> link,
+                                         Sequence next);
+  boost::asio::awaitable<Result<std::string>> ReadLine(std::shared_ptr<Connection> link);
+  boost::asio::awaitable<Result<void>> Fill(std::shared_ptr<Connection> link,
+                                            std::chrono::milliseconds timeout);
+  // Waits until the node can take something; false: the link is to end.
+  boost::asio::awaitable<bool> WaitForNode(std::shared_ptr<NodeSession> node,
+                                           std::shared_ptr<Connection> link);
+  static boost::asio::awaitable<void> SendAcks(std::shared_ptr<UpstreamSession> self,
+                                               std::shared_ptr<Connection> link);
+  [[nodiscard]] std::string_view Unread() const { return {buffer_.data() + begin_, end_ - begin_}; }
+
+  const UpstreamOptions options_;
+  std::shared_ptr<Connection> link_;
+  bool cancelled_ = false;
+  bool connected_ = false;
+  bool ever_accepted_ = false;
+  std::optional<Sequence> from_;
+
+  std::vector<char> buffer_;  // [begin_, end_) was read from the upstream and not yet used
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+
+  std::optional<Sequence> ack_;  // to be sent
+  bool sending_acks_ = false;
+  Event pause_;
+};
+
+}  // namespace walstitch::relay
