@@ -1,0 +1,258 @@
+#include "tests/support/node_server.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace walstitch::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kStartTimeout = std::chrono::seconds(30);
+
+std::string Tail(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream all;
+  all << file.rdbuf();
+  const std::string text = all.str();
+  return text.size() > 2000 ? text.substr(text.size() - 2000) : text;
+}
+
+std::string Quote(const std::string& text) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c >= ' ' && c <= '~' && c != '"' && c != '\\') {
+      out.push_back(c);
+    } else {
+      out += "\\x";
+      out.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
+      out.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
+    }
+  }
+  return out + "\"";
+}
+
+std::string Join(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : ",") + part;
+  return out;
+}
+
+// Pairs of a flat array, each as `"a"=>"b"`.
+std::vector<std::string> Pairs(const Reply& reply) {
+  std::vector<std::string> pairs;
+  for (size_t i = 0; i + 1 < reply.items.size(); i += 2) {
+    pairs.push_back(Quote(reply.items[i].text) + "=>" + Quote(reply.items[i + 1].text));
+  }
+  return pairs;
+}
+
+std::vector<std::string> Quoted(const Reply& reply) {
+  std::vector<std::string> items;
+  for (const Reply& item : reply.items) items.push_back(Quote(item.text));
+  return items;
+}
+
+std::string CanonicalValue(RedisClient& client, const std::string& key) {
+  const std::string type = client("TYPE", key).text;
+  std::string value;
+  if (type == "string") {
+    value = Quote(client("GET", key).text);
+  } else if (type == "hash") {
+    auto pairs = Pairs(client("HGETALL", key));
+    std::sort(pairs.begin(), pairs.end());
+    value = Join(pairs);
+  } else if (type == "set") {
+    auto members = Quoted(client("SMEMBERS", key));
+    std::sort(members.begin(), members.end());
+    value = Join(members);
+  } else if (type == "list") {
+    value = Join(Quoted(client("LRANGE", key, "0", "-1")));
+  } else if (type == "zset") {
+    value = Join(Pairs(client("ZRANGE", key, "0", "-1", "WITHSCORES")));
+  } else {
+    value = Quote(ToString(client("DUMP", key)));
+  }
+  const bool expires = client("PTTL", key).integer >= 0;
+  return type + (expires ? " expires " : " ") + value;
+}
+
+void DumpNamespace(RedisClient& client, const std::string& ns, std::map<std::string, std::string>* out) {
+  std::string cursor = "0";
+  do {
+    const Reply page = client("SCAN", cursor, "COUNT", "500");
+    if (page.items.size() != 2) return;
+    cursor = page.items[0].text;
+    for (const std::string& key : page.items[1].Texts()) (*out)[ns + ":" + key] = CanonicalValue(client, key);
+  } while (cursor != "0");
+}
+
+}  // namespace
+
+NodeServer::NodeServer(NodeConfig config)
+    : directory_(std::make_unique<TempDirectory>()), port_(PickFreePort()), config_(std::move(config)) {
+  const auto by_default = [&](const char* key, const char* value) { config_.emplace(key, value); };
+  by_default("bind", "127.0.0.1");
+  by_default("db-name", "walstitch.test");
+  by_default("workers", "4");
+  by_default("daemonize", "no");
+  by_default("rocksdb.write_buffer_size", "4");
+  by_default("rocksdb.block_cache_size", "16");
+  by_default("rocksdb.max_background_jobs", "2");
+  if (const auto it = config_.find("slaveof"); it != config_.end()) {
+    upstream_ = it->second;
+    config_.erase(it);
+  }
+}
+
+bool NodeServer::IsRealKvrocks() {
+  const char* path = std::getenv("KVROCKS_BIN");
+  return path != nullptr && *path != '\0';
+}
+
+std::optional<std::string> NodeServer::WriteConfigFile() const {
+  std::error_code error;
+  fs::create_directories(directory(), error);
+  std::ofstream file(directory_->path() + "/node.conf");
+  file << "port " << port_ << "\ndir " << directory() << "\nlog-dir " << directory() << "\n";
+  for (const auto& [key, value] : config_) file << key << " " << value << "\n";
+  file.close();
+  if (!file) return "can't write " + directory_->path() + "/node.conf";
+  return std::nullopt;
+}
+
+std::optional<std::string> NodeServer::Start() {
+  // A later start keeps the file: the server itself may have rewritten it.
+  if (!fs::exists(directory_->path() + "/node.conf")) {
+    if (auto error = WriteConfigFile()) return error;
+  }
+  const std::string binary = IsRealKvrocks() ? std::getenv("KVROCKS_BIN") : BinaryPath("refnode");
+  std::vector<std::string> arguments = {binary, "-c", directory_->path() + "/node.conf"};
+  if (!upstream_.empty()) {
+    arguments.emplace_back("--slaveof");
+    arguments.push_back(upstream_);
+  }
+  if (auto error = process_.Start(arguments, output_file())) return error;
+  const bool answers = Eventually(kStartTimeout, [&] {
+    if (!process_.IsRunning()) return true;
+    RedisClient client(port_, "127.0.0.1", std::chrono::seconds(2));
+    return client.IsConnected() && !client("PING").IsBroken();
+  });
+  if (!process_.IsRunning()) {
+    return binary + " ended with " + std::to_string(process_.ExitStatus().value_or(0)) + ": " +
+           Tail(output_file());
+  }
+  if (!answers) return binary + " does not answer: " + Tail(output_file());
+  return std::nullopt;
+}
+
+std::optional<std::string> NodeServer::Restart() {
+  Stop();
+  return Start();
+}
+
+void NodeServer::Pause() { process_.Signal(SIGSTOP); }
+void NodeServer::Resume() { process_.Signal(SIGCONT); }
+
+void NodeServer::SetConfig(const std::string& key, const std::string& value) {
+  if (value.empty()) {
+    config_.erase(key);
+  } else {
+    config_[key] = value;
+  }
+  std::error_code ignored;
+  fs::remove(directory_->path() + "/node.conf", ignored);
+}
+
+void NodeServer::SetUpstream(uint16_t port) {
+  upstream_ = port == 0 ? "" : "127.0.0.1 " + std::to_string(port);
+}
+
+RedisClient NodeServer::Client() const {
+  RedisClient client(port_);
+  if (const auto it = config_.find("requirepass"); it != config_.end()) client("AUTH", it->second);
+  return client;
+}
+
+std::string NodeServer::Info(const std::string& section, const std::string& field) const {
+  RedisClient client = Client();
+  return InfoField(client, section, field);
+}
+
+uint64_t NodeServer::InfoNumber(const std::string& section, const std::string& field) const {
+  return std::strtoull(Info(section, field).c_str(), nullptr, 10);
+}
+
+uint64_t NodeServer::LastSequence() const { return InfoNumber("keyspace", "sequence"); }
+
+bool NodeServer::WaitInSync(const NodeServer& leader, std::chrono::milliseconds timeout) const {
+  return Eventually(timeout, [&] { return IsFollowing() && LastSequence() == leader.LastSequence(); });
+}
+
+std::optional<std::string> NodeServer::PurgeWal() {
+  RedisClient client = Client();
+  const uint64_t last = LastSequence();
+  // Compaction flushes, and what is flushed is archived; Kvrocks does it in the
+  // background, and a flush of an empty family archives nothing, so repeat.
+  const auto is_purged = [&] {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(db_directory() + "/archive", error)) {
+      std::error_code ignored;
+      fs::remove(entry.path(), ignored);
+    }
+    const Reply reply = client("POLLUPDATES", "0", "MAX", "1");
+    if (reply.IsError()) return true;
+    const auto& updates = reply.Field("updates").items;
+    return reply.kind == Reply::Kind::kArray && updates.empty();
+  };
+  if (last == 0) return std::nullopt;
+  client("COMPACT");
+  if (!Eventually(std::chrono::seconds(20), is_purged)) return "the WAL still holds old records";
+  return std::nullopt;
+}
+
+std::string InfoField(RedisClient& client, const std::string& section, const std::string& field) {
+  const Reply reply = client("INFO", section);
+  const std::string text = "\n" + reply.text;
+  const size_t begin = text.find("\n" + field + ":");
+  if (begin == std::string::npos) return "";
+  const size_t value = begin + field.size() + 2;
+  return text.substr(value, text.find_first_of("\r\n", value) - value);
+}
+
+std::map<std::string, std::string> DumpKeyspace(RedisClient& client) {
+  std::map<std::string, std::string> out;
+  const Reply namespaces = client("NAMESPACE", "GET", "*");
+  for (size_t i = 0; i + 1 < namespaces.items.size(); i += 2) {
+    const std::string& ns = namespaces.items[i].text;
+    const std::string& token = namespaces.items[i + 1].text;
+    RedisClient member(client.port(), client.host());
+    if (!token.empty()) member("AUTH", token);
+    DumpNamespace(member, ns, &out);
+  }
+  return out;
+}
+
+std::string DiffKeyspaces(const std::map<std::string, std::string>& left,
+                          const std::map<std::string, std::string>& right) {
+  std::string out;
+  for (const auto& [key, value] : left) {
+    const auto it = right.find(key);
+    if (it == right.end()) {
+      out += Quote(key) + ": only left: " + value + "\n";
+    } else if (it->second != value) {
+      out += Quote(key) + ": " + value + " | " + it->second + "\n";
+    }
+  }
+  for (const auto& [key, value] : right) {
+    if (left.count(key) == 0) out += Quote(key) + ": only right: " + value + "\n";
+  }
+  return out;
+}
+
+}  // namespace walstitch::test
