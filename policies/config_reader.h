@@ -21,10 +21,10 @@ class ConfigReader {
   ConfigReader(std::string path, const YamlNode& node);
 
   void Text(std::string_view key, std::string& field);
-  void RequiredText(std::string_view key, std::string& field);   // present and not empty
+  void RequiredText(std::string_view key, std::string& field);  // present and not empty
   void Texts(std::string_view key, std::vector<std::string>& field);
   void Number(std::string_view key, std::int64_t low, std::int64_t high, std::int64_t& field);
-  void Port(std::string_view key, std::uint16_t& field);         // 1..65535
+  void Port(std::string_view key, std::uint16_t& field);  // 1..65535
   void Flag(std::string_view key, bool& field);
   // A sub-mapping or list to read on; nullptr if absent.
   const YamlNode* Node(std::string_view key);

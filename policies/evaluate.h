@@ -12,8 +12,8 @@
 namespace walstitch {
 
 struct KeyDecision {
-  std::string keyspace;      // rule's name, "default", "internal/pubsub", ...
-  std::string rule;          // "file:line:column", or "default"
+  std::string keyspace;  // rule's name, "default", "internal/pubsub", ...
+  std::string rule;      // "file:line:column", or "default"
   Tolerance tolerance = Tolerance::kFullSync;
 };
 
@@ -22,8 +22,8 @@ struct KeyDecision {
 KeyDecision DecideKey(const TolerancePolicy& policy, const TouchedKey& key);
 
 struct PolicyFindings {
-  std::vector<KeyspaceFinding> keyspaces;   // in the order of the policy's rules
-  Tolerance strictest = Tolerance::kIgnore; // kIgnore when nothing was touched
+  std::vector<KeyspaceFinding> keyspaces;    // in the order of the policy's rules
+  Tolerance strictest = Tolerance::kIgnore;  // kIgnore when nothing was touched
   bool limit_passed = false;
 };
 

@@ -12,7 +12,7 @@
 namespace walstitch {
 
 struct PolicyFile {
-  std::string path;      // as named in errors
+  std::string path;  // as named in errors
   std::string content;
 };
 

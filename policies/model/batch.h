@@ -36,15 +36,15 @@ struct WalExtent {
   std::optional<Sequence> last;    // last sequence; for a WAL with count-0 batches only: oldest - 1
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;
-  std::string source;              // "files" or "pollupdates"
+  std::string source;  // "files" or "pollupdates"
 };
 
 // What one user key suffered in a range of records. Records of no user keyspace (pubsub, propagate,
 // search) come as one TouchedKey per internal keyspace, with `internal` set and an empty key.
 struct TouchedKey {
-  std::string internal;         // empty for a user key, else "pubsub", "propagate", "search", "unknown"
-  std::string name_space;       // raw bytes, e.g. "__namespace"
-  std::string key;              // raw bytes
+  std::string internal;            // empty for a user key, else "pubsub", "propagate", "search", "unknown"
+  std::string name_space;          // raw bytes, e.g. "__namespace"
+  std::string key;                 // raw bytes
   std::vector<std::string> types;  // sorted, Kvrocks' type names; empty: not known from these records
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
@@ -54,10 +54,10 @@ struct TouchedKey {
 // The keys that a range of records touches, sorted by (internal, name_space, key).
 struct Touched {
   SequenceRange range;
-  std::uint64_t records = 0;   // records in the range, of whatever kind
+  std::uint64_t records = 0;  // records in the range, of whatever kind
   std::uint64_t bytes = 0;
   std::uint64_t range_deletes = 0;  // DeleteRange records: what they cover is not listed key by key
-  bool truncated = false;      // true: more keys were touched than the caller's cap; keys is incomplete
+  bool truncated = false;           // true: more keys were touched than the caller's cap; keys is incomplete
   std::vector<TouchedKey> keys;
 };
 

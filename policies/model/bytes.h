@@ -16,8 +16,8 @@ namespace walstitch {
 std::string ToPrintable(std::string_view bytes);
 Result<std::string> FromPrintable(std::string_view text);
 
-std::string ToHex(std::string_view bytes);            // lower-case
-Result<std::string> FromHex(std::string_view text);   // either case
+std::string ToHex(std::string_view bytes);           // lower-case
+Result<std::string> FromHex(std::string_view text);  // either case
 
 std::array<std::uint8_t, 32> Sha256(std::string_view bytes);
 

@@ -29,7 +29,7 @@ struct PadAction {
   Sequence expected_next;
   Sequence target;
   std::string decision;
-  std::string replication_id;   // use-rsid-psync: the survivor's id at target - 1; else empty
+  std::string replication_id;  // use-rsid-psync: the survivor's id at target - 1; else empty
 };
 
 // Follow the upstream's stream from the node's next. A node that is not yet the relay's replica is
@@ -37,7 +37,7 @@ struct PadAction {
 // refuses, the node stays parked and the command has failed.
 struct FollowAction {
   Endpoint upstream;
-  std::optional<Sequence> expected_next;   // refuse unless the node's next is this
+  std::optional<Sequence> expected_next;  // refuse unless the node's next is this
 };
 
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how
@@ -61,20 +61,20 @@ using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, 
 std::string_view ActionName(const Action& action);
 
 struct Command {
-  std::string id;               // unique per intended effect; a retry repeats it
+  std::string id;  // unique per intended effect; a retry repeats it
   std::uint64_t epoch = 0;
   std::string group;
   std::string node;
   Action action;
-  std::int64_t deadline_ms = 10000;   // how long the agent may take before it says unknown/failed
+  std::int64_t deadline_ms = 10000;  // how long the agent may take before it says unknown/failed
 };
 
-enum class Outcome { kDone, kFailed, kUnknown };   // "done", "failed", "unknown"
+enum class Outcome { kDone, kFailed, kUnknown };  // "done", "failed", "unknown"
 
 struct CommandResult {
   std::string id;
   Outcome outcome = Outcome::kUnknown;
-  std::string error;                       // one sentence, when not done
+  std::string error;  // one sentence, when not done
   std::optional<Sequence> last;
   std::optional<Sequence> last_after;
   std::int64_t took_us = 0;

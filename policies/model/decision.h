@@ -28,26 +28,26 @@ struct Reason {
 
 // What the policy says of one keyspace that tail or missed touch.
 struct KeyspaceFinding {
-  std::string keyspace;         // rule's name, "default", or "internal/pubsub" and so on
-  std::string rule;             // where the rule stands: "file:line:column", or "default"
+  std::string keyspace;  // rule's name, "default", or "internal/pubsub" and so on
+  std::string rule;      // where the rule stands: "file:line:column", or "default"
   Tolerance tolerance = Tolerance::kFullSync;
   std::uint64_t tail_records = 0;
   std::uint64_t missed_records = 0;
   std::uint64_t keys = 0;
   std::uint64_t bytes = 0;
-  std::vector<std::string> limits_passed;   // one sentence each
+  std::vector<std::string> limits_passed;  // one sentence each
 };
 
 // What another verdict would have cost, or why it was not possible.
 struct Alternative {
   Verdict verdict = Verdict::kFull;
   bool possible = false;
-  std::string cost;             // e.g. "64 MiB to copy", "3 records on 2 keys would differ"
+  std::string cost;  // e.g. "64 MiB to copy", "3 records on 2 keys would differ"
 };
 
 struct VerdictDecision {
   Verdict verdict = Verdict::kHold;
-  std::vector<Reason> reasons;              // never empty
+  std::vector<Reason> reasons;  // never empty
   std::vector<KeyspaceFinding> keyspaces;
   std::vector<Alternative> alternatives;
 };
@@ -56,30 +56,30 @@ struct VerdictDecision {
 struct PlanStep {
   std::string node;
   Action action;
-  std::string why;              // one sentence, for people
+  std::string why;  // one sentence, for people
 };
 
 struct Decision {
-  std::string id;               // ULID
-  std::int64_t time_ms = 0;     // unix time
+  std::string id;            // ULID
+  std::int64_t time_ms = 0;  // unix time
   std::string group;
-  std::uint64_t epoch = 0;      // the epoch of its commands
+  std::uint64_t epoch = 0;  // the epoch of its commands
   DecisionKind kind = DecisionKind::kRejoin;
-  std::string node;             // rejoin: the rejoiner; failover, switchover: the node to promote
-  std::string survivor;         // rejoin: the master; failover, switchover: the old master, or empty
-  std::string finding;          // what it answers, one sentence
-  std::optional<Evidence> evidence;         // rejoin
+  std::string node;                  // rejoin: the rejoiner; failover, switchover: the node to promote
+  std::string survivor;              // rejoin: the master; failover, switchover: the old master, or empty
+  std::string finding;               // what it answers, one sentence
+  std::optional<Evidence> evidence;  // rejoin
   std::string policy_name;
   std::string policy_hash;
-  std::optional<VerdictDecision> verdict;   // rejoin
-  std::vector<Reason> reasons;              // other kinds
+  std::optional<VerdictDecision> verdict;  // rejoin
+  std::vector<Reason> reasons;             // other kinds
   std::vector<PlanStep> plan;
 };
 
 struct StepRecord {
   std::string node;
-  std::string action;           // ActionName
-  std::string command;          // the command's id
+  std::string action;   // ActionName
+  std::string command;  // the command's id
   std::int64_t start_ms = 0;
   std::int64_t end_ms = 0;
   Outcome outcome = Outcome::kUnknown;
@@ -92,7 +92,7 @@ struct OutcomeRecord {
   std::int64_t time_ms = 0;
   std::optional<SyncCounters> survivor_before;
   std::optional<SyncCounters> survivor_after;
-  std::uint64_t bytes_to_node = 0;          // through the relay, stream and full-sync files
+  std::uint64_t bytes_to_node = 0;  // through the relay, stream and full-sync files
   std::int64_t took_ms = 0;
   std::optional<std::int64_t> without_master_ms;
 };
@@ -100,7 +100,7 @@ struct OutcomeRecord {
 struct DecisionRecord {
   Decision decision;
   std::vector<StepRecord> steps;
-  std::optional<OutcomeRecord> outcome;     // absent while it is open
+  std::optional<OutcomeRecord> outcome;  // absent while it is open
 };
 
 }  // namespace walstitch

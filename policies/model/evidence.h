@@ -28,8 +28,8 @@ std::string_view ToString(ForkProof proof);
 struct SideEvidence {
   std::string node;
   std::optional<Sequence> last;
-  std::optional<Sequence> oldest;        // the oldest sequence still in its WAL
-  std::string wal_source;                // "files" or "pollupdates"
+  std::optional<Sequence> oldest;  // the oldest sequence still in its WAL
+  std::string wal_source;          // "files" or "pollupdates"
   std::string version;
   bool replication_id_psync = false;
   bool cluster_enabled = false;
@@ -38,15 +38,15 @@ struct SideEvidence {
 struct Evidence {
   SideEvidence rejoiner;
   SideEvidence survivor;
-  std::optional<Sequence> fork;          // last common sequence
+  std::optional<Sequence> fork;  // last common sequence
   ForkProof proof = ForkProof::kUnknown;
-  std::string fork_note;                 // how it was found, for people
-  std::optional<Sequence> target;        // survivor's first boundary at or after the rejoiner's next
-  std::optional<Touched> tail;           // rejoiner's records in (fork, last]
-  std::optional<Touched> missed;         // survivor's records in (fork, target)
-  std::string replication_id;            // the survivor's at target - 1, if it uses them
-  std::vector<std::string> missing;      // what could not be had, and why; one sentence each
-  bool expected_to_come = false;         // what is missing is expected to come (loading, starting)
+  std::string fork_note;             // how it was found, for people
+  std::optional<Sequence> target;    // survivor's first boundary at or after the rejoiner's next
+  std::optional<Touched> tail;       // rejoiner's records in (fork, last]
+  std::optional<Touched> missed;     // survivor's records in (fork, target)
+  std::string replication_id;        // the survivor's at target - 1, if it uses them
+  std::vector<std::string> missing;  // what could not be had, and why; one sentence each
+  bool expected_to_come = false;     // what is missing is expected to come (loading, starting)
 
   // target - next, if both are known.
   [[nodiscard]] std::optional<std::uint64_t> Pad() const {

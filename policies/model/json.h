@@ -17,9 +17,9 @@ namespace walstitch {
 boost::json::value ToJson(const Endpoint& value);
 boost::json::value ToJson(const Report& value);
 boost::json::value ToJson(const Command& value);
-boost::json::value ToJson(const Action& value);        // {"action": "pad", ...fields}
+boost::json::value ToJson(const Action& value);  // {"action": "pad", ...fields}
 boost::json::value ToJson(const CommandResult& value);
-boost::json::value ToJson(const BatchInfo& value);     // digest as hex
+boost::json::value ToJson(const BatchInfo& value);  // digest as hex
 boost::json::value ToJson(const WalExtent& value);
 boost::json::value ToJson(const Touched& value);
 boost::json::value ToJson(const Evidence& value);

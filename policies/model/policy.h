@@ -11,11 +11,11 @@
 namespace walstitch {
 
 // Ordered by strictness: kIgnore < kEvict < kRepair < kFullSync.
-enum class Tolerance { kIgnore, kEvict, kRepair, kFullSync };   // "ignore", "evict", "repair", "fullsync"
+enum class Tolerance { kIgnore, kEvict, kRepair, kFullSync };  // "ignore", "evict", "repair", "fullsync"
 
 enum class Verdict { kAligned, kSpliced, kPadded, kFull, kHold };  // "aligned", "spliced", ...
 
-enum class OnLimit { kFullSync, kHold };                        // "fullsync", "hold"
+enum class OnLimit { kFullSync, kHold };  // "fullsync", "hold"
 
 std::string_view ToString(Tolerance tolerance);
 std::string_view ToString(Verdict verdict);
@@ -41,7 +41,7 @@ struct KeyspaceRule {
   KeyspaceMatch match;
   Tolerance on_divergence = Tolerance::kFullSync;
   KeyspaceLimits limits;
-  std::string source;                   // "file:line:column" of the rule, for people
+  std::string source;  // "file:line:column" of the rule, for people
 };
 
 struct InternalRules {
@@ -68,7 +68,7 @@ struct TolerancePolicy {
   PolicyLimits limits;
   bool require_fork_proof = true;
   OnLimit on_limit = OnLimit::kFullSync;
-  std::string content_hash;             // SHA-256 (hex) of the files it was read from
+  std::string content_hash;  // SHA-256 (hex) of the files it was read from
 };
 
 }  // namespace walstitch

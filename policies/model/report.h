@@ -14,16 +14,16 @@
 
 namespace walstitch {
 
-enum class ProcessState { kUnknown, kUp, kHung, kDown };       // "unknown", "up", "hung", "down"
-enum class Role { kUnknown, kMaster, kReplica };               // "unknown", "master", "replica"
+enum class ProcessState { kUnknown, kUp, kHung, kDown };  // "unknown", "up", "hung", "down"
+enum class Role { kUnknown, kMaster, kReplica };          // "unknown", "master", "replica"
 enum class FullSyncState { kUnknown, kNone, kFetching, kRestoring };
 // What the relay does to its node; "idle" = not the node's upstream (a master, or released).
 enum class RelayState { kIdle, kParked, kPadding, kFollowing, kFullSync };
 
 std::string_view ToString(ProcessState state);
 std::string_view ToString(Role role);
-std::string_view ToString(FullSyncState state);   // "unknown", "none", "fetching", "restoring"
-std::string_view ToString(RelayState state);      // "idle", "parked", "padding", "following", "fullsync"
+std::string_view ToString(FullSyncState state);  // "unknown", "none", "fetching", "restoring"
+std::string_view ToString(RelayState state);     // "idle", "parked", "padding", "following", "fullsync"
 
 // Host and port of a Kvrocks server, as other nodes reach it.
 struct Endpoint {
@@ -35,15 +35,15 @@ struct Endpoint {
 
 struct RelayReport {
   RelayState state = RelayState::kIdle;
-  bool node_attached = false;                // the node's replication connection stands
-  std::optional<Sequence> node_next;         // the sequence that the node expects next
-  std::optional<Endpoint> upstream;          // following or full sync: whom
+  bool node_attached = false;         // the node's replication connection stands
+  std::optional<Sequence> node_next;  // the sequence that the node expects next
+  std::optional<Endpoint> upstream;   // following or full sync: whom
   bool upstream_connected = false;
-  std::uint64_t frames_forwarded = 0;        // since the agent started
-  std::uint64_t bytes_forwarded = 0;         // to the node, replication stream
-  std::uint64_t full_sync_bytes = 0;         // to the node, full-sync files
-  std::uint64_t full_syncs_refused = 0;      // dialogues that the node began and nobody decided
-  std::string error;                         // why it parked by itself, or why following does not start
+  std::uint64_t frames_forwarded = 0;    // since the agent started
+  std::uint64_t bytes_forwarded = 0;     // to the node, replication stream
+  std::uint64_t full_sync_bytes = 0;     // to the node, full-sync files
+  std::uint64_t full_syncs_refused = 0;  // dialogues that the node began and nobody decided
+  std::string error;                     // why it parked by itself, or why following does not start
 };
 
 // Kvrocks' own counters, INFO stats. They count what this node *served*.
@@ -57,26 +57,26 @@ struct SyncCounters {
 struct Report {
   std::string node;
   std::string group;
-  std::int64_t time_ms = 0;                  // unix time at the agent, for people; not for ordering
-  std::uint64_t number = 0;                  // grows with each report of one agent run
-  std::uint64_t epoch = 0;                   // the highest epoch that the agent has seen
-  Endpoint endpoint;                         // where other nodes reach this node's server
+  std::int64_t time_ms = 0;  // unix time at the agent, for people; not for ordering
+  std::uint64_t number = 0;  // grows with each report of one agent run
+  std::uint64_t epoch = 0;   // the highest epoch that the agent has seen
+  Endpoint endpoint;         // where other nodes reach this node's server
   ProcessState process = ProcessState::kUnknown;
   Role role = Role::kUnknown;
-  std::optional<Endpoint> master;            // a replica's configured master
-  bool upstream_is_relay = false;            // that master is this agent's own relay
-  bool link_up = false;                      // master_link_status:up
+  std::optional<Endpoint> master;  // a replica's configured master
+  bool upstream_is_relay = false;  // that master is this agent's own relay
+  bool link_up = false;            // master_link_status:up
   std::uint64_t connected_replicas = 0;
-  std::optional<Sequence> last;              // the last sequence that the node holds
+  std::optional<Sequence> last;  // the last sequence that the node holds
   bool loading = false;
   FullSyncState full_sync = FullSyncState::kUnknown;
   RelayReport relay;
   std::optional<SyncCounters> counters;
-  std::string version;                       // Kvrocks version as INFO says it
-  bool replication_id_psync = false;         // use-rsid-psync
+  std::string version;                // Kvrocks version as INFO says it
+  bool replication_id_psync = false;  // use-rsid-psync
   bool cluster_enabled = false;
-  bool wal_readable = false;                 // the data directory's WAL files can be read
-  std::string error;                         // the last thing that went wrong, one sentence; or empty
+  bool wal_readable = false;  // the data directory's WAL files can be read
+  std::string error;          // the last thing that went wrong, one sentence; or empty
 };
 
 }  // namespace walstitch

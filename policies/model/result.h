@@ -56,10 +56,10 @@ inline tl::unexpected<Error> Fail(const Error& error, std::string_view context) 
 
 }  // namespace walstitch
 
-#define WALSTITCH_CHECK(condition)                                                              \
-  do {                                                                                          \
-    if (!(condition)) {                                                                         \
-      std::fprintf(stderr, "%s:%d: broken assumption: %s\n", __FILE__, __LINE__, #condition);   \
-      std::abort();                                                                             \
-    }                                                                                           \
+#define WALSTITCH_CHECK(condition)                                                            \
+  do {                                                                                        \
+    if (!(condition)) {                                                                       \
+      std::fprintf(stderr, "%s:%d: broken assumption: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                           \
+    }                                                                                         \
   } while (false)

@@ -38,9 +38,7 @@ struct SequenceRange {
 
   [[nodiscard]] constexpr bool Empty() const { return to <= from; }
   [[nodiscard]] constexpr std::uint64_t Size() const { return Empty() ? 0 : to - from; }
-  [[nodiscard]] std::string ToString() const {
-    return "[" + from.ToString() + ", " + to.ToString() + ")";
-  }
+  [[nodiscard]] std::string ToString() const { return "[" + from.ToString() + ", " + to.ToString() + ")"; }
   constexpr bool operator==(const SequenceRange&) const = default;
 };
 

@@ -1,0 +1,173 @@
+#include "controller/api/api.h"
+
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "policies/model/bytes.h"
+#include "policies/model/json.h"
+
+// GET  /healthz                                  200 while the process serves
+// GET  /v1/status                                every group
+// GET  /v1/groups/{group}                        one group
+// GET  /v1/groups/{group}/plan                   what would be decided now
+// POST /v1/groups/{group}/{failover|switchover|adopt|release}   {"to","force","dry_run","deadline_ms"}
+// GET  /v1/decisions?group=&node=&max=           records, newest first
+// GET  /v1/decisions/{id}                        one record
+// GET  /v1/log?from=&max=                        raw lines of the decision log, and its head
+namespace walstitch::api {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::uint64_t kMaxRecords = 1000;
+constexpr std::uint64_t kMaxLines = 5000;
+
+http::Response Json(const boost::json::value& value) { return {200, Dump(value), "application/json"}; }
+
+Result<std::uint64_t> QueryNumber(const http::Request& request, const std::string& name,
+                                  std::uint64_t fallback, std::uint64_t low, std::uint64_t high) {
+  auto found = request.query.find(name);
+  if (found == request.query.end() || found->second.empty()) return fallback;
+  const std::string& text = found->second;
+  std::uint64_t number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (problem != std::errc() || end != text.data() + text.size() || number < low || number > high) {
+    return Fail(ErrorCode::kInvalid, "query '" + name + "': expected a whole number from " +
+                                         std::to_string(low) + " to " + std::to_string(high) + ", got '" +
+                                         ToPrintable(text) + "'");
+  }
+  return number;
+}
+
+std::string QueryText(const http::Request& request, const std::string& name) {
+  auto found = request.query.find(name);
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+Result<shell::OperatorRequest> ReadOperatorRequest(const std::string& body) {
+  shell::OperatorRequest request;
+  if (body.empty()) return request;
+  auto json = ParseJson(body);
+  if (!json) return Fail(json.error(), "request body");
+  const auto* object = json->if_object();
+  if (object == nullptr) return Fail(ErrorCode::kInvalid, "request body: expected a JSON object");
+  for (const auto& [key, value] : *object) {
+    if (key == "to" && value.is_string()) {
+      request.to = std::string(value.get_string());
+    } else if (key == "force" && value.is_bool()) {
+      request.force = value.get_bool();
+    } else if (key == "dry_run" && value.is_bool()) {
+      request.dry_run = value.get_bool();
+    } else if (key == "deadline_ms" && value.is_int64() && value.get_int64() >= 1 &&
+               value.get_int64() <= 600000) {
+      request.deadline = std::chrono::milliseconds(value.get_int64());
+    } else {
+      return Fail(ErrorCode::kInvalid,
+                  "request body: '" + ToPrintable(std::string_view(key)) +
+                      "' is unknown or of a wrong type; expected to (text), force and dry_run "
+                      "(true or false), deadline_ms (1 to 600000)");
+    }
+  }
+  return request;
+}
+
+http::Response NoGroup(const std::string& name) {
+  return http::JsonError(404, "no group '" + ToPrintable(name) + "'; walstitch status lists the groups");
+}
+
+asio::awaitable<http::Response> Act(shell::GroupRunner& group, std::string action, std::string body) {
+  auto request = ReadOperatorRequest(body);
+  if (!request) co_return http::JsonError(request.error());
+  const bool dry_run = request->dry_run;
+  shell::OperatorAnswer answer = Fail(ErrorCode::kNotFound, "no such action");
+  if (action == "failover") {
+    answer = co_await group.Failover(std::move(*request));
+  } else if (action == "switchover") {
+    answer = co_await group.Switchover(std::move(*request));
+  } else if (action == "adopt") {
+    answer = co_await group.Adopt(std::move(*request));
+  } else {
+    answer = co_await group.Release(std::move(*request));
+  }
+  if (!answer) co_return http::JsonError(answer.error());
+  if (dry_run) co_return Json({{"decision", ToJson(answer->decision)}});
+  co_return Json({{"record", ToJson(*answer)}});
+}
+
+asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Request request) {
+  shell::GroupRunner* group = controller.FindGroup(request.segments[2]);
+  if (group == nullptr) co_return NoGroup(request.segments[2]);
+  if (request.segments.size() == 3) {
+    if (request.method != "GET") co_return http::JsonError(405, "use GET");
+    co_return Json(group->Status());
+  }
+  const std::string& action = request.segments[3];
+  if (action == "plan") {
+    if (request.method != "GET") co_return http::JsonError(405, "use GET");
+    co_return Json(co_await group->Plan());
+  }
+  if (action == "failover" || action == "switchover" || action == "adopt" || action == "release") {
+    if (request.method != "POST") co_return http::JsonError(405, "use POST");
+    co_return co_await Act(*group, action, request.body);
+  }
+  co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+}
+
+http::Response Decisions(shell::Controller& controller, const http::Request& request) {
+  auto max = QueryNumber(request, "max", 50, 1, kMaxRecords);
+  if (!max) return http::JsonError(max.error());
+  const std::string group = QueryText(request, "group");
+  if (!group.empty() && controller.FindGroup(group) == nullptr) return NoGroup(group);
+  auto records = controller.GetStore().ReadRecords(group, QueryText(request, "node"), *max);
+  if (!records) return http::JsonError(records.error());
+  boost::json::array list;
+  for (const auto& record : *records) list.push_back(ToJson(record));
+  return Json({{"decisions", std::move(list)}});
+}
+
+http::Response Log(shell::Controller& controller, const http::Request& request) {
+  auto from = QueryNumber(request, "from", 1, 1, UINT64_MAX);
+  if (!from) return http::JsonError(from.error());
+  auto max = QueryNumber(request, "max", 1000, 1, kMaxLines);
+  if (!max) return http::JsonError(max.error());
+  auto lines = controller.GetStore().ReadLog(*from, *max);
+  if (!lines) return http::JsonError(lines.error());
+  boost::json::array entries;
+  for (const auto& line : *lines) entries.push_back(boost::json::string(line));
+  const core::LogHead head = controller.GetStore().Head();
+  return Json({{"entries", std::move(entries)}, {"head", {{"index", head.index}, {"hash", head.hash}}}});
+}
+
+asio::awaitable<http::Response> Handle(shell::Controller& controller, http::Request request) {
+  const auto& segments = request.segments;
+  if (segments.size() == 1 && segments[0] == "healthz")
+    co_return http::Response{200, "{\"ok\":true}", "application/json"};
+  const bool versioned = segments.size() >= 2 && segments[0] == "v1";
+  if (versioned && segments[1] == "groups" && (segments.size() == 3 || segments.size() == 4)) {
+    co_return co_await Groups(controller, std::move(request));
+  }
+  if (versioned && request.method != "GET") co_return http::JsonError(405, "use GET");
+  if (versioned && segments.size() == 2 && segments[1] == "status") {
+    boost::json::array groups;
+    for (const auto& [name, group] : controller.Groups()) groups.push_back(group->Status());
+    co_return Json({{"groups", std::move(groups)}});
+  }
+  if (versioned && segments.size() == 2 && segments[1] == "decisions")
+    co_return Decisions(controller, request);
+  if (versioned && segments.size() == 3 && segments[1] == "decisions") {
+    auto record = controller.GetStore().ReadRecord(segments[2]);
+    if (!record) co_return http::JsonError(record.error());
+    co_return Json({{"record", ToJson(*record)}});
+  }
+  if (versioned && segments.size() == 2 && segments[1] == "log") co_return Log(controller, request);
+  co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+}
+
+}  // namespace
+
+http::Handler MakeHandler(shell::Controller& controller) {
+  return [&controller](http::Request request) { return Handle(controller, std::move(request)); };
+}
+
+}  // namespace walstitch::api

@@ -1,0 +1,460 @@
+#include "controller/cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+
+#include "controller/cli/decision_commands.h"
+#include "controller/cli/group_commands.h"
+#include "controller/cli/policy_commands.h"
+#include "controller/cli/text.h"
+#include "controller/cli/wal_commands.h"
+#include "policies/config_reader.h"
+
+namespace walstitch::cli {
+namespace {
+
+constexpr const char* kVersion = "walstitch 0.1.0";
+
+constexpr const char* kMainFooter = R"(Exit codes:
+  0  done, or the answer is "fine"
+  1  the answer is "no": refused, failed, damage found, histories differ, policy invalid
+  2  wrong usage or bad input
+  3  the controller, or a server, was not reached or did not answer in time
+  4  it is not known whether it happened, or the verdict is hold
+
+Examples:
+  walstitch status
+  walstitch plan shop
+  walstitch switchover shop --to n2
+  walstitch decisions show latest
+  walstitch COMMAND --help
+
+--controller, --token-file, --timeout and --output may stand before or behind the command.
+A token may also come in the environment variable WALSTITCH_TOKEN.)";
+
+// What CLI11 fills in; one of each, whatever the command.
+struct Parsed {
+  ControllerOptions controller;
+  std::string token_file;
+  std::string timeout;
+  std::string output = "table";
+  std::string group;
+  std::string node;
+  bool check = false;
+  RoleChange change;
+  std::string deadline;
+  DecisionListOptions list;
+  std::string decision = "latest";
+  std::uint64_t max_keys = 20;
+  std::string file;
+  std::string expect;
+  std::vector<std::string> policy_paths;
+  ExplainOptions explain;
+  SourceOptions sources;
+  std::string password_file;
+  std::uint64_t sequence = 0;
+  WalRange range;
+  WalDiffOptions diff;
+};
+
+Result<std::string> ReadSecret(const std::string& path, std::string_view option) {
+  auto secret = ReadSecretFile(path);
+  if (!secret) return Fail(ErrorCode::kInvalid, std::string(option) + ": " + secret.error().Message());
+  if (secret->empty()) return Fail(ErrorCode::kInvalid, std::string(option) + ": " + path + ": is empty");
+  return secret;
+}
+
+// The parts of Parsed that are more than text.
+Result<void> Complete(Parsed* parsed) {
+  if (!parsed->token_file.empty()) {
+    auto token = ReadSecret(parsed->token_file, "--token-file");
+    if (!token) return Fail(token.error());
+    parsed->controller.token = *token;
+  } else if (const char* token = std::getenv("WALSTITCH_TOKEN")) {
+    parsed->controller.token = token;
+  }
+  if (!parsed->timeout.empty()) {
+    auto timeout = ParseDuration(parsed->timeout);
+    if (!timeout) return Fail(timeout.error(), "--timeout");
+    parsed->controller.timeout = *timeout;
+    parsed->sources.timeout = *timeout;
+  }
+  if (!parsed->deadline.empty()) {
+    auto deadline = ParseDuration(parsed->deadline);
+    if (!deadline) return Fail(deadline.error(), "--deadline");
+    parsed->change.deadline = *deadline;
+  }
+  if (!parsed->password_file.empty()) {
+    auto password = ReadSecret(parsed->password_file, "--password-file");
+    if (!password) return Fail(password.error());
+    parsed->sources.password = *password;
+  } else if (const char* password = std::getenv("WALSTITCH_NODE_PASSWORD")) {
+    parsed->sources.password = password;
+  }
+  parsed->change.group = parsed->group;
+  parsed->list.group = parsed->group;
+  parsed->list.node = parsed->node;
+  parsed->explain.group = parsed->group;
+  parsed->explain.paths = parsed->policy_paths;
+  return {};
+}
+
+using Run = std::function<ExitCode(const Console&, const ControllerClient&)>;
+
+// Builds the commands; the one that was typed leaves its function in `run`.
+class CommandLine {
+ public:
+  CommandLine()
+      : app_("Runs the failovers of Apache Kvrocks groups: asks and orders a Walstitch controller.",
+             "walstitch") {
+    app_.set_version_flag("--version", kVersion);
+    app_.set_help_flag("-h,--help", "This text; behind a command: that command's");
+    app_.footer(kMainFooter);
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    app_.add_option("--controller", parsed_.controller.url, "The controller, http://host:port")
+        ->type_name("URL")
+        ->envname("WALSTITCH_CONTROLLER")
+        ->capture_default_str();
+    app_.add_option("--token-file", parsed_.token_file, "File with the controller's token")
+        ->type_name("FILE");
+    app_.add_option("--timeout", parsed_.timeout,
+                    "How long to wait for an answer, such as 500ms, 5s, 2m (default: 10s; for orders 60s)")
+        ->type_name("DURATION");
+    app_.add_option("--output,-o", parsed_.output, "table (for people) or json (for programs)")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->capture_default_str();
+    AddGroupCommands();
+    AddDecisionCommands();
+    AddPolicyCommands();
+    AddWalCommands();
+  }
+
+  CLI::App& App() { return app_; }
+  Parsed& Values() { return parsed_; }
+  [[nodiscard]] const Run& Chosen() const { return run_; }
+
+ private:
+  CLI::App* Add(CLI::App* parent, const std::string& name, const std::string& description,
+                const std::string& footer, Run run) {
+    CLI::App* command = parent->add_subcommand(name, description);
+    command->footer(footer + "\nOptions for all commands and the exit codes: walstitch --help");
+    if (run) {
+      command->final_callback([this, run = std::move(run)] { run_ = run; });
+    } else {
+      command->require_subcommand(1);
+    }
+    return command;
+  }
+
+  void AddGroup(CLI::App* command) { command->add_option("group", parsed_.group, "The group")->required(); }
+
+  void AddGroupCommands() {
+    auto* status = Add(&app_, "status", "Shows the groups: nodes, findings, open decisions",
+                       "Examples:\n  walstitch status\n  walstitch status shop --check || echo look at it\n"
+                       "  walstitch status -o json | jq '.groups[].master'\n",
+                       [this](const Console& console, const ControllerClient& controller) {
+                         return StatusCommand(console, controller, parsed_.group, parsed_.check);
+                       });
+    status->add_option("group", parsed_.group, "Only this group");
+    status->add_flag("--check", parsed_.check,
+                     "Exit with 1 unless there is a master, no finding and no open decision");
+
+    auto* plan = Add(&app_, "plan", "Shows what would be decided now for each node; changes nothing",
+                     "Exits with 4 if a verdict would be hold, with 1 if something would be refused.\n\n"
+                     "Examples:\n  walstitch plan shop\n",
+                     [this](const Console& console, const ControllerClient& controller) {
+                       return PlanCommand(console, controller, parsed_.group);
+                     });
+    AddGroup(plan);
+
+    struct Verb {
+      const char* name;
+      const char* description;
+      const char* footer;
+    };
+    const Verb verbs[] = {
+        {"failover", "Promotes another node because the master is gone",
+         "Examples:\n  walstitch failover shop --dry-run\n  walstitch failover shop --to n2\n"},
+        {"switchover", "Moves the master's role to another node, losing nothing",
+         "Examples:\n  walstitch switchover shop --dry-run\n  walstitch switchover shop --to n2 --deadline "
+         "5s\n"},
+        {"adopt", "Takes over a group that already replicates, without a write lost",
+         "Examples:\n  walstitch adopt shop --dry-run\n  walstitch adopt shop\n"},
+        {"release", "Undoes adopt: direct replication again, nothing of ours needed",
+         "Examples:\n  walstitch release shop --dry-run\n  walstitch release shop\n"},
+    };
+    for (const auto& verb : verbs) {
+      const std::string name = verb.name;
+      auto* command = Add(&app_, name, verb.description, verb.footer,
+                          [this, name](const Console& console, const ControllerClient& controller) {
+                            parsed_.change.verb = name;
+                            return RoleChangeCommand(console, controller, parsed_.change);
+                          });
+      AddGroup(command);
+      if (name == "failover" || name == "switchover") {
+        command
+            ->add_option("--to", parsed_.change.to, "The node to promote; left out: the controller chooses")
+            ->type_name("NODE");
+      }
+      if (name == "failover") {
+        command->add_flag(
+            "--force", parsed_.change.force,
+            "Also when it is not sure that the old master is down: may lose what it alone holds");
+      }
+      if (name == "switchover") {
+        command
+            ->add_option("--deadline", parsed_.deadline,
+                         "How long writes may stand still; then the old master goes on (such as 5s)")
+            ->type_name("DURATION");
+      }
+      command->add_flag("--dry-run", parsed_.change.dry_run, "Show what would be done, and change nothing");
+    }
+  }
+
+  void AddDecisionCommands() {
+    auto* decisions =
+        Add(&app_, "decisions", "Reads the decision log: what was decided, why, and how it ended",
+            "Examples:\n  walstitch decisions list\n  walstitch decisions show latest\n"
+            "  walstitch decisions verify\n",
+            nullptr);
+    auto* list =
+        Add(decisions, "list", "Lists decisions, newest first",
+            "Examples:\n  walstitch decisions list\n  walstitch decisions list shop --node n1 --max 10\n",
+            [this](const Console& console, const ControllerClient& controller) {
+              return ListDecisionsCommand(console, controller, parsed_.list);
+            });
+    list->add_option("group", parsed_.group, "Only of this group");
+    list->add_option("--node", parsed_.node, "Only about this node")->type_name("NODE");
+    list->add_option("--max", parsed_.list.max, "At most so many")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1000}))
+        ->capture_default_str();
+
+    auto* show = Add(
+        decisions, "show", "Shows one decision from its finding to its outcome",
+        "Examples:\n  walstitch decisions show latest\n  walstitch decisions show 01JD3Z --max-keys 200\n",
+        [this](const Console& console, const ControllerClient& controller) {
+          return ShowDecisionCommand(console, controller, parsed_.decision, parsed_.max_keys);
+        });
+    show->add_option("id", parsed_.decision, "Its id, or a beginning or end of it that is unique; or latest")
+        ->capture_default_str();
+    show->add_option("--max-keys", parsed_.max_keys, "How many divergent keys to list")
+        ->capture_default_str();
+
+    auto* verify =
+        Add(decisions, "verify", "Walks the log's chain of hashes: shows any change, gap, or cut",
+            "Note down the head that it prints: with --expect a later run also shows a log that was\n"
+            "rewritten as a whole.\n\n"
+            "Examples:\n  walstitch decisions verify\n  walstitch decisions verify --file decisions.log\n"
+            "  walstitch decisions verify --expect 42:9f2c...\n",
+            [this](const Console& console, const ControllerClient& controller) {
+              if (parsed_.file.empty()) return VerifyLogCommand(console, controller, parsed_.expect);
+              std::ifstream file(parsed_.file, std::ios::binary);
+              if (!file) {
+                return console.Complain(ExitCode::kUsage, "--file " + parsed_.file + ": cannot be read");
+              }
+              return VerifyFileCommand(console, file, parsed_.file, parsed_.expect);
+            });
+    verify
+        ->add_option("--file", parsed_.file, "What `decisions export` wrote, instead of the controller's log")
+        ->type_name("FILE");
+    verify->add_option("--expect", parsed_.expect, "A head noted down earlier; it must be in the chain")
+        ->type_name("INDEX:HASH");
+
+    Add(decisions, "export", "Writes the log's lines as they stand, and its head as the last one",
+        "Examples:\n  walstitch decisions export > decisions.log\n  walstitch decisions verify --file "
+        "decisions.log\n",
+        [](const Console& console, const ControllerClient& controller) {
+          return ExportLogCommand(console, controller);
+        });
+  }
+
+  void AddPolicyCommands() {
+    auto* policy = Add(&app_, "policy", "Checks tolerance policies, and explains what they say of a key",
+                       "Examples:\n  walstitch policy check policies/\n"
+                       "  walstitch policy explain policies/ --key sess:42 --type hash\n",
+                       nullptr);
+    auto* check = Add(
+        policy, "check", "Reads policy files as the controller would",
+        "Exits with 1 if a policy is invalid, with 2 if a file cannot be read.\n\n"
+        "Examples:\n  walstitch policy check shop.yaml\n  walstitch policy check policies/ --group shop\n",
+        [this](const Console& console, const ControllerClient&) {
+          return CheckPolicyCommand(console, parsed_.policy_paths, parsed_.group);
+        });
+    auto* explain =
+        Add(policy, "explain", "Shows which rule decides over a key, and why the others do not",
+            "Bytes of a key that cannot be typed are written \\xHH, a backslash \\\\.\n\n"
+            "Examples:\n  walstitch policy explain shop.yaml --key sess:42 --type hash\n"
+            "  walstitch policy explain policies/ --namespace orders --key 'o:\\x00\\x01' --group shop\n",
+            [this](const Console& console, const ControllerClient&) {
+              return ExplainPolicyCommand(console, parsed_.explain);
+            });
+    for (auto* command : {check, explain}) {
+      command->add_option("file", parsed_.policy_paths, "Policy files, or directories of *.yaml and *.yml")
+          ->required();
+      command->add_option("--group", parsed_.group, "Only the files that are for this group, merged")
+          ->type_name("GROUP");
+    }
+    explain->add_option("--key", parsed_.explain.key, "The key")->required()->type_name("KEY");
+    explain->add_option("--namespace", parsed_.explain.name_space, "The namespace it is in")
+        ->type_name("NAME")
+        ->capture_default_str();
+    explain
+        ->add_option("--type", parsed_.explain.type,
+                     "Its type, such as string, hash or zset; left out: not known")
+        ->type_name("TYPE");
+  }
+
+  void AddSources(CLI::App* command, bool two) {
+    command
+        ->add_option("--dir", parsed_.sources.directories,
+                     two ? "A data directory (it contains db/), of a server alive or dead; give two"
+                         : "The data directory (it contains db/), of a server alive or dead")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    command
+        ->add_option("--server", parsed_.sources.servers,
+                     "Or host:port of a running server, asked by POLLUPDATES (an admin command)")
+        ->type_name("HOST:PORT")
+        ->allow_extra_args(false);
+    command
+        ->add_option("--password-file", parsed_.password_file,
+                     "File with the servers' password; or set WALSTITCH_NODE_PASSWORD")
+        ->type_name("FILE");
+  }
+
+  void AddRange(CLI::App* command) {
+    command->add_option("--from", parsed_.range.from, "First sequence; left out: the oldest")
+        ->type_name("SEQUENCE");
+    command->add_option("--to", parsed_.range.to, "Sequence to end before; left out: the end")
+        ->type_name("SEQUENCE");
+    command->add_option("--max", parsed_.range.max, "At most so many")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1000000}))
+        ->capture_default_str();
+  }
+
+  Run OnWal(std::function<ExitCode(const Console&, NamedSource&)> command) {
+    return [this, command = std::move(command)](const Console& console, const ControllerClient&) {
+      auto sources = OpenSources(parsed_.sources, 1);
+      if (!sources) return console.Complain(sources.error());
+      return command(console, sources->front());
+    };
+  }
+
+  void AddWalCommands() {
+    auto* wal = Add(&app_, "wal", "Reads a node's WAL; needs no controller and writes nothing",
+                    "Examples:\n  walstitch wal info --dir /var/lib/kvrocks\n"
+                    "  walstitch wal diff --dir /backup/n1 --dir /var/lib/kvrocks\n",
+                    nullptr);
+    auto* info = Add(wal, "info", "Shows from where to where the WAL goes",
+                     "Examples:\n  walstitch wal info --dir /var/lib/kvrocks\n"
+                     "  walstitch wal info --server 10.0.0.2:6666\n",
+                     OnWal(WalInfoCommand));
+    AddSources(info, false);
+
+    auto* locate = Add(wal, "locate", "Shows the batch that holds a sequence, and the next boundary",
+                       "Exits with 1 if the sequence is purged or not yet written.\n\n"
+                       "Examples:\n  walstitch wal locate --dir /var/lib/kvrocks --sequence 1003\n",
+                       OnWal([this](const Console& console, NamedSource& source) {
+                         return WalLocateCommand(console, source, parsed_.sequence);
+                       }));
+    AddSources(locate, false);
+    locate->add_option("--sequence", parsed_.sequence, "The sequence")->required()->type_name("SEQUENCE");
+
+    auto* batches = Add(wal, "batches", "Lists batches with their digests",
+                        "Examples:\n  walstitch wal batches --dir /var/lib/kvrocks --from 1000 --to 1100\n",
+                        OnWal([this](const Console& console, NamedSource& source) {
+                          return WalBatchesCommand(console, source, parsed_.range);
+                        }));
+    AddSources(batches, false);
+    AddRange(batches);
+
+    auto* records = Add(wal, "records", "Lists records, decoded: operation, namespace, key, type",
+                        "Examples:\n  walstitch wal records --dir /var/lib/kvrocks --from 1000 --max 20\n",
+                        OnWal([this](const Console& console, NamedSource& source) {
+                          return WalRecordsCommand(console, source, parsed_.range);
+                        }));
+    AddSources(records, false);
+    AddRange(records);
+    records->add_flag("--cluster", parsed_.range.cluster,
+                      "The server runs in cluster mode: its keys carry a slot");
+
+    auto* diff =
+        Add(wal, "diff", "Shows where two histories part, and the keys that each side touched after it",
+            "The first WAL stands as the rejoiner, the second as the survivor; a --dir before a --server.\n"
+            "Exits with 1 if both went on by themselves, with 4 if the fork is not known.\n\n"
+            "Examples:\n  walstitch wal diff --dir /backup/n1 --dir /var/lib/kvrocks\n"
+            "  walstitch wal diff --dir /backup/n1 --server 10.0.0.2:6666 --from 1000\n",
+            [this](const Console& console, const ControllerClient&) {
+              auto sources = OpenSources(parsed_.sources, 2);
+              if (!sources) return console.Complain(sources.error());
+              return WalDiffCommand(console, (*sources)[0], (*sources)[1], parsed_.diff);
+            });
+    AddSources(diff, true);
+    diff->add_option("--from", parsed_.diff.from, "Take everything before this sequence for common, unread")
+        ->type_name("SEQUENCE");
+    diff->add_option("--max-keys", parsed_.diff.max_keys, "How many keys to list of each side")
+        ->capture_default_str();
+    diff->add_flag("--cluster", parsed_.diff.cluster,
+                   "The servers run in cluster mode: their keys carry a slot");
+  }
+
+  CLI::App app_;
+  Parsed parsed_;
+  Run run_;
+};
+
+// "walstitch wal info": as far as what was typed names commands; and that command.
+std::pair<std::string, CLI::App*> Typed(CLI::App* app) {
+  std::string path = app->get_name();
+  while (!app->get_subcommands().empty()) {
+    app = app->get_subcommands().front();
+    path += " " + app->get_name();
+  }
+  return {path, app};
+}
+
+std::string OneLine(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  return text;
+}
+
+}  // namespace
+
+ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
+                        const Fetcher& fetch) {
+  CommandLine line;
+  Console console{out, error, false};
+  try {
+    // CLI11 takes them from the back.
+    line.App().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::Success& asked_for_help) {
+    line.App().exit(asked_for_help, out, error);
+    return ExitCode::kDone;
+  } catch (const CLI::Error& wrong) {
+    const auto [path, command] = Typed(&line.App());
+    std::string sentence = OneLine(wrong.what());
+    if (command->get_require_subcommand_min() > 0) {
+      // CLI11 says that a command is missing, also where one was typed that there is not.
+      const auto rest = line.App().remaining(true);
+      std::vector<std::string> names;
+      for (const CLI::App* each : command->get_subcommands([](CLI::App*) { return true; })) {
+        names.push_back(each->get_name());
+      }
+      sentence = (rest.empty() ? "a command is expected" : "'" + rest.front() + "' is no command") + ": " +
+                 Join(names);
+    }
+    return console.Complain(ExitCode::kUsage, sentence + " (see " + path + " --help)");
+  }
+  console.json = line.Values().output == "json";
+  if (auto complete = Complete(&line.Values()); !complete) return console.Complain(complete.error());
+  WALSTITCH_CHECK(line.Chosen() != nullptr);
+  return line.Chosen()(console, ControllerClient(line.Values().controller, fetch));
+}
+
+}  // namespace walstitch::cli

@@ -1,0 +1,142 @@
+#include "controller/cli/group_commands.h"
+
+#include <boost/json.hpp>
+
+#include "controller/cli/render_decision.h"
+#include "controller/cli/render_status.h"
+#include "policies/model/json.h"
+
+namespace walstitch::cli {
+namespace {
+
+// How long an order may take when nobody says: a forced failover waits for agents, and the answer
+// comes only with the outcome.
+constexpr std::chrono::milliseconds kOrderTimeout{60000};
+
+ExitCode NotUnderstood(const Console& console, const Error& error, bool changes) {
+  return console.Complain(changes ? ExitCode::kUnknown : ExitCode::kUnreachable,
+                          "the controller's answer is not understood (another version?): " + error.Message());
+}
+
+ExitCode CodeOfPlanned(const Decision& decision) {
+  if (decision.kind == DecisionKind::kRefusal) return ExitCode::kNo;
+  if (decision.verdict && decision.verdict->verdict == Verdict::kHold) return ExitCode::kUnknown;
+  return ExitCode::kDone;
+}
+
+ExitCode CodeOfRecord(const DecisionRecord& record) {
+  if (record.decision.kind == DecisionKind::kRefusal) return ExitCode::kNo;
+  if (!record.outcome) return ExitCode::kUnknown;
+  switch (record.outcome->outcome) {
+    case Outcome::kDone:
+      return ExitCode::kDone;
+    case Outcome::kFailed:
+      return ExitCode::kNo;
+    case Outcome::kUnknown:
+      return ExitCode::kUnknown;
+  }
+  return ExitCode::kUnknown;
+}
+
+std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http::PercentEncode(group); }
+
+}  // namespace
+
+ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
+                       bool check) {
+  auto answer = controller.Get(group.empty() ? "/v1/status" : GroupTarget(group));
+  if (!answer) return console.Complain(answer.error().code, answer.error().sentence);
+  std::vector<GroupStatus> groups;
+  auto add = [&](const boost::json::value& value) -> Result<void> {
+    auto status = GroupStatusFromJson(value);
+    if (!status) return Fail(status.error());
+    groups.push_back(std::move(*status));
+    return {};
+  };
+  Result<void> read;
+  if (group.empty()) {
+    const auto* list = answer->if_contains("groups");
+    if (list == nullptr || !list->is_array()) {
+      return NotUnderstood(console, Error(ErrorCode::kInvalid, "no list of groups"), false);
+    }
+    for (const auto& value : list->get_array()) {
+      if (read) read = add(value);
+    }
+  } else {
+    read = add(*answer);
+  }
+  if (!read) return NotUnderstood(console, read.error(), false);
+  if (console.json) {
+    console.PrintJson(*answer);
+  } else {
+    console.Print(RenderStatus(groups));
+  }
+  if (!check) return ExitCode::kDone;
+  for (const auto& status : groups) {
+    if (!status.Fine()) return ExitCode::kNo;
+  }
+  return ExitCode::kDone;
+}
+
+ExitCode PlanCommand(const Console& console, const ControllerClient& controller, const std::string& group) {
+  auto answer = controller.Get(GroupTarget(group) + "/plan");
+  if (!answer) return console.Complain(answer.error().code, answer.error().sentence);
+  auto plan = GroupPlanFromJson(*answer);
+  if (!plan) return NotUnderstood(console, plan.error(), false);
+  if (console.json) {
+    console.PrintJson(*answer);
+  } else {
+    console.Print(RenderPlan(*plan));
+  }
+  ExitCode code = ExitCode::kDone;
+  for (const auto& item : plan->items) {
+    if (!item.decision) continue;
+    const ExitCode item_code = CodeOfPlanned(*item.decision);
+    // A refusal outweighs a hold: waiting does not help it.
+    if (item_code == ExitCode::kNo || code == ExitCode::kDone) code = item_code;
+    if (code == ExitCode::kNo) break;
+  }
+  return code;
+}
+
+ExitCode RoleChangeCommand(const Console& console, const ControllerClient& controller,
+                           const RoleChange& change) {
+  boost::json::object body;
+  if (!change.to.empty()) body["to"] = change.to;
+  if (change.force) body["force"] = true;
+  if (change.dry_run) body["dry_run"] = true;
+  if (change.deadline) body["deadline_ms"] = change.deadline->count();
+  auto answer = controller.Post(GroupTarget(change.group) + "/" + change.verb, body,
+                                kOrderTimeout + change.deadline.value_or(std::chrono::milliseconds(0)),
+                                !change.dry_run);
+  if (!answer) {
+    const Refusal& refusal = answer.error();
+    if (refusal.body && console.json) console.PrintJson(*refusal.body);
+    return console.Complain(refusal.code, refusal.sentence);
+  }
+  if (change.dry_run) {
+    const auto* json = answer->if_contains("decision");
+    auto decision = json == nullptr ? Result<Decision>(Fail(ErrorCode::kInvalid, "no decision"))
+                                    : DecisionFromJson(*json);
+    if (!decision) return NotUnderstood(console, decision.error(), false);
+    if (console.json) {
+      console.PrintJson(*answer);
+    } else {
+      console.Print(RenderDecision({*decision, {}, std::nullopt}, {.max_keys = 20, .planned = true}) +
+                    "\nnothing was changed\n");
+    }
+    return CodeOfPlanned(*decision);
+  }
+  const auto* json = answer->if_contains("record");
+  auto record = json == nullptr ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "no record"))
+                                : DecisionRecordFromJson(*json);
+  if (!record) return NotUnderstood(console, record.error(), true);
+  if (console.json) {
+    console.PrintJson(*answer);
+  } else {
+    console.Print(RenderDecision(*record));
+  }
+  return CodeOfRecord(*record);
+}
+
+}  // namespace walstitch::cli

@@ -1,0 +1,33 @@
+// status, plan, failover, switchover, adopt, release.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "controller/cli/console.h"
+#include "controller/cli/controller_client.h"
+
+namespace walstitch::cli {
+
+// All groups, or one. With `check`, kNo unless every one of them is fine.
+ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
+                       bool check);
+
+// kUnknown if the verdict for some node would be hold, kNo if something would be refused.
+ExitCode PlanCommand(const Console& console, const ControllerClient& controller, const std::string& group);
+
+struct RoleChange {
+  std::string verb;  // "failover", "switchover", "adopt", "release"
+  std::string group;
+  std::string to;  // empty: the controller chooses
+  bool force = false;
+  bool dry_run = false;
+  std::optional<std::chrono::milliseconds> deadline;
+};
+
+// By the outcome on record: done, failed (kNo), unknown or none (kUnknown).
+ExitCode RoleChangeCommand(const Console& console, const ControllerClient& controller,
+                           const RoleChange& change);
+
+}  // namespace walstitch::cli

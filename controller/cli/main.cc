@@ -1,0 +1,18 @@
+#include <csignal>
+#include <iostream>
+
+#include "controller/cli/app.h"
+
+int main(int argc, char** argv) {
+  // hiredis writes without MSG_NOSIGNAL; and `walstitch ... | head` is no reason to die unheard.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const auto code =
+      walstitch::cli::RunCommandLine(arguments, std::cout, std::cerr, walstitch::http::FetchBlocking);
+  std::cout.flush();
+  if (!std::cout && code == walstitch::cli::ExitCode::kDone) {
+    std::cerr << "walstitch: the output could not be written\n";
+    return static_cast<int>(walstitch::cli::ExitCode::kNo);
+  }
+  return static_cast<int>(code);
+}

@@ -1,0 +1,13 @@
+// A group's status for people. Pure: data in, text out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/cli/group_status.h"
+
+namespace walstitch::cli {
+
+std::string RenderStatus(const std::vector<GroupStatus>& groups);
+
+}  // namespace walstitch::cli

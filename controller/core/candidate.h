@@ -1,0 +1,36 @@
+// Who may be promoted, and in which order. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/core/snapshot.h"
+#include "policies/model/result.h"
+#include "policies/model/sequence.h"
+
+namespace walstitch::core {
+
+struct Candidate {
+  std::string node;
+  bool eligible = false;
+  std::string reason;       // why not, one sentence; for an eligible one: what it is ranked by
+  std::uint64_t epoch = 0;  // the stream that it is a member of; 0: not known
+  Sequence last;
+};
+
+// Every node but `except`: the eligible ones first, best first (stream, then last, then priority, then
+// name), then the others. Eligible: agent connected, process up, not loading, not in or after an
+// unfinished full sync, its last known, and held by its relay.
+//
+// Why the stream comes first: 1. n1 is master and dies with a tail at 1050. 2. n2 is promoted at 1000
+// and writes up to 1040; n3 follows. 3. n1 returns and is parked, not yet rejoined. 4. n2 dies. By
+// sequence alone n1 would win, and everything written since its death would be given up.
+std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except);
+
+// The one to promote: `to` if given, else the best. Refused, with every node's reason, if nobody is
+// eligible, and for a `to` that is not eligible or is behind another eligible one.
+Result<Candidate> ChooseCandidate(const std::vector<Candidate>& ranked, const std::optional<std::string>& to);
+
+}  // namespace walstitch::core

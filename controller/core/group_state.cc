@@ -1,0 +1,127 @@
+#include "controller/core/group_state.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace walstitch::core {
+namespace {
+
+const Promotion* FindPromotion(const GroupState& state, std::uint64_t epoch) {
+  for (const auto& promotion : state.promotions) {
+    if (promotion.epoch == epoch) return &promotion;
+  }
+  return nullptr;
+}
+
+Membership MembershipOf(const GroupState& state, const std::string& node) {
+  auto found = state.nodes.find(node);
+  return found == state.nodes.end() ? Membership{} : found->second;
+}
+
+boost::json::value MembershipJson(const Membership& membership) {
+  return {{"epoch", membership.epoch}, {"from", membership.from.Value()}};
+}
+
+Membership MembershipFromJson(const boost::json::value& json) {
+  return {json.at("epoch").to_number<std::uint64_t>(), Sequence(json.at("from").to_number<std::uint64_t>())};
+}
+
+}  // namespace
+
+std::string_view ToString(Management management) {
+  switch (management) {
+    case Management::kNew:
+      return "new";
+    case Management::kManaged:
+      return "managed";
+    case Management::kReleased:
+      return "released";
+  }
+  return "";
+}
+
+void ApplyPromotion(GroupState& state, const std::string& node, std::uint64_t epoch, Sequence at) {
+  state.promotions.push_back({epoch, node, at, MembershipOf(state, node)});
+  if (state.promotions.size() > kRememberedPromotions) state.promotions.erase(state.promotions.begin());
+  state.epoch = std::max(state.epoch, epoch);
+  state.master = node;
+  // A master's whole history is its stream's.
+  state.nodes[node] = {epoch, Sequence(0)};
+}
+
+void ApplyJoin(GroupState& state, const std::string& node, Sequence from) {
+  const auto master = state.nodes.find(state.master);
+  WALSTITCH_CHECK(master != state.nodes.end());
+  state.nodes[node] = {master->second.epoch, from};
+}
+
+KnownHistory KnownBetween(const GroupState& state, const std::string& rejoiner, const std::string& survivor) {
+  Membership a = MembershipOf(state, rejoiner);
+  Membership b = MembershipOf(state, survivor);
+  KnownHistory known;
+  if (a.epoch == 0 || b.epoch == 0) return known;
+  known.same_stream = a.epoch == b.epoch && rejoiner != state.master;
+
+  // Walk the younger stream back to the one it continues until both stand in the same stream. Each step
+  // back is a promotion: at or before its sequence the histories may still have been one.
+  Sequence shared_from = std::max(a.from, b.from);
+  std::optional<Sequence> promoted_at;
+  while (a.epoch != b.epoch) {
+    Membership& younger = a.epoch > b.epoch ? a : b;
+    const Promotion* promotion = FindPromotion(state, younger.epoch);
+    if (promotion == nullptr || promotion->before.epoch == 0) return {};
+    promoted_at = promoted_at ? std::min(*promoted_at, promotion->at) : promotion->at;
+    younger = promotion->before;
+    shared_from = std::max(shared_from, younger.from);
+  }
+  known.shared_from = shared_from;
+  known.promoted_at = promoted_at;
+  return known;
+}
+
+boost::json::value ToJson(const GroupState& state) {
+  boost::json::array promotions;
+  for (const auto& promotion : state.promotions) {
+    promotions.push_back({{"epoch", promotion.epoch},
+                          {"node", promotion.node},
+                          {"at", promotion.at.Value()},
+                          {"before", MembershipJson(promotion.before)}});
+  }
+  boost::json::object nodes;
+  for (const auto& [node, membership] : state.nodes) nodes[node] = MembershipJson(membership);
+  return {{"group", state.group},   {"management", ToString(state.management)}, {"epoch", state.epoch},
+          {"master", state.master}, {"promotions", std::move(promotions)},      {"nodes", std::move(nodes)}};
+}
+
+Result<GroupState> GroupStateFromJson(const boost::json::value& json) try {
+  GroupState state;
+  state.group = std::string_view(json.at("group").as_string());
+  const std::string_view management = json.at("management").as_string();
+  if (management == "new") {
+    state.management = Management::kNew;
+  } else if (management == "managed") {
+    state.management = Management::kManaged;
+  } else if (management == "released") {
+    state.management = Management::kReleased;
+  } else {
+    return Fail(ErrorCode::kDamaged, "group state: unknown management '" + std::string(management) + "'");
+  }
+  state.epoch = json.at("epoch").to_number<std::uint64_t>();
+  state.master = std::string_view(json.at("master").as_string());
+  for (const auto& item : json.at("promotions").as_array()) {
+    Promotion promotion;
+    promotion.epoch = item.at("epoch").to_number<std::uint64_t>();
+    promotion.node = std::string_view(item.at("node").as_string());
+    promotion.at = Sequence(item.at("at").to_number<std::uint64_t>());
+    promotion.before = MembershipFromJson(item.at("before"));
+    state.promotions.push_back(std::move(promotion));
+  }
+  for (const auto& item : json.at("nodes").as_object()) {
+    state.nodes[std::string(item.key())] = MembershipFromJson(item.value());
+  }
+  return state;
+} catch (const std::exception& problem) {
+  return Fail(ErrorCode::kDamaged, std::string("group state: ") + problem.what());
+}
+
+}  // namespace walstitch::core

@@ -1,0 +1,65 @@
+// What the controller remembers of a group across restarts: its epoch, who was promoted when, and
+// which stream each node joined where. Data and pure functions; the store keeps it (shell/store.h).
+//
+// A stream is the history that the master of one epoch writes. Streams form a tree: the stream of an
+// epoch continues the stream that its master followed before, up to the sequence of its promotion.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/core/fork.h"
+#include "policies/model/result.h"
+#include "policies/model/sequence.h"
+
+namespace walstitch::core {
+
+enum class Management { kNew, kManaged, kReleased };  // "new", "managed", "released"
+
+std::string_view ToString(Management management);
+
+// A node's place in the tree: since `from`, its history is that of the stream of `epoch`. Epoch 0: not
+// known to be in any.
+struct Membership {
+  std::uint64_t epoch = 0;
+  Sequence from;
+  bool operator==(const Membership&) const = default;
+};
+
+struct Promotion {
+  std::uint64_t epoch = 0;
+  std::string node;
+  Sequence at;        // the node's last before the promotion: the stream's first own record is at + 1
+  Membership before;  // where the node was until then
+  bool operator==(const Promotion&) const = default;
+};
+
+struct GroupState {
+  std::string group;
+  Management management = Management::kNew;
+  std::uint64_t epoch = 0;            // the highest epoch ever used in a decision
+  std::string master;                 // the node promoted last; empty: none
+  std::vector<Promotion> promotions;  // ascending epochs; the oldest may have been forgotten
+  std::map<std::string, Membership> nodes;
+  bool operator==(const GroupState&) const = default;
+};
+
+// How many promotions are remembered: a node that was away for longer is compared without the records.
+inline constexpr std::size_t kRememberedPromotions = 256;
+
+// The node became master of the epoch, its last having been `at`.
+void ApplyPromotion(GroupState& state, const std::string& node, std::uint64_t epoch, Sequence at);
+// The node follows the present master since `from`.
+void ApplyJoin(GroupState& state, const std::string& node, Sequence from);
+
+// What the records say about the common history of two nodes.
+KnownHistory KnownBetween(const GroupState& state, const std::string& rejoiner, const std::string& survivor);
+
+boost::json::value ToJson(const GroupState& state);
+Result<GroupState> GroupStateFromJson(const boost::json::value& json);
+
+}  // namespace walstitch::core

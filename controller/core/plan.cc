@@ -1,0 +1,131 @@
+#include "controller/core/plan.h"
+
+#include "controller/core/finding.h"
+#include "policies/model/result.h"
+
+namespace walstitch::core {
+
+std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
+                                 const Endpoint& survivor) {
+  const std::string& node = evidence.rejoiner.node;
+  const std::string& master = evidence.survivor.node;
+  std::vector<PlanStep> steps;
+  switch (verdict) {
+    case Verdict::kAligned:
+      steps.push_back({node, FollowAction{survivor, *evidence.rejoiner.last + 1},
+                       "follow " + master + " from the next sequence, which is a boundary there"});
+      return steps;
+    case Verdict::kPadded: {
+      const Sequence next = *evidence.rejoiner.last + 1;
+      steps.push_back({node, PadAction{next, *evidence.target, decision, evidence.replication_id},
+                       "advance over " + SequenceRange{next, *evidence.target}.ToString() +
+                           " by no-op records, to the next boundary of " + master});
+      steps.push_back({node, FollowAction{survivor, evidence.target}, "follow " + master + " from there"});
+      return steps;
+    }
+    case Verdict::kFull:
+      steps.push_back({node, FullSyncAction{survivor}, "copy the whole data set from " + master});
+      return steps;
+    case Verdict::kSpliced:
+    case Verdict::kHold:
+      return steps;
+  }
+  return steps;
+}
+
+std::vector<PlanStep> PlanPromotion(const std::optional<std::string>& park, const std::string& promote,
+                                    std::optional<Sequence> require_last) {
+  std::vector<PlanStep> steps;
+  if (park) steps.push_back({*park, ParkAction{}, "hold it read-only, so that nothing is written any more"});
+  steps.push_back({promote, PromoteAction{require_last}, "make it the master"});
+  return steps;
+}
+
+Result<std::vector<PlanStep>> PlanAdopt(const GroupSnapshot& snapshot, std::string* master) {
+  const NodeView* chosen = nullptr;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report == nullptr || report->process != ProcessState::kUp || !report->last) {
+      return Fail(ErrorCode::kConflict,
+                  "node " + name +
+                      " has not reported: every agent and server of the group must be up "
+                      "to adopt it");
+    }
+    if (report->loading)
+      return Fail(ErrorCode::kConflict, "node " + name + " is loading its data: try again later");
+    if (report->cluster_enabled) {
+      return Fail(ErrorCode::kConflict, "node " + name + " runs in cluster mode, which refuses SLAVEOF");
+    }
+    if (report->role != Role::kMaster) continue;
+    if (chosen != nullptr) {
+      return Fail(ErrorCode::kConflict, "both " + chosen->node + " and " + name +
+                                            " are masters: make one the replica of the other first");
+    }
+    chosen = &view;
+  }
+  if (chosen == nullptr) return Fail(ErrorCode::kConflict, "no node of the group is a master");
+  *master = chosen->node;
+  std::vector<PlanStep> steps;
+  steps.push_back({chosen->node, AdoptMasterAction{}, "it stays the master; its server is left alone"});
+  for (const auto& [name, view] : snapshot.nodes) {
+    if (name == chosen->node) continue;
+    const Report& report = *view.Fresh();
+    const bool direct = report.master && *report.master == chosen->report->endpoint;
+    if (!direct && !report.upstream_is_relay) {
+      return Fail(ErrorCode::kConflict,
+                  "node " + name + " replicates from " +
+                      (report.master ? report.master->ToString() : std::string("an unknown node")) +
+                      ", not from " + chosen->node + " at " + chosen->report->endpoint.ToString() +
+                      ": chains cannot be adopted, point it at the master first");
+    }
+    // A node that is parked already has a history of its own: it is rejoined by a decision, afterwards.
+    if (!direct) continue;
+    if (!report.link_up) {
+      return Fail(ErrorCode::kConflict,
+                  "node " + name + "'s link to its master is down: try again when it is up");
+    }
+    steps.push_back(
+        {name, FollowAction{chosen->report->endpoint, std::nullopt},
+         "its upstream becomes its own relay, which follows " + chosen->node + " at the same sequence"});
+  }
+  return steps;
+}
+
+Result<std::vector<PlanStep>> PlanRelease(const GroupSnapshot& snapshot) {
+  const NodeView* master = snapshot.LiveMaster();
+  if (master == nullptr) {
+    return Fail(ErrorCode::kConflict, "the group has no master now: fail over first, then release");
+  }
+  std::vector<PlanStep> steps;
+  for (const auto& [name, view] : snapshot.nodes) {
+    if (name == master->node) continue;
+    const Report* report = view.Fresh();
+    if (report == nullptr || report->process != ProcessState::kUp) {
+      return Fail(ErrorCode::kConflict, "node " + name + " is not reachable: it would be left behind parked");
+    }
+    if (!InService(snapshot, view)) {
+      return Fail(ErrorCode::kConflict,
+                  "node " + name + " does not follow " + master->node +
+                      " yet; released now it could start a full sync. Wait until it does (walstitch status)");
+    }
+    steps.push_back(
+        {name, ReleaseAction{master->report->endpoint}, "replicate directly from " + master->node});
+  }
+  steps.push_back(
+      {master->node, ReleaseAction{std::nullopt}, "it stays the master; its server is left alone"});
+  return steps;
+}
+
+Command CommandOf(const Decision& decision, std::size_t step) {
+  WALSTITCH_CHECK(step < decision.plan.size());
+  const PlanStep& planned = decision.plan[step];
+  Command command;
+  command.id = decision.id + "-" + std::to_string(step + 1);
+  command.epoch = decision.epoch;
+  command.group = decision.group;
+  command.node = planned.node;
+  command.action = planned.action;
+  return command;
+}
+
+}  // namespace walstitch::core

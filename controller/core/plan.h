@@ -1,0 +1,31 @@
+// Plans: the commands that a decision will give, in order. Pure. A command's id is made of the
+// decision's id and the step's place, so that a controller that starts again repeats the same ids and
+// every agent answers with what it did already.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/core/snapshot.h"
+#include "policies/model/decision.h"
+#include "policies/model/result.h"
+
+namespace walstitch::core {
+
+// The steps of a verdict; none for kHold. The evidence must have what the verdict rests on.
+std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
+                                 const Endpoint& survivor);
+
+// Park (a switchover, or a master that is back), then promote.
+std::vector<PlanStep> PlanPromotion(const std::optional<std::string>& park, const std::string& promote,
+                                    std::optional<Sequence> require_last);
+
+// Each running replica onto its relay, then the master gets to know the epoch.
+Result<std::vector<PlanStep>> PlanAdopt(const GroupSnapshot& snapshot, std::string* master);
+// Each replica directly onto the master.
+Result<std::vector<PlanStep>> PlanRelease(const GroupSnapshot& snapshot);
+
+Command CommandOf(const Decision& decision, std::size_t step);
+
+}  // namespace walstitch::core

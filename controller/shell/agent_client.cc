@@ -1,0 +1,139 @@
+#include "controller/shell/agent_client.h"
+
+#include <boost/json.hpp>
+
+#include "policies/model/json.h"
+
+namespace walstitch::shell {
+namespace {
+
+constexpr std::chrono::milliseconds kReadTimeout{10000};
+constexpr std::chrono::milliseconds kReportTimeout{2500};
+// How much longer than its own deadline a command's answer is waited for.
+constexpr std::chrono::milliseconds kAnswerSlack{2000};
+
+// The sentence of an {"error": ...} body.
+std::string Sentence(const http::ClientResponse& response) {
+  if (auto json = ParseJson(response.body); json && json->is_object()) {
+    if (const auto* error = json->get_object().if_contains("error"); error != nullptr && error->is_string()) {
+      return std::string(error->get_string());
+    }
+  }
+  return "HTTP status " + std::to_string(response.status);
+}
+
+ErrorCode CodeOf(int status) {
+  switch (status) {
+    case 400:
+      return ErrorCode::kInvalid;
+    case 404:
+      return ErrorCode::kNotFound;
+    case 409:
+      return ErrorCode::kConflict;
+    case 503:
+      return ErrorCode::kUnavailable;
+    case 504:
+      return ErrorCode::kTimeout;
+    default:
+      return ErrorCode::kIo;
+  }
+}
+
+std::string RangeQuery(SequenceRange range) {
+  return "from=" + range.from.ToString() + "&to=" + range.to.ToString();
+}
+
+}  // namespace
+
+boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string target) const {
+  const bool report = target.starts_with("/v1/report");
+  auto response =
+      co_await http::Fetch(url_, "GET", target, "", token_, report ? kReportTimeout : kReadTimeout);
+  if (!response) co_return Fail(response.error(), "agent of " + node_);
+  if (response->status != 200)
+    co_return Fail(CodeOf(response->status), "agent of " + node_ + ": " + Sentence(*response));
+  auto json = ParseJson(response->body);
+  if (!json) co_return Fail(json.error(), "agent of " + node_);
+  co_return std::move(*json);
+}
+
+boost::asio::awaitable<Result<Report>> AgentClient::FreshReport() const {
+  auto json = co_await Get("/v1/report?fresh=1");
+  if (!json) co_return Fail(json.error());
+  co_return ReportFromJson(*json);
+}
+
+boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command) const {
+  const std::string id = command.id;
+  const auto timeout = std::chrono::milliseconds(command.deadline_ms) + kAnswerSlack;
+  auto response = co_await http::Fetch(url_, "POST", "/v1/command", Dump(ToJson(command)), token_, timeout);
+  if (!response) {
+    if (response.error().Code() == ErrorCode::kUnavailable)
+      co_return Fail(response.error(), "agent of " + node_);
+    CommandResult unknown;
+    unknown.id = id;
+    unknown.error = "agent of " + node_ + ": " + response.error().Message();
+    co_return unknown;
+  }
+  if (response->status != 200)
+    co_return Fail(CodeOf(response->status), "agent of " + node_ + ": " + Sentence(*response));
+  auto json = ParseJson(response->body);
+  if (!json) co_return Fail(json.error(), "agent of " + node_);
+  co_return CommandResultFromJson(*json);
+}
+
+boost::asio::awaitable<Result<WalExtent>> AgentClient::Extent() const {
+  auto json = co_await Get("/v1/wal/extent");
+  if (!json) co_return Fail(json.error());
+  co_return WalExtentFromJson(*json);
+}
+
+boost::asio::awaitable<Result<std::vector<BatchInfo>>> AgentClient::Batches(SequenceRange range,
+                                                                            std::size_t max) const {
+  auto json = co_await Get("/v1/wal/batches?" + RangeQuery(range) + "&max=" + std::to_string(max));
+  if (!json) co_return Fail(json.error());
+  const auto* object = json->if_object();
+  const auto* list = object == nullptr ? nullptr : object->if_contains("batches");
+  if (list == nullptr || !list->is_array()) {
+    co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": the answer has no batches");
+  }
+  std::vector<BatchInfo> batches;
+  batches.reserve(list->get_array().size());
+  for (const auto& item : list->get_array()) {
+    auto batch = BatchInfoFromJson(item);
+    if (!batch) co_return Fail(batch.error(), "agent of " + node_);
+    batches.push_back(std::move(*batch));
+  }
+  co_return batches;
+}
+
+boost::asio::awaitable<Result<Sequence>> AgentClient::Boundary(Sequence at) const {
+  auto json = co_await Get("/v1/wal/boundary?at=" + at.ToString());
+  if (!json) co_return Fail(json.error());
+  const auto* object = json->if_object();
+  const auto* boundary = object == nullptr ? nullptr : object->if_contains("boundary");
+  boost::system::error_code bad;
+  const std::uint64_t value = boundary == nullptr ? 0 : boundary->to_number<std::uint64_t>(bad);
+  if (boundary == nullptr || bad)
+    co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": the answer has no boundary");
+  co_return Sequence(value);
+}
+
+boost::asio::awaitable<Result<Touched>> AgentClient::ListTouched(SequenceRange range,
+                                                                 std::size_t max_keys) const {
+  auto json = co_await Get("/v1/wal/touched?" + RangeQuery(range) + "&max_keys=" + std::to_string(max_keys));
+  if (!json) co_return Fail(json.error());
+  co_return TouchedFromJson(*json);
+}
+
+boost::asio::awaitable<Result<std::string>> AgentClient::ReplicationId(Sequence at) const {
+  auto json = co_await Get("/v1/wal/replication_id?at=" + at.ToString());
+  if (!json) co_return Fail(json.error());
+  const auto* object = json->if_object();
+  const auto* id = object == nullptr ? nullptr : object->if_contains("replication_id");
+  if (id == nullptr || !id->is_string())
+    co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": no replication id");
+  co_return std::string(id->get_string());
+}
+
+}  // namespace walstitch::shell

@@ -1,0 +1,45 @@
+// The controller's side of an agent's API. Every call has a deadline. Runs on the controller's executor;
+// cheap to copy.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/json/value.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "agents/http/http_client.h"
+#include "policies/model/batch.h"
+#include "policies/model/command.h"
+#include "policies/model/report.h"
+#include "policies/model/result.h"
+
+namespace walstitch::shell {
+
+class AgentClient {
+ public:
+  AgentClient(std::string node, http::Url url, std::string token)
+      : node_(std::move(node)), url_(std::move(url)), token_(std::move(token)) {}
+
+  // INFO asked anew.
+  boost::asio::awaitable<Result<Report>> FreshReport() const;
+
+  // An Error only if the command certainly had no effect; everything else is a CommandResult, kUnknown
+  // when the answer was lost.
+  boost::asio::awaitable<Result<CommandResult>> Run(Command command) const;
+
+  boost::asio::awaitable<Result<WalExtent>> Extent() const;
+  boost::asio::awaitable<Result<std::vector<BatchInfo>>> Batches(SequenceRange range, std::size_t max) const;
+  boost::asio::awaitable<Result<Sequence>> Boundary(Sequence at) const;
+  boost::asio::awaitable<Result<Touched>> ListTouched(SequenceRange range, std::size_t max_keys) const;
+  boost::asio::awaitable<Result<std::string>> ReplicationId(Sequence at) const;
+
+ private:
+  boost::asio::awaitable<Result<boost::json::value>> Get(std::string target) const;
+
+  std::string node_;
+  http::Url url_;
+  std::string token_;
+};
+
+}  // namespace walstitch::shell

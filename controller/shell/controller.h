@@ -1,0 +1,39 @@
+// The controller: its store, its policies, one runner for each group. Runs on one executor.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controller/shell/config.h"
+#include "controller/shell/group_runner.h"
+#include "controller/shell/policy_store.h"
+#include "controller/shell/store.h"
+
+namespace walstitch::shell {
+
+class Controller {
+ public:
+  // Opens the store and reads the policies: an Error if either cannot be had.
+  static Result<std::unique_ptr<Controller>> Create(boost::asio::any_io_executor executor,
+                                                    ControllerConfig config);
+
+  // Begins to watch the groups.
+  Result<void> Start();
+
+  [[nodiscard]] GroupRunner* FindGroup(const std::string& name);
+  [[nodiscard]] const std::map<std::string, std::shared_ptr<GroupRunner>>& Groups() const { return groups_; }
+  [[nodiscard]] Store& GetStore() { return *store_; }
+
+ private:
+  Controller(ControllerConfig config, std::unique_ptr<Store> store);
+
+  ControllerConfig config_;
+  std::unique_ptr<Store> store_;
+  PolicyStore policies_;
+  FullSyncSlots slots_;
+  std::map<std::string, std::shared_ptr<GroupRunner>> groups_;
+};
+
+}  // namespace walstitch::shell

@@ -1,0 +1,24 @@
+// Gathers the evidence for one rejoiner and one survivor from their agents. It decides nothing: what to
+// read comes from core::ForkSearch, what cannot be had is written into the evidence.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "controller/core/fork.h"
+#include "controller/shell/agent_client.h"
+#include "policies/model/evidence.h"
+#include "policies/model/report.h"
+
+namespace walstitch::shell {
+
+struct EvidenceRequest {
+  AgentClient rejoiner;
+  Report rejoiner_report;
+  AgentClient survivor;
+  Report survivor_report;
+  core::KnownHistory known;
+};
+
+boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request);
+
+}  // namespace walstitch::shell

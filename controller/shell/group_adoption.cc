@@ -1,0 +1,124 @@
+// Adoption of a group that runs already, and its release: no write lost, no full sync.
+#include <spdlog/spdlog.h>
+
+#include "controller/core/plan.h"
+#include "controller/shell/fault_point.h"
+#include "controller/shell/group_runner.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::shell {
+
+namespace asio = boost::asio;
+
+asio::awaitable<OperatorAnswer> GroupRunner::Adopt(OperatorRequest request) {
+  auto guard = co_await mutex_.Lock();
+  if (state_.management == core::Management::kManaged) {
+    co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is managed already");
+  }
+  co_await RefreshAll();
+  Decision decision = NewDecision(DecisionKind::kAdopt, state_.epoch + 1);
+  decision.finding = "the group replicates directly; an operator wants Walstitch to run it";
+  decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's adoption"}};
+  std::string master;
+  auto plan = core::PlanAdopt(Snapshot(), &master);
+  if (!plan) co_return Fail(request.dry_run ? plan.error() : Refuse(std::move(decision), plan.error()));
+  decision.node = master;
+  decision.plan = std::move(*plan);
+  if (request.dry_run) {
+    decision.id.clear();
+    co_return DecisionRecord{decision, {}, std::nullopt};
+  }
+  co_return co_await CarryOutAdopt(std::move(decision));
+}
+
+// The master first gets to know the epoch, then the replicas move onto their relays one at a time. A
+// replica whose turn fails is parked at worst, and rejoined by a decision of its own.
+asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
+  core::GroupState state = state_;
+  if (state.epoch != decision.epoch) {
+    state.epoch = decision.epoch;
+    if (auto written = store_.AppendDecision(decision, &state); !written) co_return Fail(written.error());
+    state_ = state;
+  }
+  FaultPoint("after-decision");
+  OutcomeRecord outcome;
+  if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_before = report->counters;
+  const CommandResult adopted = co_await RunCommand(decision, core::CommandOf(decision, 0));
+  if (adopted.outcome != Outcome::kDone || !adopted.last) {
+    outcome.outcome = adopted.outcome == Outcome::kDone ? Outcome::kFailed : adopted.outcome;
+    outcome.sentence =
+        "the group is as it was: " +
+        (adopted.error.empty() ? decision.node + " did not say its last sequence" : adopted.error);
+    (void)Close(decision, outcome, &state);
+    co_return RecordOf(decision);
+  }
+  // What was before the adoption is nobody's record: the stream begins here, and who joins, joins here.
+  state.nodes.clear();
+  state.promotions.clear();
+  core::ApplyPromotion(state, decision.node, decision.epoch, *adopted.last);
+  state.management = core::Management::kManaged;
+  outcome.outcome = Outcome::kDone;
+  std::size_t moved = 0;
+  for (std::size_t step = 1; step < decision.plan.size(); ++step) {
+    const CommandResult followed = co_await RunCommand(decision, core::CommandOf(decision, step));
+    if (followed.outcome == Outcome::kDone && followed.last) {
+      core::ApplyJoin(state, decision.plan[step].node, *followed.last + 1);
+      ++moved;
+    } else {
+      outcome.sentence += "; " + decision.plan[step].node + " did not move: " + followed.error;
+      outcome.outcome = Outcome::kFailed;
+    }
+  }
+  outcome.sentence = "epoch " + std::to_string(decision.epoch) + " begins: " + decision.node +
+                     " stays the master, " + std::to_string(moved) + " of " +
+                     std::to_string(decision.plan.size() - 1) + " replicas follow it through their relays" +
+                     outcome.sentence;
+  if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_after = report->counters;
+  FaultPoint("before-outcome");
+  (void)Close(decision, outcome, &state);
+  Wake();
+  co_return RecordOf(decision);
+}
+
+asio::awaitable<OperatorAnswer> GroupRunner::Release(OperatorRequest request) {
+  auto guard = co_await mutex_.Lock();
+  if (state_.management != core::Management::kManaged) {
+    co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is not managed");
+  }
+  co_await RefreshAll();
+  Decision decision = NewDecision(DecisionKind::kRelease, state_.epoch);
+  decision.node = state_.master;
+  decision.finding = "an operator wants direct replication again";
+  decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's release"}};
+  auto plan = core::PlanRelease(Snapshot());
+  if (!plan) co_return Fail(request.dry_run ? plan.error() : Refuse(std::move(decision), plan.error()));
+  decision.plan = std::move(*plan);
+  if (request.dry_run) {
+    decision.id.clear();
+    co_return DecisionRecord{decision, {}, std::nullopt};
+  }
+  if (auto written = store_.AppendDecision(decision, nullptr); !written) co_return Fail(written.error());
+  co_return co_await CarryOutRelease(std::move(decision));
+}
+
+asio::awaitable<OperatorAnswer> GroupRunner::CarryOutRelease(Decision decision) {
+  FaultPoint("after-decision");
+  core::GroupState state = state_;
+  OutcomeRecord outcome;
+  if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_before = report->counters;
+  const Execution execution = co_await Execute(decision, 0, decision.plan.size());
+  outcome.outcome = execution.outcome;
+  if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_after = report->counters;
+  if (execution.outcome == Outcome::kDone) {
+    state.management = core::Management::kReleased;
+    outcome.sentence = "the nodes replicate directly from " + decision.node + "; no agent is needed any more";
+  } else {
+    outcome.sentence = "the group stays managed, what was released is taken back: " + execution.error;
+  }
+  FaultPoint("before-outcome");
+  (void)Close(decision, outcome, &state);
+  Wake();
+  co_return RecordOf(decision);
+}
+
+}  // namespace walstitch::shell

@@ -1,0 +1,328 @@
+// Role switches: the first master of a new group, failover, switchover.
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/this_coro.hpp>
+
+#include "controller/core/plan.h"
+#include "controller/shell/fault_point.h"
+#include "controller/shell/group_runner.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::shell {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::milliseconds kCatchUpPoll{5};
+
+bool Fenced(const Report& report) {
+  return report.role == Role::kReplica && report.upstream_is_relay &&
+         report.relay.state == RelayState::kParked;
+}
+
+asio::awaitable<void> Pause(std::chrono::milliseconds duration) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
+  boost::system::error_code cancelled;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+}
+
+Reason OperatorAsked(const OperatorRequest& request, std::string_view what) {
+  return {std::string(reason::kOperatorAsked), "an operator asked for a " + std::string(what) +
+                                                   (request.to ? " to " + *request.to : std::string()) +
+                                                   (request.force ? ", with --force" : "")};
+}
+
+}  // namespace
+
+// Replicas that still follow the old master are held until their own rejoin is decided; the promoted one
+// takes no part any more.
+void GroupRunner::AddParkSteps(Decision& decision, const std::string& promoted,
+                               const std::string& old_master) {
+  for (const auto& [name, node] : nodes_) {
+    if (name == promoted || name == old_master || !node.view.connected || !node.view.report) continue;
+    if (node.view.report->process != ProcessState::kUp || node.view.report->role != Role::kReplica) continue;
+    if (full_syncs_.contains(name)) continue;
+    decision.plan.push_back({name, ParkAction{}, "hold it until its rejoin to " + promoted + " is decided"});
+  }
+}
+
+asio::awaitable<OperatorAnswer> GroupRunner::Bootstrap(OperatorRequest request) {
+  Decision decision = NewDecision(DecisionKind::kBootstrap, state_.epoch + 1);
+  decision.finding = "a new group: every node is parked, no epoch is recorded";
+  auto ranked = core::RankCandidates(Snapshot(), "");
+  for (const auto& candidate : ranked) {
+    decision.reasons.push_back({std::string(candidate.eligible ? reason::kCandidate : reason::kNotEligible),
+                                candidate.node + ": " + candidate.reason});
+  }
+  auto chosen = core::ChooseCandidate(ranked, request.to);
+  if (!chosen) co_return Fail(chosen.error());
+  decision.node = chosen->node;
+  decision.reasons.insert(decision.reasons.begin(),
+                          {std::string(reason::kMostAdvanced),
+                           chosen->node + " is the most advanced node (" + chosen->reason + ")"});
+  decision.plan = core::PlanPromotion(std::nullopt, chosen->node, chosen->last);
+  if (request.dry_run) {
+    decision.id.clear();
+    co_return DecisionRecord{decision, {}, std::nullopt};
+  }
+  co_return co_await CarryOutPromotion(std::move(decision), request.deadline);
+}
+
+asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
+  auto guard = co_await mutex_.Lock();
+  busy_ = "failover";
+  struct Idle {
+    std::string& busy;
+    ~Idle() { busy.clear(); }
+  } idle{busy_};
+  co_await RefreshAll();
+  if (state_.management != core::Management::kManaged) {
+    const auto findings = core::FindIn(Snapshot());
+    if (!findings.empty() && findings.front().code == core::FindingCode::kNewGroup)
+      co_return co_await Bootstrap(request);
+    co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is not managed yet: " +
+                                             (findings.empty() ? "" : findings.front().sentence));
+  }
+  CloseOpenPromotions("an operator asked for another failover");
+
+  Decision decision = NewDecision(DecisionKind::kFailover, state_.epoch + 1);
+  decision.survivor = state_.master;
+  decision.finding = "an operator wants a failover";
+  decision.reasons.push_back(OperatorAsked(request, "failover"));
+  const core::GroupSnapshot snapshot = Snapshot();
+  for (const auto& finding : core::FindIn(snapshot)) {
+    if (finding.node == state_.master) decision.finding = finding.sentence;
+  }
+  // Nobody is promoted before the old master is known not to take writes: 1. its agent is cut off, 2. the
+  // server goes on, 3. another node is promoted, 4. two masters take writes, and one side's are lost.
+  Result<void> fenced;
+  const core::NodeView* master = snapshot.Find(state_.master);
+  const Report* report = master == nullptr ? nullptr : master->Fresh();
+  if (snapshot.LiveMaster() != nullptr) {
+    fenced = Fail(ErrorCode::kConflict,
+                  state_.master + " is alive and the master: use switchover, which loses nothing");
+  } else if (request.force) {
+    decision.reasons.push_back(
+        {std::string(reason::kForced), "the operator vouches that " + state_.master + " takes no writes"});
+  } else if (report == nullptr) {
+    fenced = Fail(ErrorCode::kConflict,
+                  "the agent of master " + state_.master +
+                      " does not answer, so its server may still take writes: make sure that it "
+                      "is stopped, then use --force");
+  } else if (report->process == ProcessState::kDown) {
+    decision.reasons.push_back({std::string(reason::kMasterDown),
+                                "the process of " + state_.master + " is down, says its own agent"});
+  } else if (report->process == ProcessState::kUp && Fenced(*report)) {
+    decision.reasons.push_back(
+        {std::string(reason::kMasterParked), state_.master + " is parked: it takes no writes"});
+  } else {
+    fenced = Fail(ErrorCode::kConflict,
+                  "the server of master " + state_.master +
+                      " does not answer and may wake up with writes: stop it, then fail over");
+  }
+  if (!fenced) {
+    co_return Fail(request.dry_run ? fenced.error() : Refuse(std::move(decision), fenced.error()));
+  }
+  auto ranked = core::RankCandidates(snapshot, "");
+  for (const auto& candidate : ranked) {
+    decision.reasons.push_back({std::string(candidate.eligible ? reason::kCandidate : reason::kNotEligible),
+                                candidate.node + ": " + candidate.reason});
+  }
+  auto chosen = core::ChooseCandidate(ranked, request.to);
+  if (!chosen) {
+    co_return Fail(request.dry_run ? chosen.error() : Refuse(std::move(decision), chosen.error()));
+  }
+  decision.node = chosen->node;
+  decision.plan = core::PlanPromotion(std::nullopt, chosen->node, chosen->last);
+  AddParkSteps(decision, chosen->node, state_.master);
+  if (request.dry_run) {
+    decision.id.clear();
+    co_return DecisionRecord{decision, {}, std::nullopt};
+  }
+  co_return co_await CarryOutPromotion(std::move(decision), request.deadline);
+}
+
+asio::awaitable<OperatorAnswer> GroupRunner::Switchover(OperatorRequest request) {
+  auto guard = co_await mutex_.Lock();
+  busy_ = "switchover";
+  struct Idle {
+    std::string& busy;
+    ~Idle() { busy.clear(); }
+  } idle{busy_};
+  co_await RefreshAll();
+  Decision decision = NewDecision(DecisionKind::kSwitchover, state_.epoch + 1);
+  decision.survivor = state_.master;
+  decision.finding = "the group is healthy; an operator wants another master";
+  decision.reasons.push_back(OperatorAsked(request, "switchover"));
+  const core::GroupSnapshot snapshot = Snapshot();
+  auto refuse = [&](const std::string& sentence) {
+    const Error error(ErrorCode::kConflict, sentence);
+    return Fail(request.dry_run ? error : Refuse(decision, error));
+  };
+  if (state_.management != core::Management::kManaged) {
+    co_return Fail(ErrorCode::kConflict,
+                   "group " + config_.name + " is not managed: run walstitch status " + config_.name);
+  }
+  if (snapshot.LiveMaster() == nullptr)
+    co_return refuse("the group has no living master to switch from: use failover");
+  if (request.to == state_.master) co_return refuse(state_.master + " is the master already");
+  // Only a node that follows now can have everything within the deadline.
+  std::optional<core::Candidate> chosen;
+  std::string rejected;
+  for (const auto& candidate : core::RankCandidates(snapshot, state_.master)) {
+    const bool in_service = core::InService(snapshot, *snapshot.Find(candidate.node));
+    const std::string why = !candidate.eligible ? candidate.reason
+                            : in_service        ? ""
+                                                : "it does not follow the master";
+    decision.reasons.push_back({std::string(why.empty() ? reason::kCandidate : reason::kNotEligible),
+                                candidate.node + ": " + (why.empty() ? candidate.reason : why)});
+    if (!why.empty()) rejected += (rejected.empty() ? "" : "; ") + candidate.node + ": " + why;
+    if (why.empty() && !chosen && (!request.to || *request.to == candidate.node)) chosen = candidate;
+  }
+  if (request.to && snapshot.Find(*request.to) == nullptr)
+    co_return refuse("no node '" + *request.to + "' in this group");
+  if (!chosen) co_return refuse("no node can take over: " + rejected);
+  decision.node = chosen->node;
+  decision.plan = core::PlanPromotion(state_.master, chosen->node, std::nullopt);
+  AddParkSteps(decision, chosen->node, state_.master);
+  if (request.dry_run) {
+    decision.id.clear();
+    co_return DecisionRecord{decision, {}, std::nullopt};
+  }
+  co_return co_await CarryOutPromotion(std::move(decision), request.deadline);
+}
+
+// The old master takes over again after a switchover that did not come about. Gives the sentence for the
+// outcome. `parked_at` is absent when parking itself failed: then it may never have stopped.
+asio::awaitable<std::string> GroupRunner::BackToOldMaster(Decision& decision, core::GroupState& state,
+                                                          std::optional<Sequence> parked_at) {
+  if (!parked_at) {
+    const Report* report = co_await Refresh(nodes_.at(decision.survivor));
+    if (report != nullptr && report->process == ProcessState::kUp && report->role == Role::kMaster) {
+      co_return decision.survivor + " never stopped being the master";
+    }
+  }
+  Command command;
+  command.id = decision.id + "-back";
+  command.epoch = decision.epoch;
+  command.group = decision.group;
+  command.node = decision.survivor;
+  command.action = PromoteAction{parked_at};
+  const CommandResult back = co_await RunCommand(decision, command);
+  const std::optional<Sequence> at = back.last ? back.last : parked_at;
+  if (back.outcome == Outcome::kDone && at) {
+    core::ApplyPromotion(state, decision.survivor, decision.epoch, *at);
+    co_return decision.survivor + " is the master again, nothing was lost";
+  }
+  co_return "and " + decision.survivor + " could not be made the master again: " + back.error +
+      "; run: walstitch failover " + decision.group;
+}
+
+// Carries out bootstrap, failover and switchover alike: [park the old master, wait for the candidate,]
+// promote, hold the others. Repeats harmlessly: command ids are made of the decision's id.
+asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision,
+                                                               std::chrono::milliseconds deadline) {
+  core::GroupState state = state_;
+  state.epoch = decision.epoch;
+  const bool resumed = state_.epoch == decision.epoch;
+  if (!resumed) {
+    // The epoch is used up with the decision, whatever comes of it.
+    if (auto written = store_.AppendDecision(decision, &state); !written) {
+      store_problem_ = written.error().Message();
+      co_return Fail(written.error());
+    }
+    state_ = state;
+  }
+  spdlog::info("group {}: {} {} to {}, epoch {}", config_.name, decision.id, ToString(decision.kind),
+               decision.node, decision.epoch);
+  FaultPoint("after-decision");
+
+  OutcomeRecord outcome;
+  const std::int64_t start_ms = UnixMillis();
+  std::size_t step = 0;
+  std::optional<Sequence> parked_at;
+  const bool parks = std::holds_alternative<ParkAction>(decision.plan.front().action);
+  if (parks) {
+    const CommandResult park = co_await RunCommand(decision, core::CommandOf(decision, step++));
+    if (park.outcome != Outcome::kDone) {
+      outcome.outcome = Outcome::kFailed;
+      outcome.sentence = "parking " + decision.survivor + " failed: " + park.error + "; ";
+      outcome.sentence += co_await BackToOldMaster(decision, state, std::nullopt);
+      (void)Close(decision, outcome, &state);
+      co_return RecordOf(decision);
+    }
+    parked_at = park.last;
+    Node& candidate = nodes_.at(decision.node);
+    const auto give_up = std::chrono::steady_clock::now() + deadline;
+    for (;;) {
+      const Report* report = co_await Refresh(candidate);
+      if (report != nullptr && report->last && parked_at && *report->last >= *parked_at) break;
+      if (std::chrono::steady_clock::now() < give_up) {
+        co_await Pause(kCatchUpPoll);
+        continue;
+      }
+      outcome.outcome = Outcome::kFailed;
+      outcome.sentence =
+          decision.node + " did not reach " + (parked_at ? parked_at->ToString() : "?") + " within " +
+          std::to_string(deadline.count()) + " ms" +
+          (report != nullptr && report->last ? ", it stands at " + report->last->ToString() : "") + "; ";
+      outcome.sentence += co_await BackToOldMaster(decision, state, parked_at);
+      outcome.without_master_ms = UnixMillis() - start_ms;
+      (void)Close(decision, outcome, &state);
+      co_return RecordOf(decision);
+    }
+  }
+
+  Command promote = core::CommandOf(decision, step++);
+  if (parked_at) promote.action = PromoteAction{parked_at};
+  CommandResult promoted = co_await RunCommand(decision, promote);
+  if (promoted.outcome == Outcome::kUnknown) {
+    // It may have happened. The node itself knows; only what it says now counts.
+    if (const Report* report = co_await Refresh(nodes_.at(decision.node));
+        report != nullptr && report->process == ProcessState::kUp && report->epoch == decision.epoch) {
+      if (report->role == Role::kMaster) {
+        promoted.outcome = Outcome::kDone;
+        // What it held before is not known to the record; nothing could be added since this bound.
+        const auto* action = std::get_if<PromoteAction>(&promote.action);
+        promoted.last = action != nullptr && action->require_last ? action->require_last : report->last;
+      } else if (Fenced(*report)) {
+        promoted.outcome = Outcome::kFailed;
+      }
+    }
+  }
+  if (promoted.outcome != Outcome::kDone) {
+    outcome.outcome = promoted.outcome;
+    outcome.sentence = "promoting " + decision.node + ": " + promoted.error;
+    if (promoted.outcome == Outcome::kFailed && parks) {
+      outcome.sentence += "; " + co_await BackToOldMaster(decision, state, parked_at);
+    }
+    (void)Close(decision, outcome, &state);
+    co_return RecordOf(decision);
+  }
+  outcome.without_master_ms = UnixMillis() - start_ms;
+  core::ApplyPromotion(state, decision.node, decision.epoch, promoted.last.value_or(Sequence(0)));
+  state.management = core::Management::kManaged;
+  state_ = state;  // the others are held against the new master; the store follows with the outcome
+
+  outcome.outcome = Outcome::kDone;
+  outcome.sentence = decision.node + " is the master of epoch " + std::to_string(decision.epoch) +
+                     ", from sequence " + promoted.last.value_or(Sequence(0)).ToString() + " on";
+  for (; step < decision.plan.size(); ++step) {
+    const CommandResult park = co_await RunCommand(decision, core::CommandOf(decision, step));
+    // Not fatal: whatever it follows, it is found as a node to rejoin and parked then.
+    if (park.outcome != Outcome::kDone)
+      outcome.sentence += "; " + decision.plan[step].node + " was not parked: " + park.error;
+  }
+  for (auto& [name, node] : nodes_) {
+    node.failures = 0;
+    node.next_try = {};
+    node.held_for.clear();
+  }
+  FaultPoint("before-outcome");
+  (void)Close(decision, outcome, &state);
+  Wake();
+  co_return RecordOf(decision);
+}
+
+}  // namespace walstitch::shell

@@ -1,0 +1,206 @@
+// The WAL commands over a WAL that is a list of batches.
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <sstream>
+
+#include "agents/wal/batch_decoder.h"
+#include "controller/cli/wal_commands.h"
+#include "policies/model/json.h"
+
+namespace walstitch::cli {
+namespace {
+
+// A string's metadata record in CF 1: flags, expiry, value.
+std::string Put(const std::string& key, const std::string& value) {
+  std::string record("\x05\x01", 2);
+  wal::PutLengthPrefixed(&record, "\x0b__namespace" + key);
+  wal::PutLengthPrefixed(&record, std::string("\x01\0\0\0\0\0\0\0\0", 9) + value);
+  return record;
+}
+
+class FakeWal : public wal::WalSource {
+ public:
+  FakeWal& Batch(std::initializer_list<std::string> records) {
+    const std::uint64_t first = next_;
+    std::string bytes;
+    for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<char>(first >> (8 * i) & 0xff));
+    for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(records.size() >> (8 * i) & 0xff));
+    for (const auto& record : records) bytes += record;
+    batches_.push_back({first, static_cast<std::uint32_t>(records.size()), bytes});
+    next_ += records.size();
+    return *this;
+  }
+  FakeWal& StartAt(std::uint64_t next) {
+    next_ = next;
+    return *this;
+  }
+
+  Result<WalExtent> Extent() override {
+    WalExtent extent;
+    extent.source = "files";
+    if (batches_.empty()) return extent;
+    extent.oldest = Sequence(batches_.front().first);
+    extent.last = Sequence(next_ - 1);
+    extent.files = 1;
+    extent.bytes = 2048;
+    return extent;
+  }
+  Result<void> ForEachBatch(SequenceRange range, const wal::BatchVisitor& visit) override {
+    if (batches_.empty() || range.from < Sequence(batches_.front().first) || range.from > Sequence(next_)) {
+      return Fail(ErrorCode::kNotFound, range.from.ToString() + " is not held");
+    }
+    for (const auto& batch : batches_) {
+      const Sequence first(batch.first);
+      if (first + batch.count <= range.from || first >= range.to) continue;
+      if (!visit({first, batch.count, batch.bytes})) break;
+    }
+    return {};
+  }
+
+ private:
+  struct Stored {
+    std::uint64_t first;
+    std::uint32_t count;
+    std::string bytes;
+  };
+  std::vector<Stored> batches_;
+  std::uint64_t next_ = 1;
+};
+
+class WalCommandTest : public testing::Test {
+ protected:
+  static NamedSource Named(const std::string& name, const FakeWal& wal) {
+    return {name, std::make_unique<FakeWal>(wal)};
+  }
+  static FakeWal Common() {
+    FakeWal wal;
+    wal.Batch({Put("a", "1"), Put("b", "1")}).Batch({Put("c", "1")});
+    return wal;
+  }
+
+  std::ostringstream out_;
+  std::ostringstream error_;
+  Console console_{out_, error_, false};
+  Console json_{out_, error_, true};
+};
+
+TEST_F(WalCommandTest, InfoTellsFromWhereToWhere) {
+  auto wal = Named("/data", Common());
+  EXPECT_EQ(WalInfoCommand(console_, wal), ExitCode::kDone);
+  EXPECT_EQ(out_.str(),
+            "/data\n  oldest  1\n  last    3\n  next    4\n  holds   3 sequences\n  files   1, 2 KiB\n  read "
+            "by files\n");
+}
+
+TEST_F(WalCommandTest, InfoOfAnEmptyWalSaysNone) {
+  auto wal = Named("/data", FakeWal());
+  EXPECT_EQ(WalInfoCommand(console_, wal), ExitCode::kDone);
+  EXPECT_EQ(out_.str(), "/data\n  oldest  none\n  last    none\n  read by files\n");
+}
+
+TEST_F(WalCommandTest, LocateTellsABoundaryFromTheInsideOfABatch) {
+  auto wal = Named("/data", Common());
+  EXPECT_EQ(WalLocateCommand(console_, wal, 3), ExitCode::kDone);
+  EXPECT_NE(out_.str().find("it is a boundary: a replica may resume here\n"), std::string::npos)
+      << out_.str();
+  out_.str("");
+  EXPECT_EQ(WalLocateCommand(console_, wal, 2), ExitCode::kDone);
+  EXPECT_NE(out_.str().find("sequence 2 is in batch [1, 3): 2 records, "), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("the next boundary is 3, a pad of 1\n"), std::string::npos) << out_.str();
+}
+
+TEST_F(WalCommandTest, LocateOfTheNextSequenceIsNoError) {
+  auto wal = Named("/data", Common());
+  EXPECT_EQ(WalLocateCommand(console_, wal, 4), ExitCode::kDone);
+  EXPECT_TRUE(out_.str().starts_with("sequence 4 is the next to be written\n")) << out_.str();
+}
+
+TEST_F(WalCommandTest, LocateOfWhatIsPurgedOrBeyondIsNo) {
+  FakeWal purged;
+  purged.StartAt(10).Batch({Put("a", "1")});
+  auto wal = Named("/data", purged);
+  EXPECT_EQ(WalLocateCommand(console_, wal, 9), ExitCode::kNo);
+  EXPECT_EQ(WalLocateCommand(console_, wal, 12), ExitCode::kNo);
+  EXPECT_TRUE(error_.str().starts_with("walstitch: /data: ")) << error_.str();
+  EXPECT_EQ(out_.str(), "");
+}
+
+TEST_F(WalCommandTest, BatchesSayWhereToGoOn) {
+  auto wal = Named("/data", Common());
+  WalRange range;
+  range.max = 1;
+  EXPECT_EQ(WalBatchesCommand(console_, wal, range), ExitCode::kDone);
+  EXPECT_TRUE(out_.str().starts_with("FIRST  COUNT  LAST  BYTES  DIGEST\n    1      2     2 ")) << out_.str();
+  EXPECT_TRUE(out_.str().ends_with("more: --from 3\n")) << out_.str();
+}
+
+TEST_F(WalCommandTest, RecordsAreDecoded) {
+  auto wal = Named("/data", Common());
+  WalRange range;
+  range.from = 2;
+  range.to = 3;
+  EXPECT_EQ(WalRecordsCommand(console_, wal, range), ExitCode::kDone) << error_.str();
+  EXPECT_EQ(out_.str(),
+            "SEQUENCE  FAMILY    OPERATION  NAMESPACE  KEY  TYPE    VALUE BYTES\n"
+            "       2  metadata  Put        default    b    string           10\n");
+}
+
+TEST_F(WalCommandTest, ARangeThatIsNoneIsRefused) {
+  auto wal = Named("/data", Common());
+  WalRange range;
+  range.from = 3;
+  range.to = 3;
+  EXPECT_EQ(WalRecordsCommand(console_, wal, range), ExitCode::kUsage);
+  range.to.reset();
+  range.from = 100;
+  EXPECT_EQ(WalRecordsCommand(console_, wal, range), ExitCode::kNo);
+  EXPECT_NE(error_.str().find("/data: the WAL ends at 3, before 100\n"), std::string::npos) << error_.str();
+}
+
+TEST_F(WalCommandTest, DiffOfEqualHistoriesIsZero) {
+  auto a = Named("/a", Common());
+  auto b = Named("/b", Common());
+  EXPECT_EQ(WalDiffCommand(console_, a, b, {}), ExitCode::kDone) << error_.str();
+  EXPECT_NE(out_.str().find("the histories are the same\n"), std::string::npos) << out_.str();
+}
+
+TEST_F(WalCommandTest, DiffOfOneThatIsBehindIsZero) {
+  auto a = Named("/a", Common());
+  auto b = Named("/b", Common().Batch({Put("d", "1")}));
+  EXPECT_EQ(WalDiffCommand(console_, a, b, {}), ExitCode::kDone) << error_.str();
+  EXPECT_NE(out_.str().find("the histories agree: A is behind B\n"), std::string::npos) << out_.str();
+}
+
+TEST_F(WalCommandTest, DiffListsTheKeysThatEachSideTouchedAfterTheFork) {
+  auto a = Named("/a", Common().Batch({Put("tail", "1")}));
+  auto b = Named("/b", Common().Batch({Put("missed", "1"), Put("tail", "2"), Put("x", "3")}));
+  EXPECT_EQ(WalDiffCommand(console_, a, b, {}), ExitCode::kNo) << error_.str();
+  const std::string text = out_.str();
+  for (const char* part :
+       {"fork: 3 (", "the histories differ: both went on by themselves after 3\n",
+        "after the fork, A: [4, 5), 1 record on 1 key, ", "after the fork, B: [4, 7), 3 records on 3 keys",
+        "  default    missed  string        1  ",
+        "A's next is 5, B's first boundary at or after it is 7: a pad of 2\n"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+  out_.str("");
+  EXPECT_EQ(WalDiffCommand(json_, a, b, {}), ExitCode::kNo);
+  auto json = ParseJson(out_.str());
+  ASSERT_TRUE(json);
+  EXPECT_EQ(json->at("fork"), 3);
+  EXPECT_EQ(json->at("differ"), true);
+  EXPECT_EQ(json->at("b").at("after_fork").at("records"), 3);
+}
+
+TEST_F(WalCommandTest, DiffWithoutACommonPartIsUnknown) {
+  FakeWal far;
+  far.StartAt(1000).Batch({Put("a", "1")});
+  auto a = Named("/a", Common());
+  auto b = Named("/b", far);
+  EXPECT_EQ(WalDiffCommand(console_, a, b, {}), ExitCode::kUnknown);
+  EXPECT_NE(out_.str().find("fork: unknown ("), std::string::npos) << out_.str();
+}
+
+}  // namespace
+}  // namespace walstitch::cli

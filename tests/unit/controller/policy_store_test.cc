@@ -1,0 +1,81 @@
+#include "controller/shell/policy_store.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/environment.h"
+
+namespace walstitch::shell {
+namespace {
+
+std::string Policy(const std::string& name, const std::string& spec) {
+  return "apiVersion: walstitch/v1\nkind: TolerancePolicy\nmetadata: {name: " + name + "}\nspec: " + spec +
+         "\n";
+}
+
+class PolicyStoreTest : public testing::Test {
+ protected:
+  void Write(const std::string& file, const std::string& content) {
+    std::ofstream(std::filesystem::path(directory_.path()) / file) << content;
+  }
+  void Remove(const std::string& file) {
+    std::filesystem::remove(std::filesystem::path(directory_.path()) / file);
+  }
+
+  test::TempDirectory directory_;
+  PolicyStore store_{{directory_.path()}};
+};
+
+TEST_F(PolicyStoreTest, WithoutFilesNothingMayDiffer) {
+  EXPECT_TRUE(store_.Refresh());
+  EXPECT_EQ(store_.For("shop").default_tolerance, Tolerance::kFullSync);
+  EXPECT_EQ(store_.Problem(), "");
+}
+
+TEST_F(PolicyStoreTest, AChangedFileIsInForceAtTheNextLook) {
+  Write("a.yaml", Policy("a", "{default: fullsync}"));
+  EXPECT_TRUE(store_.Refresh());
+  EXPECT_FALSE(store_.Refresh());
+  Write("a.yaml", Policy("a", "{default: ignore}"));
+  EXPECT_TRUE(store_.Refresh());
+  EXPECT_EQ(store_.For("shop").default_tolerance, Tolerance::kIgnore);
+}
+
+TEST_F(PolicyStoreTest, AnInvalidFileIsRefusedWholeAndTheOldPolicyStays) {
+  Write("a.yaml", Policy("a", "{default: ignore}"));
+  store_.Refresh();
+  Write("a.yaml", Policy("a", "{default: perhaps}"));
+  EXPECT_FALSE(store_.Refresh());
+  EXPECT_EQ(store_.For("shop").default_tolerance, Tolerance::kIgnore);
+  EXPECT_NE(store_.Problem().find("a.yaml:4:17: "), std::string::npos) << store_.Problem();
+  Write("a.yaml", Policy("a", "{default: ignore, limits: {pad: 7}}"));
+  EXPECT_TRUE(store_.Refresh());
+  EXPECT_EQ(store_.Problem(), "");
+  EXPECT_EQ(store_.For("shop").limits.pad, 7U);
+}
+
+TEST_F(PolicyStoreTest, AFileIsForItsGroupsOnly) {
+  Write("a.yaml", Policy("a", "{groups: ['shop-*'], default: ignore}"));
+  store_.Refresh();
+  EXPECT_EQ(store_.For("shop-1").default_tolerance, Tolerance::kIgnore);
+  EXPECT_EQ(store_.For("bank").default_tolerance, Tolerance::kFullSync);
+}
+
+TEST_F(PolicyStoreTest, FilesThatContradictEachOtherLeaveNothingAllowed) {
+  Write("a.yaml", Policy("a", "{default: ignore}"));
+  Write("b.yaml", Policy("b", "{default: fullsync}"));
+  store_.Refresh();
+  EXPECT_EQ(store_.For("shop").default_tolerance, Tolerance::kFullSync);
+  EXPECT_NE(store_.Problem().find("group shop: "), std::string::npos) << store_.Problem();
+}
+
+TEST_F(PolicyStoreTest, APathThatIsNotThereIsAProblem) {
+  PolicyStore missing({directory_.path() + "/none.yaml"});
+  EXPECT_FALSE(missing.Refresh());
+  EXPECT_NE(missing.Problem().find("none.yaml"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace walstitch::shell

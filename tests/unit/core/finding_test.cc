@@ -1,0 +1,130 @@
+#include "controller/core/finding.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/snapshot_maker.h"
+
+namespace walstitch::core {
+namespace {
+
+std::vector<std::string> Codes(const GroupSnapshot& snapshot) {
+  std::vector<std::string> codes;
+  for (const auto& finding : FindIn(snapshot)) {
+    codes.push_back(std::string(ToString(finding.code)) + (finding.node.empty() ? "" : " " + finding.node));
+  }
+  return codes;
+}
+
+using Expected = std::vector<std::string>;
+
+TEST(FindingTest, AHealthyGroupHasNone) { EXPECT_EQ(Codes(HealthyGroup()), Expected{}); }
+
+TEST(FindingTest, ANewGroupIsParkedThroughout) { EXPECT_EQ(Codes(NewGroup()), Expected{"NewGroup"}); }
+
+TEST(FindingTest, ANewGroupWaitsForEveryNode) {
+  GroupSnapshot snapshot = NewGroup();
+  snapshot.nodes["n3"].connected = false;
+  EXPECT_EQ(Codes(snapshot), Expected{"NodesMissing"});
+  EXPECT_NE(FindIn(snapshot)[0].sentence.find("still missing: n3"), std::string::npos);
+}
+
+TEST(FindingTest, ANewGroupWithAMasterIsToBeAdopted) {
+  GroupSnapshot snapshot = NewGroup();
+  snapshot.nodes["n1"].report->role = Role::kMaster;
+  snapshot.nodes["n1"].report->upstream_is_relay = false;
+  EXPECT_EQ(Codes(snapshot), Expected{"AdoptableGroup"});
+}
+
+TEST(FindingTest, AReleasedGroupIsLeftAloneWhateverItsNodesDo) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.state.management = Management::kReleased;
+  snapshot.nodes["n1"].report->process = ProcessState::kDown;
+  EXPECT_EQ(Codes(snapshot), Expected{"GroupReleased"});
+}
+
+TEST(FindingTest, TheMastersProcessDownIsNotItsAgentSilent) {
+  GroupSnapshot down = HealthyGroup();
+  down.nodes["n1"].report->process = ProcessState::kDown;
+  EXPECT_EQ(Codes(down), Expected{"MasterProcessDown n1"});
+  GroupSnapshot silent = HealthyGroup();
+  silent.nodes["n1"].connected = false;
+  EXPECT_EQ(Codes(silent), Expected{"MasterUnreachable n1"});
+  GroupSnapshot hung = HealthyGroup();
+  hung.nodes["n1"].report->process = ProcessState::kHung;
+  EXPECT_EQ(Codes(hung), Expected{"MasterProcessHung n1"});
+}
+
+TEST(FindingTest, AMasterThatCameBackParkedIsNoMaster) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].report = ReportOf("n1", 100);
+  EXPECT_EQ(Codes(snapshot), Expected{"MasterParked n1"});
+}
+
+TEST(FindingTest, ASecondMasterIsFound) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].report->role = Role::kMaster;
+  EXPECT_EQ(Codes(snapshot), Expected{"SecondMaster n2"});
+}
+
+TEST(FindingTest, AParkedNodeIsToRejoin) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report = ReportOf("n3", 90);
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeToRejoin n3"});
+}
+
+TEST(FindingTest, ANodeThatFollowsAnOlderMasterIsToRejoin) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report->relay.upstream = EndpointOf("n2");
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeToRejoin n3"});
+}
+
+TEST(FindingTest, ANodeWhoseRelayReconnectsIsWaitedFor) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report->relay.upstream_connected = false;
+  snapshot.nodes["n3"].report->relay.error = "the upstream closed the connection";
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeWaiting n3"});
+}
+
+TEST(FindingTest, ARelayThatReconnectsToAnOlderMasterIsNotWaitedFor) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report->relay.upstream_connected = false;
+  snapshot.nodes["n3"].report->relay.upstream = EndpointOf("n2");
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeToRejoin n3"});
+}
+
+TEST(FindingTest, ANodeThatReconnectsToItsRelayIsWaitedFor) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report->relay.node_attached = false;
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeWaiting n3"});
+}
+
+TEST(FindingTest, ALoadingNodeIsWaitedFor) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report = ReportOf("n3", 90);
+  snapshot.nodes["n3"].report->loading = true;
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeWaiting n3"});
+}
+
+TEST(FindingTest, AFullSyncUnderWayIsNotTouched) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report = ReportOf("n3", 90);
+  snapshot.nodes["n3"].full_sync_open = true;
+  EXPECT_EQ(Codes(snapshot), Expected{"FullSyncRunning n3"});
+}
+
+TEST(FindingTest, NobodyRejoinsWithoutAMaster) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].report->process = ProcessState::kDown;
+  snapshot.nodes["n3"].report = ReportOf("n3", 90);
+  EXPECT_EQ(Codes(snapshot), Expected{"MasterProcessDown n1"});
+}
+
+TEST(FindingTest, ANodeThatFollowsButNeverJoinedIsNotInService) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.state.nodes.erase("n3");
+  EXPECT_FALSE(InService(snapshot, snapshot.nodes["n3"]));
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeToRejoin n3"});
+}
+
+}  // namespace
+}  // namespace walstitch::core

@@ -1,0 +1,92 @@
+#include "controller/core/group_state.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace walstitch::core {
+namespace {
+
+// n1 is the first master; n2 joined it at 1, n3 at 501.
+GroupState ThreeNodes() {
+  GroupState state;
+  state.group = "shop";
+  state.management = Management::kManaged;
+  ApplyPromotion(state, "n1", 1, Sequence(0));
+  ApplyJoin(state, "n2", Sequence(1));
+  ApplyJoin(state, "n3", Sequence(501));
+  return state;
+}
+
+TEST(GroupStateTest, NothingIsKnownOfANodeThatNeverJoined) {
+  const KnownHistory known = KnownBetween(ThreeNodes(), "n4", "n1");
+  EXPECT_FALSE(known.shared_from);
+  EXPECT_FALSE(known.promoted_at);
+  EXPECT_FALSE(known.same_stream);
+}
+
+TEST(GroupStateTest, AReplicaOfTheMasterIsInItsStreamSinceItJoined) {
+  const KnownHistory known = KnownBetween(ThreeNodes(), "n3", "n1");
+  EXPECT_EQ(known.shared_from, Sequence(501));
+  EXPECT_TRUE(known.same_stream);
+  EXPECT_FALSE(known.promoted_at);
+}
+
+TEST(GroupStateTest, AnOldMasterForkedAtThePromotionAtTheLatest) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n3", 2, Sequence(1000));
+  const KnownHistory known = KnownBetween(state, "n1", "n3");
+  EXPECT_EQ(known.promoted_at, Sequence(1000));
+  EXPECT_EQ(known.shared_from, Sequence(501));
+  EXPECT_FALSE(known.same_stream);
+}
+
+TEST(GroupStateTest, ANodeThatMissedTwoPromotionsForkedAtTheLowerOne) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n3", 2, Sequence(1000));
+  ApplyJoin(state, "n2", Sequence(901));
+  ApplyPromotion(state, "n2", 3, Sequence(1200));
+  EXPECT_EQ(KnownBetween(state, "n1", "n2").promoted_at, Sequence(1000));
+  EXPECT_EQ(KnownBetween(state, "n1", "n2").shared_from, Sequence(901));
+  EXPECT_EQ(KnownBetween(state, "n3", "n2").promoted_at, Sequence(1200));
+}
+
+TEST(GroupStateTest, APaddedNodeIsComparedOnlyBehindItsStitch) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n2", 2, Sequence(1000));
+  ApplyJoin(state, "n1", Sequence(1050));  // padded to 1050
+  ApplyPromotion(state, "n1", 3, Sequence(1100));
+  const KnownHistory known = KnownBetween(state, "n2", "n1");
+  EXPECT_EQ(known.shared_from, Sequence(1050));
+  EXPECT_EQ(known.promoted_at, Sequence(1100));
+}
+
+TEST(GroupStateTest, AForgottenPromotionLeavesNothingKnown) {
+  GroupState state = ThreeNodes();
+  for (std::uint64_t epoch = 2; epoch < 2 + 2 * kRememberedPromotions; ++epoch) {
+    ApplyPromotion(state, epoch % 2 == 0 ? "n2" : "n1", epoch, Sequence(epoch * 100));
+    ApplyJoin(state, epoch % 2 == 0 ? "n1" : "n2", Sequence(epoch * 100 + 1));
+  }
+  EXPECT_EQ(state.promotions.size(), kRememberedPromotions);
+  const KnownHistory known = KnownBetween(state, "n3", state.master);
+  EXPECT_FALSE(known.shared_from);
+  EXPECT_FALSE(known.promoted_at);
+}
+
+TEST(GroupStateTest, IsTheSameAfterJson) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n2", 2, Sequence(1000));
+  auto back = GroupStateFromJson(ToJson(state));
+  ASSERT_TRUE(back) << back.error().Message();
+  EXPECT_EQ(*back, state);
+}
+
+TEST(GroupStateTest, DamagedJsonIsAnErrorThatSaysSo) {
+  auto damaged = GroupStateFromJson({{"group", "shop"}, {"management", "asleep"}});
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().Message(), "group state: unknown management 'asleep'");
+  EXPECT_FALSE(GroupStateFromJson({{"group", 1}}));
+}
+
+}  // namespace
+}  // namespace walstitch::core

@@ -1,0 +1,114 @@
+#include "controller/core/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/snapshot_maker.h"
+
+namespace walstitch::core {
+namespace {
+
+std::string Steps(const std::vector<PlanStep>& plan) {
+  std::string text;
+  for (const auto& step : plan)
+    text += (text.empty() ? "" : ", ") + step.node + " " + std::string(ActionName(step.action));
+  return text;
+}
+
+Evidence Of(std::uint64_t last, std::uint64_t target) {
+  Evidence evidence;
+  evidence.rejoiner.node = "n3";
+  evidence.rejoiner.last = Sequence(last);
+  evidence.survivor.node = "n1";
+  evidence.target = Sequence(target);
+  evidence.replication_id = "0123456789ABCDEF";
+  return evidence;
+}
+
+TEST(PlanTest, APaddedRejoinPadsToTheTargetAndFollowsFromThere) {
+  const auto plan = PlanRejoin("D", Verdict::kPadded, Of(99, 105), EndpointOf("n1"));
+  ASSERT_EQ(Steps(plan), "n3 pad, n3 follow");
+  const auto& pad = std::get<PadAction>(plan[0].action);
+  EXPECT_EQ(pad.expected_next, Sequence(100));
+  EXPECT_EQ(pad.target, Sequence(105));
+  EXPECT_EQ(pad.decision, "D");
+  EXPECT_EQ(pad.replication_id, "0123456789ABCDEF");
+  EXPECT_EQ(std::get<FollowAction>(plan[1].action).expected_next, Sequence(105));
+}
+
+TEST(PlanTest, AnAlignedRejoinOnlyFollows) {
+  const auto plan = PlanRejoin("D", Verdict::kAligned, Of(99, 100), EndpointOf("n1"));
+  ASSERT_EQ(Steps(plan), "n3 follow");
+  EXPECT_EQ(std::get<FollowAction>(plan[0].action).expected_next, Sequence(100));
+}
+
+TEST(PlanTest, AHoldDoesNothing) {
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kHold, Of(99, 100), EndpointOf("n1"))), "");
+}
+
+TEST(PlanTest, CommandIdsAreTheSameWheneverThePlanIsCarriedOut) {
+  Decision decision;
+  decision.id = "01ARZ";
+  decision.epoch = 7;
+  decision.group = "shop";
+  decision.plan = PlanRejoin("01ARZ", Verdict::kPadded, Of(99, 105), EndpointOf("n1"));
+  EXPECT_EQ(CommandOf(decision, 0).id, "01ARZ-1");
+  EXPECT_EQ(CommandOf(decision, 1).id, "01ARZ-2");
+  EXPECT_EQ(CommandOf(decision, 1).epoch, 7U);
+  EXPECT_EQ(CommandOf(decision, 1).node, "n3");
+}
+
+GroupSnapshot DirectGroup() {
+  GroupSnapshot snapshot = NewGroup();
+  Report& master = *snapshot.nodes["n1"].report;
+  master.role = Role::kMaster;
+  master.upstream_is_relay = false;
+  for (const std::string node : {"n2", "n3"}) {
+    snapshot.nodes[node].report->upstream_is_relay = false;
+    snapshot.nodes[node].report->master = EndpointOf("n1");
+  }
+  return snapshot;
+}
+
+std::string Adopt(const GroupSnapshot& snapshot) {
+  std::string master;
+  auto plan = PlanAdopt(snapshot, &master);
+  return plan ? master + ": " + Steps(*plan) : "refused: " + plan.error().Message();
+}
+
+TEST(PlanTest, AnAdoptionMovesEachReplicaAndLeavesTheMasterAlone) {
+  EXPECT_EQ(Adopt(DirectGroup()), "n1: n1 adopt_master, n2 follow, n3 follow");
+}
+
+TEST(PlanTest, AGroupThatCannotBeAdoptedSafelyIsRefused) {
+  GroupSnapshot two_masters = DirectGroup();
+  two_masters.nodes["n2"].report->role = Role::kMaster;
+  EXPECT_EQ(Adopt(two_masters),
+            "refused: both n1 and n2 are masters: make one the replica of the other first");
+  GroupSnapshot chain = DirectGroup();
+  chain.nodes["n3"].report->master = EndpointOf("n2");
+  EXPECT_EQ(Adopt(chain).substr(0, 45), "refused: node n3 replicates from 10.0.0.2:666");
+  GroupSnapshot silent = DirectGroup();
+  silent.nodes["n3"].connected = false;
+  EXPECT_EQ(Adopt(silent).substr(0, 34), "refused: node n3 has not reported:");
+  GroupSnapshot no_master = DirectGroup();
+  no_master.nodes["n1"].report->role = Role::kReplica;
+  no_master.nodes["n1"].report->master = EndpointOf("n2");
+  EXPECT_EQ(Adopt(no_master), "refused: no node of the group is a master");
+  GroupSnapshot broken_link = DirectGroup();
+  broken_link.nodes["n2"].report->link_up = false;
+  EXPECT_EQ(Adopt(broken_link), "refused: node n2's link to its master is down: try again when it is up");
+}
+
+TEST(PlanTest, AReleaseLeavesNobodyBehind) {
+  auto plan = PlanRelease(HealthyGroup());
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(Steps(*plan), "n2 release, n3 release, n1 release");
+  GroupSnapshot behind = HealthyGroup();
+  behind.nodes["n3"].report = ReportOf("n3", 90);
+  auto refused = PlanRelease(behind);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().Message().substr(0, 33), "node n3 does not follow n1 yet; r");
+}
+
+}  // namespace
+}  // namespace walstitch::core
