@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
   server_options.host = config->api_host;
   server_options.port = config->api_port;
   server_options.token = config->api_token;
+  server_options.open_paths = {"/healthz"};  // probes carry no token
   auto controller = shell::Controller::Create(context.get_executor(), std::move(*config));
   if (!controller) {
     return Complain(controller.error(),

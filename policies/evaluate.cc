@@ -24,22 +24,12 @@ KeyDecision ByDefault(const TolerancePolicy& policy) {
 
 KeyDecision ByRule(const KeyspaceRule& rule) { return {rule.name, rule.source, rule.on_divergence}; }
 
-bool MatchesNamespaceAndKey(const KeyspaceMatch& match, const TouchedKey& key) {
-  auto any = [](const std::vector<std::string>& patterns, auto matches) {
-    return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), matches);
-  };
-  return any(match.namespaces,
-             [&key](const std::string& pattern) {
-               if (pattern == kDefaultNamespaceWord) return key.name_space == kDefaultNamespace;
-               return GlobMatches(pattern, key.name_space);
-             }) &&
-         any(match.keys, [&key](const std::string& pattern) { return GlobMatches(pattern, key.key); });
+bool AnyOrNone(const std::vector<std::string>& patterns, const auto& matches) {
+  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), matches);
 }
 
-bool MatchesType(const KeyspaceMatch& match, std::string_view type) {
-  return match.types.empty() || std::any_of(match.types.begin(), match.types.end(), [type](const auto& name) {
-           return CanonicalTypeName(name).value_or(name) == type;
-         });
+bool MatchesNamespaceAndKey(const KeyspaceMatch& match, const TouchedKey& key) {
+  return NamespaceMatches(match, key.name_space) && KeyMatches(match, key.key);
 }
 
 void TakeStricter(std::optional<KeyDecision>* best, KeyDecision candidate) {
@@ -49,7 +39,7 @@ void TakeStricter(std::optional<KeyDecision>* best, KeyDecision candidate) {
 // The key if it is of this one type, which is known.
 KeyDecision DecideForType(const TolerancePolicy& policy, const TouchedKey& key, std::string_view type) {
   for (const KeyspaceRule& rule : policy.keyspaces) {
-    if (MatchesNamespaceAndKey(rule.match, key) && MatchesType(rule.match, type)) return ByRule(rule);
+    if (MatchesNamespaceAndKey(rule.match, key) && TypeMatches(rule.match, type)) return ByRule(rule);
   }
   return ByDefault(policy);
 }
@@ -169,6 +159,23 @@ class Tally {
 };
 
 }  // namespace
+
+bool NamespaceMatches(const KeyspaceMatch& match, std::string_view name_space) {
+  return AnyOrNone(match.namespaces, [name_space](const std::string& pattern) {
+    if (pattern == kDefaultNamespaceWord) return name_space == kDefaultNamespace;
+    return GlobMatches(pattern, name_space);
+  });
+}
+
+bool KeyMatches(const KeyspaceMatch& match, std::string_view key) {
+  return AnyOrNone(match.keys, [key](const std::string& pattern) { return GlobMatches(pattern, key); });
+}
+
+bool TypeMatches(const KeyspaceMatch& match, std::string_view type) {
+  return AnyOrNone(match.types, [type](const std::string& name) {
+    return CanonicalTypeName(name).value_or(name) == type;
+  });
+}
 
 KeyDecision DecideKey(const TolerancePolicy& policy, const TouchedKey& key) {
   if (!key.internal.empty()) return DecideInternal(policy, key.internal);

@@ -11,6 +11,12 @@
 
 namespace walstitch {
 
+// The parts of a rule's match, each on raw bytes; what is left out of the rule matches everything. A type
+// is one that is known.
+bool NamespaceMatches(const KeyspaceMatch& match, std::string_view name_space);
+bool KeyMatches(const KeyspaceMatch& match, std::string_view key);
+bool TypeMatches(const KeyspaceMatch& match, std::string_view type);
+
 struct KeyDecision {
   std::string keyspace;  // rule's name, "default", "internal/pubsub", ...
   std::string rule;      // "file:line:column", or "default"

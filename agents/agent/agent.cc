@@ -397,11 +397,12 @@ asio::awaitable<void> Agent::Impl::ReadWal() {
   }
   wal_readable_ = readable.has_value();
   wal_error_.clear();
-  if (wal_readable_ && seen_.process == ProcessState::kDown && !wal_last_) {
+  if (wal_readable_ && (seen_.process != ProcessState::kDown || !wal_last_)) {
+    // Also of a live process: what was read once is not read again when a rejoin waits for the answer.
     auto extent = co_await wal_->DirectoryExtent();
     // The process may be up again by now, and writing.
     if (extent && seen_.process == ProcessState::kDown) wal_last_ = extent->last;
-    if (!extent) wal_error_ = extent.error().Message();
+    if (!extent && seen_.process == ProcessState::kDown) wal_error_ = extent.error().Message();
   }
   reading_wal_ = false;
   if (!stop_) Publish(false);

@@ -166,7 +166,10 @@ Response JsonError(const Error& error) {
       status = 500;
       break;
   }
-  return JsonError(status, error.Message());
+  boost::json::object object;
+  object["error"] = error.Message();
+  object["code"] = ToString(error.Code());
+  return {status, boost::json::serialize(object), "application/json"};
 }
 
 class Server::Impl : public std::enable_shared_from_this<Server::Impl> {

@@ -35,7 +35,8 @@ struct Response {
 };
 
 Response JsonError(int status, std::string_view sentence);
-// The status that fits an Error's code: 400 invalid, 404 not found, 409 stale or conflict, 503, 504, 500.
+// The status that fits an Error's code: 400 invalid, 404 not found, 409 stale or conflict, 503, 504, 500;
+// and the code itself, "code", for what a status cannot tell apart (damaged is not io).
 Response JsonError(const Error& error);
 
 // One end of an accepted WebSocket. Messages are queued up to a bound; a reader that is too slow is

@@ -320,6 +320,11 @@ Result<bool> LogReader::NextRecord() {
   }
 }
 
+void LogReader::SkipTo(std::uint64_t record_offset) {
+  WALSTITCH_CHECK(any_record_ && !finished_ && !error_ && record_offset >= record_offset_);
+  position_ = record_offset;
+}
+
 Result<bool> LogReader::Next() {
   if (error_) return Fail(*error_);
   if (finished_) return false;

@@ -43,6 +43,10 @@ class LogReader {
   // kIo) is for ever, too.
   Result<bool> Next();
 
+  // Goes on at a record that an earlier reader of this file found, without reading what is before it.
+  // After a Next() that was true, which has read how the file is compressed; forward only; not at the end.
+  void SkipTo(std::uint64_t record_offset);
+
   // Valid until the next call of Next().
   [[nodiscard]] std::string_view Record() const { return record_; }
   // Where in the file the record begins, in bytes.

@@ -16,6 +16,9 @@ namespace {
 // How often a call starts again because files vanished under it.
 constexpr int kMaxAttempts = 5;
 
+// Between two marks of a file. Reading that much takes well under a millisecond.
+constexpr std::uint64_t kBytesPerMark = 1 << 20;
+
 // "000012.log" -> 12. RocksDB pads to six digits and goes on with more.
 std::optional<std::uint64_t> ParseLogName(std::string_view name) {
   constexpr std::string_view kSuffix = ".log";
@@ -122,7 +125,7 @@ Result<void> WalDirectory::LookAt(std::uint64_t number, Snapshot* snapshot) {
   } else if (Result<BatchHeader> header = ParseBatchHeader(reader.Record()); header) {
     entry.first = header->first;
     seen.first = header->first;
-    known_[number] = seen;
+    known_[number] = std::move(seen);
   } else {
     entry.damage = header.error().Within(reader.Name() + ": offset " + std::to_string(reader.RecordOffset()));
   }
@@ -171,9 +174,26 @@ Result<void> WalDirectory::CheckReadable() {
   return {};
 }
 
-// Reads a file from its start. `expected` is what its first record must begin with, if that is known.
-// Result's Error: the file cannot be read (kNotFound: purged), or sequences are missing or out of order
-// inside it; what damage is worth, the caller knows better.
+// Moves the reader to the last mark at or before `from`, if there is one. Its first record is read on the
+// way: it tells how the file is compressed.
+Result<void> WalDirectory::SkipToMark(const std::vector<Mark>& marks, Sequence from, std::uint64_t size,
+                                      LogReader* reader, Scan* scan) {
+  const Mark* mark = nullptr;
+  for (const Mark& candidate : marks) {
+    if (candidate.first <= from && candidate.offset < size) mark = &candidate;
+  }
+  if (mark == nullptr) return {};
+  Result<bool> first = reader->Next();
+  if (!first) return Fail(first.error());
+  if (!*first) return Fail(ErrorCode::kDamaged, reader->Name() + ": became shorter while it was read");
+  reader->SkipTo(mark->offset);
+  scan->expected = mark->first;
+  return {};
+}
+
+// Reads a file from its start, or from a mark. `expected` is what its first record must begin with, if that
+// is known: then the range began in an earlier file. Result's Error: the file cannot be read (kNotFound:
+// purged), or sequences are missing or out of order inside it; what damage is worth, the caller knows better.
 Result<WalDirectory::Scan> WalDirectory::ScanFile(const File& file, SequenceRange range,
                                                   std::optional<Sequence> expected,
                                                   const BatchVisitor& visit) {
@@ -185,7 +205,20 @@ Result<WalDirectory::Scan> WalDirectory::ScanFile(const File& file, SequenceRang
   }
   Result<std::unique_ptr<PosixLogFile>> opened = OpenLog(file.number);
   if (!opened) return Fail(opened.error());
+  const std::uint64_t size = (*opened)->SizeWhenOpened();
+  // Another file by now, if a full sync came in between: then nothing is known of it.
+  const auto known = known_.find(file.number);
+  std::vector<Mark>* marks =
+      known != known_.end() && known->second.inode == (*opened)->Inode() ? &known->second.marks : nullptr;
   LogReader reader(std::move(*opened), LogReaderOptions{.log_number = file.number});
+  if (marks != nullptr && !expected) {
+    Result<void> skipped = SkipToMark(*marks, range.from, size, &reader, &scan);
+    if (!skipped) {
+      if (skipped.error().Code() != ErrorCode::kDamaged) return Fail(skipped.error());
+      scan.damage = skipped.error();
+      return scan;
+    }
+  }
   const auto here = [&] { return reader.Name() + ": offset " + std::to_string(reader.RecordOffset()); };
   for (;;) {
     Result<bool> next = reader.Next();
@@ -224,6 +257,9 @@ Result<WalDirectory::Scan> WalDirectory::ScanFile(const File& file, SequenceRang
       }
     }
     scan.expected = batch.End();
+    if (marks != nullptr && reader.RecordOffset() >= (marks->empty() ? 0 : marks->back().offset) + kBytesPerMark) {
+      marks->push_back({reader.RecordOffset(), batch.first});
+    }
     const bool inside = batch.count == 0 ? batch.first >= range.from && batch.first < range.to
                                          : batch.End() > range.from && batch.first < range.to;
     if (batch.first >= range.to || (inside && !visit(batch)) || *scan.expected >= range.to) {

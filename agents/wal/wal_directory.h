@@ -17,7 +17,9 @@
 // A log's tail may hold a record that the server has not published, or never applied: it is written before
 // it is applied.
 //
-// Files are chosen by their first sequences, and inside a file it is read from the start.
+// Files are chosen by their first sequences. Inside a file everything is read from the start, once, so that
+// damage shows; a later call begins at the last mark (one a megabyte) before what it looks for. So a call is
+// as dear as what was written since the last one, and asking now and then makes every answer quick.
 // Not thread-safe. Owns its cache; files are open during a call only, one at a time.
 #pragma once
 
@@ -55,12 +57,18 @@ class WalDirectory : public WalSource {
     std::optional<Error> damage;    // the first record is damaged
     std::optional<Sequence> limit;  // what the next file begins with; none for the last one
   };
+  // A record that was reached by reading all that is before it.
+  struct Mark {
+    std::uint64_t offset = 0;
+    Sequence first;
+  };
   // The beginning holds checksum and first sequence (or compressed bytes): a new file of the same number
   // that got the old one's inode, as after a full sync, is not taken for the old one.
   struct Known {
     std::uint64_t inode = 0;
     std::array<char, 64> beginning{};
     Sequence first;
+    std::vector<Mark> marks;  // by offset
   };
   struct Snapshot {
     std::vector<File> files;  // that take part in the history, by number
@@ -79,6 +87,8 @@ class WalDirectory : public WalSource {
   Result<std::unique_ptr<PosixLogFile>> OpenLog(std::uint64_t number) const;
   Result<Snapshot> Look();
   Result<void> LookAt(std::uint64_t number, Snapshot* snapshot);
+  static Result<void> SkipToMark(const std::vector<Mark>& marks, Sequence from, std::uint64_t size,
+                                 LogReader* reader, Scan* scan);
   Result<Scan> ScanFile(const File& file, SequenceRange range, std::optional<Sequence> expected,
                         const BatchVisitor& visit);
   Result<void> Visit(const Snapshot& snapshot, SequenceRange range, const BatchVisitor& visit,

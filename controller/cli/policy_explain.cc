@@ -1,11 +1,10 @@
 #include "controller/cli/policy_explain.h"
 
-#include <algorithm>
 #include <boost/json.hpp>
 
 #include "controller/cli/table.h"
 #include "controller/cli/text.h"
-#include "policies/loader.h"
+#include "policies/evaluate.h"
 #include "policies/model/bytes.h"
 #include "policies/model/types.h"
 
@@ -14,25 +13,9 @@ namespace {
 
 std::string Patterns(const std::vector<std::string>& patterns) {
   std::vector<std::string> shown;
+  shown.reserve(patterns.size());
   for (const auto& pattern : patterns) shown.push_back(Clean(pattern));
   return Join(shown);
-}
-
-bool NamespaceMatches(const KeyspaceMatch& match, const std::string& name_space) {
-  return match.namespaces.empty() ||
-         std::any_of(match.namespaces.begin(), match.namespaces.end(), [&](const auto& p) {
-           return p == "default" ? name_space == "__namespace" : GlobMatches(p, name_space);
-         });
-}
-
-bool KeyMatches(const KeyspaceMatch& match, const std::string& key) {
-  return match.keys.empty() || std::any_of(match.keys.begin(), match.keys.end(),
-                                           [&](const auto& p) { return GlobMatches(p, key); });
-}
-
-bool TypeMatches(const KeyspaceMatch& match, const std::string& type) {
-  return std::any_of(match.types.begin(), match.types.end(),
-                     [&](const auto& name) { return CanonicalTypeName(name).value_or(name) == type; });
 }
 
 RuleTrial Try(const KeyspaceRule& rule, const TouchedKey& key) {

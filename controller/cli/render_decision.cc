@@ -21,7 +21,7 @@ std::string Show(const std::optional<Sequence>& sequence) {
 std::string What(const Decision& decision) {
   const std::string node = Clean(decision.node);
   const std::string survivor = Clean(decision.survivor);
-  const std::string kind(ToString(decision.kind));
+  std::string kind(ToString(decision.kind));
   switch (decision.kind) {
     case DecisionKind::kRejoin:
       return kind + (node.empty() ? "" : " of " + node) + (survivor.empty() ? "" : " to " + survivor);

@@ -170,6 +170,9 @@ class Case {
         Object(Kind::kFull, reason::kWalPurged,
                rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ +
                    " begins at " + survivor_oldest->ToString());
+      } else if (!survivor_oldest && !evidence_.survivor.wal_source.empty()) {
+        Object(Kind::kFull, reason::kWalPurged,
+               rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ + " is empty");
       } else {
         Object(Kind::kFull, reason::kEvidenceMissing,
                "it is not known where " + rejoiner_ + ", which needs " + next.ToString() +

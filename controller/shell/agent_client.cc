@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "policies/model/json.h"
+#include "policies/model/names.h"
 
 namespace walstitch::shell {
 namespace {
@@ -11,16 +12,6 @@ constexpr std::chrono::milliseconds kReadTimeout{10000};
 constexpr std::chrono::milliseconds kReportTimeout{2500};
 // How much longer than its own deadline a command's answer is waited for.
 constexpr std::chrono::milliseconds kAnswerSlack{2000};
-
-// The sentence of an {"error": ...} body.
-std::string Sentence(const http::ClientResponse& response) {
-  if (auto json = ParseJson(response.body); json && json->is_object()) {
-    if (const auto* error = json->get_object().if_contains("error"); error != nullptr && error->is_string()) {
-      return std::string(error->get_string());
-    }
-  }
-  return "HTTP status " + std::to_string(response.status);
-}
 
 ErrorCode CodeOf(int status) {
   switch (status) {
@@ -39,6 +30,22 @@ ErrorCode CodeOf(int status) {
   }
 }
 
+// What an {"error": sentence, "code": code} body says; its code is finer than the status.
+Error ErrorOf(const http::ClientResponse& response) {
+  ErrorCode code = CodeOf(response.status);
+  std::string sentence = "HTTP status " + std::to_string(response.status);
+  const auto json = ParseJson(response.body);
+  const auto* object = json ? json->if_object() : nullptr;
+  if (object == nullptr) return {code, sentence};
+  if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
+    sentence = std::string(error->get_string());
+  }
+  if (const auto* name = object->if_contains("code"); name != nullptr && name->is_string()) {
+    code = FromString<ErrorCode>(std::string_view(name->get_string())).value_or(code);
+  }
+  return {code, sentence};
+}
+
 std::string RangeQuery(SequenceRange range) {
   return "from=" + range.from.ToString() + "&to=" + range.to.ToString();
 }
@@ -51,7 +58,7 @@ boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string 
       co_await http::Fetch(url_, "GET", target, "", token_, report ? kReportTimeout : kReadTimeout);
   if (!response) co_return Fail(response.error(), "agent of " + node_);
   if (response->status != 200)
-    co_return Fail(CodeOf(response->status), "agent of " + node_ + ": " + Sentence(*response));
+    co_return Fail(ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return std::move(*json);
@@ -76,7 +83,7 @@ boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command) 
     co_return unknown;
   }
   if (response->status != 200)
-    co_return Fail(CodeOf(response->status), "agent of " + node_ + ": " + Sentence(*response));
+    co_return Fail(ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return CommandResultFromJson(*json);

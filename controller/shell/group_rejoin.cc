@@ -67,10 +67,11 @@ asio::awaitable<void> GroupRunner::Rejoin(Node& node) {
       node.next_try = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
       co_return;
     }
-    co_await ParkFirst(node,
-                       rejoiner->role == Role::kMaster
-                           ? node.config.name + " accepts writes, but " + state_.master + " is the master"
-                           : node.config.name + " follows something else than master " + state_.master);
+    // Not within the co_await: GCC 12 destroys the temporaries of its conditional operator twice.
+    const std::string does = rejoiner->role == Role::kMaster ? " accepts writes, but " + state_.master + " is the master"
+                                                             : " follows something else than master " + state_.master;
+    std::string finding = node.config.name + does;
+    co_await ParkFirst(node, std::move(finding));
     co_return;
   }
 
@@ -211,7 +212,7 @@ asio::awaitable<void> GroupRunner::CarryOutRejoin(Node& node, Decision decision)
   (void)Close(decision, outcome, execution.outcome == Outcome::kDone ? &state : nullptr);
 }
 
-void GroupRunner::WatchFullSyncs() {
+asio::awaitable<void> GroupRunner::WatchFullSyncs() {
   for (auto entry = full_syncs_.begin(); entry != full_syncs_.end();) {
     Node& node = nodes_.at(entry->first);
     OpenFullSync& open = entry->second;
@@ -245,11 +246,13 @@ void GroupRunner::WatchFullSyncs() {
     // The copy is the survivor's whole history.
     if (done) core::ApplyJoin(state, entry->first, Sequence(0));
     outcome.survivor_before = open.survivor_before;
-    if (const auto& master = nodes_.at(open.decision.survivor).view.report)
-      outcome.survivor_after = master->counters;
     if (report != nullptr && BytesToNode(*report) >= open.bytes_before) {
       outcome.bytes_to_node = BytesToNode(*report) - open.bytes_before;
     }
+    // The survivor's last report may be from before the sync that is to be counted.
+    Node& survivor = nodes_.at(open.decision.survivor);
+    co_await Refresh(survivor);
+    if (survivor.view.report) outcome.survivor_after = survivor.view.report->counters;
     FaultPoint("before-outcome");
     (void)Close(open.decision, outcome, done ? &state : nullptr);
     if (done) {

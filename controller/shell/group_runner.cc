@@ -160,7 +160,7 @@ asio::awaitable<void> GroupRunner::Reconcile() {
     open_finished_ = co_await FinishOpenDecisions();
     if (!open_finished_) co_return;
   }
-  WatchFullSyncs();
+  co_await WatchFullSyncs();
   const auto findings = core::FindIn(Snapshot());
   for (const auto& finding : findings) {
     if (finding.code == core::FindingCode::kNewGroup) {

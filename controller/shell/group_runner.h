@@ -116,7 +116,7 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   boost::asio::awaitable<void> CarryOutRejoin(Node& node, Decision decision);
   void RecordHold(Node& node, Decision decision);
   void Backoff(Node& node);
-  void WatchFullSyncs();
+  boost::asio::awaitable<void> WatchFullSyncs();
 
   // Role switches (group_role_switch.cc).
   boost::asio::awaitable<OperatorAnswer> Bootstrap(OperatorRequest request);

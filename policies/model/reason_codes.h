@@ -38,6 +38,9 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor, kWithinPolicy,   
                                             kKeyspaceFullSync, kKeyspaceLimit,   kPadLimit,
                                             kTailLimit,        kMissedLimit,     kForkUnproven,
                                             kForkUnknown,      kWalPurged,       kRejoinerAhead,
-                                            kIncompatible,     kEvidenceMissing, kNotPreferred};
+                                            kIncompatible,     kEvidenceMissing, kNotPreferred,
+                                            kNotParked,        kOperatorAsked,   kForced,
+                                            kMasterDown,       kMasterParked,    kMostAdvanced,
+                                            kCandidate,        kNotEligible,     kRefused};
 
 }  // namespace walstitch::reason

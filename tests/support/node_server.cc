@@ -126,17 +126,32 @@ std::optional<std::string> NodeServer::WriteConfigFile() const {
   return std::nullopt;
 }
 
-std::optional<std::string> NodeServer::Start() {
-  // A later start keeps the file: the server itself may have rewritten it.
-  if (!fs::exists(directory_->path() + "/node.conf")) {
-    if (auto error = WriteConfigFile()) return error;
-  }
+std::vector<std::string> NodeServer::Arguments() const {
   const std::string binary = IsRealKvrocks() ? std::getenv("KVROCKS_BIN") : BinaryPath("refnode");
   std::vector<std::string> arguments = {binary, "-c", directory_->path() + "/node.conf"};
   if (!upstream_.empty()) {
     arguments.emplace_back("--slaveof");
     arguments.push_back(upstream_);
   }
+  return arguments;
+}
+
+std::string NodeServer::CommandLine() const {
+  std::string line;
+  for (const std::string& argument : Arguments()) {
+    const bool quoted = argument.find(' ') != std::string::npos;
+    line += (line.empty() ? "" : " ") + (quoted ? "\"" + argument + "\"" : argument);
+  }
+  return line;
+}
+
+std::optional<std::string> NodeServer::Start() {
+  // A later start keeps the file: the server itself may have rewritten it.
+  if (!fs::exists(directory_->path() + "/node.conf")) {
+    if (auto error = WriteConfigFile()) return error;
+  }
+  const std::vector<std::string> arguments = Arguments();
+  const std::string& binary = arguments.front();
   if (auto error = process_.Start(arguments, output_file())) return error;
   const bool answers = Eventually(kStartTimeout, [&] {
     if (!process_.IsRunning()) return true;

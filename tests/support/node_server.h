@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/support/environment.h"
 #include "tests/support/process.h"
@@ -56,6 +57,8 @@ class NodeServer {
   std::string directory() const { return directory_->path() + "/data"; }
   std::string db_directory() const { return directory() + "/db"; }
   std::string output_file() const { return directory_->path() + "/output"; }
+  // What Start() runs, for a shell.
+  std::string CommandLine() const;
   Process& process() { return process_; }
   const NodeConfig& config() const { return config_; }
 
@@ -75,6 +78,7 @@ class NodeServer {
 
  private:
   std::optional<std::string> WriteConfigFile() const;
+  std::vector<std::string> Arguments() const;
 
   std::unique_ptr<TempDirectory> directory_;
   uint16_t port_;

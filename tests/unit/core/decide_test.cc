@@ -308,6 +308,10 @@ TEST(DecideTest, APurgedWalIsAFullSync) {
   evidence.survivor.oldest = Sequence(150);
   ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kWalPurged);
 
+  evidence.survivor.oldest.reset();  // nothing is left at all
+  evidence.survivor.wal_source = "files";
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kWalPurged);
+
   evidence = Diverged();
   evidence.missed.reset();
   evidence.survivor.oldest = Sequence(102);
