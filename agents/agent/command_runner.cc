@@ -137,7 +137,17 @@ asio::awaitable<std::optional<CommandResult>> CommandRunner::Attach(node::NodeFa
     auto not_set = co_await SetMaster(options_.relay, deadline);
     if (not_set) co_return not_set;
   }
-  auto attached = co_await relay_.WaitAttached(Left(deadline));
+  auto attached = co_await relay_.WaitAttached(std::min(Left(deadline), options_.attach_patience));
+  if (!attached && Left(deadline).count() > 0) {
+    // 1. A full sync was broken off (its relay restarted, or was parked). 2. Kvrocks asks for the files again
+    // and again, and never more for the stream. 3. SLAVEOF to the same address is no change to it. So it is
+    // sent elsewhere, where nobody listens, and back: that ends its replication thread.
+    auto not_sent = co_await SetMaster(Endpoint{options_.relay.host, 1}, deadline);
+    if (not_sent) co_return not_sent;
+    not_sent = co_await SetMaster(options_.relay, deadline);
+    if (not_sent) co_return not_sent;
+    attached = co_await relay_.WaitAttached(Left(deadline));
+  }
   if (!attached) {
     co_return Failed("the node did not attach to its relay at " + options_.relay.ToString() + ": " +
                      attached.error().Message());
@@ -174,7 +184,15 @@ asio::awaitable<Result<Sequence>> CommandRunner::Settle(Deadline deadline) {
       } else {
         RelayReport relay = relay_.Report();
         bool holds_all = relay.node_attached && relay.node_next && *relay.node_next == *last + 1;
-        if (holds_all || Clock::now() - since >= options_.settle_time) co_return *last;
+        // One that lags behind what it was sent is stalled, not settled: promoted now, it would drop that.
+        bool lags = relay.node_attached && relay.node_next && *relay.node_next > *last + 1;
+        if (holds_all || (!lags && Clock::now() - since >= options_.settle_time)) co_return *last;
+        if (lags) {
+          waits_for = "it was sent records up to " + (*relay.node_next - 1).ToString() + ", and holds " +
+                      last->ToString();
+          co_await SleepFor(options_.poll_interval);
+          continue;
+        }
       }
       waits_for = "its sequence still moves";
     }
@@ -184,10 +202,9 @@ asio::awaitable<Result<Sequence>> CommandRunner::Settle(Deadline deadline) {
 
 CommandRunner::Step CommandRunner::Do(ParkAction, Deadline deadline) {
   auto facts = co_await Info(deadline);
-  // A full sync that was decided is not broken off half-way; a node that does not answer is fed no more.
-  if (facts) {
-    if (auto busy = Busy(*facts)) co_return Failed(*busy);
-  }
+  // A database that is being replaced is left to it; a full sync that still fetches files is broken off
+  // (nothing but these files is lost); a node that does not answer is fed no more.
+  if (facts && facts->loading.value_or(false)) co_return Failed(*Busy(*facts));
   relay_.Park();
   if (!facts) co_return Failed(facts.error().Message() + "; its relay is parked");
   auto not_attached = co_await Attach(*facts, deadline);

@@ -55,6 +55,7 @@ struct RunnerOptions {
   std::chrono::milliseconds poll_interval{10};      // between two INFO of one command
   std::chrono::milliseconds settle_time{500};       // see CommandRunner::Settle
   std::chrono::milliseconds call_timeout{2000};     // one INFO
+  std::chrono::milliseconds attach_patience{3000};  // then the node's replication thread is ended, see Attach
   std::chrono::milliseconds refused_interval{100};  // before a SLAVEOF that may soon be taken is sent again
 };
 

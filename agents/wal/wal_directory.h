@@ -62,10 +62,11 @@ class WalDirectory : public WalSource {
     std::uint64_t offset = 0;
     Sequence first;
   };
-  // The beginning holds checksum and first sequence (or compressed bytes): a new file of the same number
-  // that got the old one's inode, as after a full sync, is not taken for the old one.
+  // A file whose inode, size and time of change are as they were is taken for what it was. Otherwise its
+  // beginning is read again, which holds checksum and first sequence (or compressed bytes): a new file of the
+  // same number that got the old one's inode, as after a full sync, is not taken for the old one.
   struct Known {
-    std::uint64_t inode = 0;
+    LogStat stat;
     std::array<char, 64> beginning{};
     Sequence first;
     std::vector<Mark> marks;  // by offset

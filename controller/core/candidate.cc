@@ -1,6 +1,7 @@
 #include "controller/core/candidate.h"
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 
 namespace walstitch::core {
@@ -49,6 +50,33 @@ std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::
   candidates.reserve(ranked.size());
   for (auto& [candidate, priority] : ranked) candidates.push_back(std::move(candidate));
   return candidates;
+}
+
+bool Fenced(const Report& report) {
+  return report.process == ProcessState::kUp && report.role == Role::kReplica && report.upstream_is_relay &&
+         report.relay.state == RelayState::kParked;
+}
+
+std::optional<std::string> OtherMaster(const GroupSnapshot& snapshot, std::int64_t now_ms,
+                                       const std::string& except) {
+  for (const auto& [name, view] : snapshot.nodes) {
+    if (name == snapshot.state.master || name == except) continue;
+    const Report* report = view.Fresh();
+    if (report != nullptr && report->process == ProcessState::kUp && report->role == Role::kMaster) {
+      return name + " is a master, though not the recorded one: stop it, or look at what it took";
+    }
+    const auto suspect = snapshot.state.suspects.find(name);
+    if (suspect == snapshot.state.suspects.end()) continue;
+    const bool over = now_ms - suspect->second.since_ms >= kSuspicionMs;
+    const bool takes_no_writes =
+        report != nullptr && (report->process == ProcessState::kDown || Fenced(*report));
+    if (!over || !takes_no_writes) {
+      return "the promotion of " + name + " in epoch " + std::to_string(suspect->second.epoch) +
+             " was never answered, and it may be a master: it must be seen parked or down, " +
+             std::to_string(kSuspicionMs / 1000) + " s after that command";
+    }
+  }
+  return std::nullopt;
 }
 
 Result<Candidate> ChooseCandidate(const std::vector<Candidate>& ranked,

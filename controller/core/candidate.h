@@ -29,6 +29,15 @@ struct Candidate {
 // sequence alone n1 would win, and everything written since its death would be given up.
 std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except);
 
+// Held by its own relay, which sends nothing: it takes no writes.
+bool Fenced(const Report& report);
+
+// Why nobody may be promoted now: a node beside the recorded master that is a master, or may become one yet
+// (a suspect that was not seen fenced long enough). nullopt: no such node.
+// `except`: the node that is to be promoted.
+std::optional<std::string> OtherMaster(const GroupSnapshot& snapshot, std::int64_t now_ms,
+                                       const std::string& except);
+
 // The one to promote: `to` if given, else the best. Refused, with every node's reason, if nobody is
 // eligible, and for a `to` that is not eligible or is behind another eligible one.
 Result<Candidate> ChooseCandidate(const std::vector<Candidate>& ranked, const std::optional<std::string>& to);

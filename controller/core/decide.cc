@@ -51,6 +51,17 @@ class Case {
       return Hold(reason::kEvidenceMissing, "it is not known where " + survivor_ +
                                                 " stands, so nothing can be synced from it: " + Missing());
     }
+    // 1. The master restarts on an empty or an older disk. 2. Its replicas are ahead of it. 3. Each would be
+    // made a copy of the poorer history, one after the other, until the last good one is gone.
+    if (evidence_.same_stream && evidence_.rejoiner.last &&
+        (Ahead() || (evidence_.fork && *evidence_.fork < *evidence_.rejoiner.last))) {
+      return Hold(reason::kMasterLostRecords,
+                  rejoiner_ + " followed " + survivor_ + " and was never promoted, yet holds records up to " +
+                      evidence_.rejoiner.last->ToString() + " that " + survivor_ + " does not: either " +
+                      survivor_ + " lost data (then stop it and fail over to " + rejoiner_ +
+                      "), or somebody wrote to " + rejoiner_ +
+                      " (then empty its data directory and start it again)");
+    }
     full_possible_ = true;
 
     if (Ahead()) {
@@ -185,7 +196,8 @@ class Case {
                     "the evidence contradicts itself: " + rejoiner_ + " needs " + next.ToString() +
                         " next, and the target is said to be " + evidence_.target->ToString());
     }
-    if (!TailComplete()) {
+    // Beyond its limit a range is not listed at all: the limit decides, see ObjectToLimits.
+    if (!TailComplete() && TailRange().Size() <= policy_.limits.tail) {
       if (rejoiner_oldest && *rejoiner_oldest > fork + 1) {
         Object(Kind::kFull, reason::kWalPurged,
                "the tail " + TailRange().ToString() + " of " + rejoiner_ +
@@ -196,7 +208,7 @@ class Case {
                    Known());
       }
     }
-    if (!MissedComplete()) {
+    if (!MissedComplete() && MissedRange().Size() <= policy_.limits.missed) {
       if (survivor_oldest && *survivor_oldest > fork + 1) {
         Object(Kind::kFull, reason::kWalPurged,
                "what " + rejoiner_ + " would miss, " + MissedRange().ToString() +

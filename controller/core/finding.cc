@@ -108,6 +108,8 @@ std::string_view ToString(FindingCode code) {
       return "NewGroup";
     case FindingCode::kNodesMissing:
       return "NodesMissing";
+    case FindingCode::kStoreLost:
+      return "StoreLost";
     case FindingCode::kAdoptableGroup:
       return "AdoptableGroup";
     case FindingCode::kGroupReleased:
@@ -163,6 +165,19 @@ std::vector<Finding> FindIn(const GroupSnapshot& snapshot) {
     if (!missing.empty()) {
       return {{FindingCode::kNodesMissing, "",
                "a new group waits until every node is up and reported; still missing: " + missing}};
+    }
+    // 1. The controller's store is lost, all nodes boot parked. 2. Nobody remembers who was the last
+    // master. 3. The greatest sequence may be an old master's tail: promoting it would give up what came
+    // after.
+    std::uint64_t seen = 0;
+    for (const auto& [name, view] : snapshot.nodes) seen = std::max(seen, view.Fresh()->epoch);
+    if (parked == snapshot.nodes.size() && seen > state.epoch) {
+      return {
+          {FindingCode::kStoreLost, "",
+           "all nodes are parked and their agents have seen epoch " + std::to_string(seen) +
+               ", but the controller knows of " + std::to_string(state.epoch) +
+               ": its state was lost. If you know which node was the last master, run: walstitch failover " +
+               state.group + " --to NODE --force"}};
     }
     if (parked == snapshot.nodes.size()) {
       return {{FindingCode::kNewGroup, "",

@@ -4,7 +4,8 @@
 // |------------------------|---------------------------------------------------------------------------|
 // | NewGroup               | the first master is chosen, without being asked                            |
 // | NodesMissing           | nothing; a new group waits until every node has reported                   |
-// | AdoptableGroup         | nothing; an operator runs `walstitch adopt`                                |
+// | StoreLost              | nothing; the agents know a later epoch than the controller; an operator decides
+// | | AdoptableGroup         | nothing; an operator runs `walstitch adopt`                                |
 // | GroupReleased          | nothing; the same                                                          |
 // | MasterUnreachable      | nothing; the agent does not answer, the server may well be alive           |
 // | MasterProcessDown      | nothing; an operator runs `walstitch failover`                             |
@@ -28,6 +29,7 @@ namespace walstitch::core {
 enum class FindingCode {
   kNewGroup,
   kNodesMissing,
+  kStoreLost,
   kAdoptableGroup,
   kGroupReleased,
   kMasterUnreachable,

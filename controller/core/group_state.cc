@@ -45,6 +45,7 @@ void ApplyPromotion(GroupState& state, const std::string& node, std::uint64_t ep
   if (state.promotions.size() > kRememberedPromotions) state.promotions.erase(state.promotions.begin());
   state.epoch = std::max(state.epoch, epoch);
   state.master = node;
+  state.suspects.erase(node);
   // A master's whole history is its stream's.
   state.nodes[node] = {epoch, Sequence(0)};
 }
@@ -89,8 +90,17 @@ boost::json::value ToJson(const GroupState& state) {
   }
   boost::json::object nodes;
   for (const auto& [node, membership] : state.nodes) nodes[node] = MembershipJson(membership);
-  return {{"group", state.group},   {"management", ToString(state.management)}, {"epoch", state.epoch},
-          {"master", state.master}, {"promotions", std::move(promotions)},      {"nodes", std::move(nodes)}};
+  boost::json::object suspects;
+  for (const auto& [node, suspect] : state.suspects) {
+    suspects[node] = {{"epoch", suspect.epoch}, {"at", suspect.at.Value()}, {"since_ms", suspect.since_ms}};
+  }
+  return {{"group", state.group},
+          {"management", ToString(state.management)},
+          {"epoch", state.epoch},
+          {"master", state.master},
+          {"promotions", std::move(promotions)},
+          {"nodes", std::move(nodes)},
+          {"suspects", std::move(suspects)}};
 }
 
 Result<GroupState> GroupStateFromJson(const boost::json::value& json) try {
@@ -118,6 +128,13 @@ Result<GroupState> GroupStateFromJson(const boost::json::value& json) try {
   }
   for (const auto& item : json.at("nodes").as_object()) {
     state.nodes[std::string(item.key())] = MembershipFromJson(item.value());
+  }
+  for (const auto& item : json.at("suspects").as_object()) {
+    Suspect suspect;
+    suspect.epoch = item.value().at("epoch").to_number<std::uint64_t>();
+    suspect.at = Sequence(item.value().at("at").to_number<std::uint64_t>());
+    suspect.since_ms = item.value().at("since_ms").to_number<std::int64_t>();
+    state.suspects[std::string(item.key())] = suspect;
   }
   return state;
 } catch (const std::exception& problem) {

@@ -38,6 +38,14 @@ struct Promotion {
   bool operator==(const Promotion&) const = default;
 };
 
+// A promotion whose answer was lost: the node may be a master, or become one yet.
+struct Suspect {
+  std::uint64_t epoch = 0;
+  Sequence at;                // its last before the promotion, as far as known
+  std::int64_t since_ms = 0;  // unix time of the command's end
+  bool operator==(const Suspect&) const = default;
+};
+
 struct GroupState {
   std::string group;
   Management management = Management::kNew;
@@ -45,6 +53,7 @@ struct GroupState {
   std::string master;                 // the node promoted last; empty: none
   std::vector<Promotion> promotions;  // ascending epochs; the oldest may have been forgotten
   std::map<std::string, Membership> nodes;
+  std::map<std::string, Suspect> suspects;  // by node
   bool operator==(const GroupState&) const = default;
 };
 
@@ -55,6 +64,10 @@ inline constexpr std::size_t kRememberedPromotions = 256;
 void ApplyPromotion(GroupState& state, const std::string& node, std::uint64_t epoch, Sequence at);
 // The node follows the present master since `from`.
 void ApplyJoin(GroupState& state, const std::string& node, Sequence from);
+
+// A suspect may still turn out to be a master: it was not seen fenced since its command can have ended.
+// A server may hold SLAVEOF NO ONE back while it joins its replication thread, for some ten seconds.
+inline constexpr std::int64_t kSuspicionMs = 30000;
 
 // What the records say about the common history of two nodes.
 KnownHistory KnownBetween(const GroupState& state, const std::string& rejoiner, const std::string& survivor);

@@ -57,8 +57,7 @@ boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string 
   auto response =
       co_await http::Fetch(url_, "GET", target, "", token_, report ? kReportTimeout : kReadTimeout);
   if (!response) co_return Fail(response.error(), "agent of " + node_);
-  if (response->status != 200)
-    co_return Fail(ErrorOf(*response), "agent of " + node_);
+  if (response->status != 200) co_return Fail(ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return std::move(*json);
@@ -82,8 +81,7 @@ boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command) 
     unknown.error = "agent of " + node_ + ": " + response.error().Message();
     co_return unknown;
   }
-  if (response->status != 200)
-    co_return Fail(ErrorOf(*response), "agent of " + node_);
+  if (response->status != 200) co_return Fail(ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return CommandResultFromJson(*json);

@@ -104,6 +104,7 @@ boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   }
   evidence.fork = search.Result().fork;
   evidence.proof = search.Result().proof;
+  evidence.same_stream = request.known.same_stream;
   evidence.fork_note = search.Result().note;
 
   const Sequence next = *evidence.rejoiner.last + 1;
@@ -126,6 +127,9 @@ boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   if (tail.Empty()) {
     evidence.tail = Touched{};
     evidence.tail->range = tail;
+  } else if (tail.Size() > request.limits.tail) {
+    evidence.missing.push_back("the tail's keys: " + std::to_string(tail.Size()) +
+                               " records are more than the limit");
   } else if (auto touched = co_await request.rejoiner.ListTouched(tail, kMaxKeys)) {
     evidence.tail = std::move(*touched);
   } else {
@@ -137,6 +141,9 @@ boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
     if (missed.Empty() || (tail.Empty() && *evidence.target == next)) {
       evidence.missed = Touched{};
       evidence.missed->range = missed;
+    } else if (missed.Size() > request.limits.missed) {
+      evidence.missing.push_back("the missed keys: " + std::to_string(missed.Size()) +
+                                 " records are more than the limit");
     } else if (auto touched = co_await request.survivor.ListTouched(missed, kMaxKeys)) {
       evidence.missed = std::move(*touched);
     } else {

@@ -7,6 +7,7 @@
 #include "controller/core/fork.h"
 #include "controller/shell/agent_client.h"
 #include "policies/model/evidence.h"
+#include "policies/model/policy.h"
 #include "policies/model/report.h"
 
 namespace walstitch::shell {
@@ -17,6 +18,8 @@ struct EvidenceRequest {
   AgentClient survivor;
   Report survivor_report;
   core::KnownHistory known;
+  // Ranges longer than the policy's limits are not listed: the limit decides, and nobody waits for it.
+  PolicyLimits limits;
 };
 
 boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request);

@@ -15,8 +15,9 @@ asio::awaitable<OperatorAnswer> GroupRunner::Adopt(OperatorRequest request) {
   if (state_.management == core::Management::kManaged) {
     co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is managed already");
   }
+  if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
-  Decision decision = NewDecision(DecisionKind::kAdopt, state_.epoch + 1);
+  Decision decision = NewDecision(DecisionKind::kAdopt, NextEpoch());
   decision.finding = "the group replicates directly; an operator wants Walstitch to run it";
   decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's adoption"}};
   std::string master;
@@ -44,6 +45,15 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
   OutcomeRecord outcome;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_before = report->counters;
   const CommandResult adopted = co_await RunCommand(decision, core::CommandOf(decision, 0));
+  // What the agent answers may be from an earlier run; what the node is now, its report tells.
+  const std::optional<Report> master = co_await Refresh(nodes_.at(decision.node));
+  const bool is_master = master && master->process == ProcessState::kUp && master->role == Role::kMaster;
+  if (adopted.outcome == Outcome::kDone && !is_master) {
+    outcome.outcome = Outcome::kFailed;
+    outcome.sentence = decision.node + " is not the master any more; the group is left as it is";
+    (void)Close(decision, outcome, &state);
+    co_return RecordOf(decision);
+  }
   if (adopted.outcome != Outcome::kDone || !adopted.last) {
     outcome.outcome = adopted.outcome == Outcome::kDone ? Outcome::kFailed : adopted.outcome;
     outcome.sentence =
@@ -60,6 +70,18 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
   outcome.outcome = Outcome::kDone;
   std::size_t moved = 0;
   for (std::size_t step = 1; step < decision.plan.size(); ++step) {
+    // 1. An adoption was broken off. 2. Somebody made the replica follow another node. 3. Moved blindly, it
+    // would be resumed over another history. Only one that still follows the master itself is moved.
+    const std::string& name = decision.plan[step].node;
+    const std::optional<Report> replica = co_await Refresh(nodes_.at(name));
+    const bool direct = replica && replica->role == Role::kReplica && replica->master == master->endpoint;
+    const bool moved_already = replica && replica->role == Role::kReplica && replica->upstream_is_relay &&
+                               replica->relay.state == RelayState::kFollowing &&
+                               replica->relay.upstream == master->endpoint;
+    if (!direct && !moved_already) {
+      outcome.sentence += "; " + name + " does not follow " + decision.node + " any more and was left alone";
+      continue;
+    }
     const CommandResult followed = co_await RunCommand(decision, core::CommandOf(decision, step));
     if (followed.outcome == Outcome::kDone && followed.last) {
       core::ApplyJoin(state, decision.plan[step].node, *followed.last + 1);
@@ -85,6 +107,7 @@ asio::awaitable<OperatorAnswer> GroupRunner::Release(OperatorRequest request) {
   if (state_.management != core::Management::kManaged) {
     co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is not managed");
   }
+  if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
   Decision decision = NewDecision(DecisionKind::kRelease, state_.epoch);
   decision.node = state_.master;

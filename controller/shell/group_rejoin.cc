@@ -19,7 +19,12 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::milliseconds kHoldRetry{1000};
-constexpr std::chrono::milliseconds kQueueRetry{500};
+constexpr std::chrono::milliseconds kQueueRetry{2000};
+constexpr std::chrono::milliseconds kAttachingRetry{50};
+// A node that has not come to its relay by then is in no state to come by itself.
+constexpr int kAttachingLooks = 100;
+// A full sync that moves no byte for so long is given up.
+constexpr std::int64_t kFullSyncPatienceMs = 300000;
 constexpr std::chrono::milliseconds kFirstBackoff{500};
 constexpr std::chrono::milliseconds kLastBackoff{60000};
 
@@ -28,9 +33,11 @@ bool Parked(const Report& report) {
          report.relay.state == RelayState::kParked && report.relay.node_attached;
 }
 
+// What makes a hold another one. Not the sentences: their numbers move with every write.
 std::string CodesOf(const VerdictDecision& verdict) {
   std::string codes;
-  for (const auto& reason : verdict.reasons) codes += reason.code + ": " + reason.sentence + "\n";
+  for (const auto& reason : verdict.reasons) codes += reason.code + "\n";
+  for (const auto& keyspace : verdict.keyspaces) codes += keyspace.keyspace + "\n";
   return codes;
 }
 
@@ -48,10 +55,10 @@ void GroupRunner::Backoff(Node& node) {
 
 asio::awaitable<void> GroupRunner::Rejoin(Node& node) {
   // Reports come by push and may be a moment old: ask again before acting on them.
-  const Report* rejoiner = co_await Refresh(node);
   Node& master = nodes_.at(state_.master);
-  const Report* survivor = co_await Refresh(master);
-  if (rejoiner == nullptr || survivor == nullptr) {
+  const std::optional<Report> rejoiner = co_await Refresh(node);
+  const std::optional<Report> survivor = co_await Refresh(master);
+  if (!rejoiner || !survivor) {
     node.next_try = std::chrono::steady_clock::now() + kHoldRetry;
     co_return;
   }
@@ -63,19 +70,23 @@ asio::awaitable<void> GroupRunner::Rejoin(Node& node) {
   if (!Parked(*rejoiner)) {
     const bool attaching = rejoiner->role == Role::kReplica && rejoiner->upstream_is_relay &&
                            rejoiner->relay.state == RelayState::kParked;
-    if (attaching) {  // it reconnects to its relay within a second
-      node.next_try = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+    if (attaching && ++node.attaching < kAttachingLooks) {  // it reconnects to its relay within a second
+      node.next_try = std::chrono::steady_clock::now() + kAttachingRetry;
       co_return;
     }
+    node.attaching = 0;
     // Not within the co_await: GCC 12 destroys the temporaries of its conditional operator twice.
-    const std::string does = rejoiner->role == Role::kMaster ? " accepts writes, but " + state_.master + " is the master"
-                                                             : " follows something else than master " + state_.master;
+    const std::string does = rejoiner->role == Role::kMaster
+                                 ? " accepts writes, but " + state_.master + " is the master"
+                             : attaching ? " does not come to its relay by itself"
+                                         : " follows something else than master " + state_.master;
     std::string finding = node.config.name + does;
     co_await ParkFirst(node, std::move(finding));
     co_return;
   }
 
-  Decision decision = co_await DecideRejoin(node, *survivor, NewId());
+  node.attaching = 0;
+  Decision decision = co_await DecideRejoin(node, *rejoiner, *survivor, NewId());
   const Verdict verdict = decision.verdict->verdict;
   if (verdict == Verdict::kHold) {
     RecordHold(node, std::move(decision));
@@ -130,17 +141,23 @@ asio::awaitable<void> GroupRunner::ParkFirst(Node& node, std::string finding) {
   Wake();
 }
 
-asio::awaitable<Decision> GroupRunner::DecideRejoin(Node& node, const Report& survivor, std::string id) {
+asio::awaitable<Decision> GroupRunner::DecideRejoin(Node& node, Report rejoiner, Report survivor,
+                                                    std::string id) {
   Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
   decision.id = std::move(id);
   decision.node = node.config.name;
   decision.survivor = state_.master;
   decision.finding = node.config.name + " is parked and does not follow master " + state_.master;
   const Endpoint endpoint = survivor.endpoint;
-  EvidenceRequest request{node.client, *node.view.report, nodes_.at(state_.master).client, survivor,
-                          core::KnownBetween(state_, node.config.name, state_.master)};
+  const TolerancePolicy policy = policies_.For(config_.name);  // one policy from the question to the verdict
+  EvidenceRequest request{node.client,
+                          std::move(rejoiner),
+                          nodes_.at(state_.master).client,
+                          std::move(survivor),
+                          core::KnownBetween(state_, node.config.name, state_.master),
+                          policy.limits};
   decision.evidence = co_await CollectEvidence(std::move(request));
-  decision.verdict = core::Decide(*decision.evidence, policies_.For(config_.name));
+  decision.verdict = core::Decide(*decision.evidence, policy);
   decision.plan = core::PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
   co_return decision;
 }
@@ -171,7 +188,8 @@ asio::awaitable<void> GroupRunner::CarryOutRejoin(Node& node, Decision decision)
   const Execution execution = co_await Execute(decision, 0, decision.plan.size());
   if (decision.verdict->verdict == Verdict::kFull && execution.outcome == Outcome::kDone) {
     ++slots_.used;
-    full_syncs_[node.config.name] = {decision, decision.time_ms, bytes_before, outcome.survivor_before};
+    full_syncs_[node.config.name] = {decision,     decision.time_ms, bytes_before, outcome.survivor_before,
+                                     bytes_before, UnixMillis()};
     co_return;
   }
   outcome.outcome = execution.outcome;
@@ -238,6 +256,16 @@ asio::awaitable<void> GroupRunner::WatchFullSyncs() {
                            " did not end: " + (relay.error.empty() ? "its relay is parked" : relay.error);
       }
     }
+    if (!ended && report != nullptr && (report->loading || BytesToNode(*report) != open.bytes_seen)) {
+      open.bytes_seen = BytesToNode(*report);
+      open.progress_ms = UnixMillis();
+    }
+    if (!ended && UnixMillis() - open.progress_ms > kFullSyncPatienceMs) {
+      ended = true;
+      outcome.outcome = Outcome::kUnknown;
+      outcome.sentence = "nothing was heard of the full sync of " + entry->first + " for " +
+                         std::to_string(kFullSyncPatienceMs / 1000) + " s";
+    }
     if (!ended) {
       ++entry;
       continue;
@@ -272,14 +300,17 @@ asio::awaitable<boost::json::value> GroupRunner::Plan() {
   const core::GroupSnapshot snapshot = Snapshot();
   boost::json::array items;
   std::string sentence;
-  for (const auto& finding : core::FindIn(snapshot)) {
+  const auto findings = core::FindIn(snapshot);
+  for (const auto& finding : findings) {
     boost::json::object item{{"node", finding.node}, {"sentence", finding.sentence}};
     if (finding.code == core::FindingCode::kNodeToRejoin) {
       Node& node = nodes_.at(finding.node);
-      // The decision is made on copies: nothing of the node's own record is touched.
-      const Report survivor = *nodes_.at(state_.master).view.report;
-      Decision decision = co_await DecideRejoin(node, survivor, "");
-      item["decision"] = ToJson(decision);
+      const std::optional<Report> rejoiner = co_await Refresh(node);
+      const std::optional<Report> survivor = co_await Refresh(nodes_.at(state_.master));
+      if (rejoiner && survivor) {
+        Decision decision = co_await DecideRejoin(node, *rejoiner, *survivor, "");
+        item["decision"] = ToJson(decision);
+      }
     } else if (finding.code == core::FindingCode::kMasterProcessDown ||
                finding.code == core::FindingCode::kMasterParked ||
                finding.code == core::FindingCode::kNewGroup) {

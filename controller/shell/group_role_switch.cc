@@ -15,11 +15,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::milliseconds kCatchUpPoll{5};
-
-bool Fenced(const Report& report) {
-  return report.role == Role::kReplica && report.upstream_is_relay &&
-         report.relay.state == RelayState::kParked;
-}
+constexpr std::chrono::milliseconds kPromoteRepeat{200};
+constexpr int kPromoteRepeats = 10;
 
 asio::awaitable<void> Pause(std::chrono::milliseconds duration) {
   asio::steady_timer timer(co_await asio::this_coro::executor, duration);
@@ -48,7 +45,7 @@ void GroupRunner::AddParkSteps(Decision& decision, const std::string& promoted,
 }
 
 asio::awaitable<OperatorAnswer> GroupRunner::Bootstrap(OperatorRequest request) {
-  Decision decision = NewDecision(DecisionKind::kBootstrap, state_.epoch + 1);
+  Decision decision = NewDecision(DecisionKind::kBootstrap, NextEpoch());
   decision.finding = "a new group: every node is parked, no epoch is recorded";
   auto ranked = core::RankCandidates(Snapshot(), "");
   for (const auto& candidate : ranked) {
@@ -69,6 +66,44 @@ asio::awaitable<OperatorAnswer> GroupRunner::Bootstrap(OperatorRequest request) 
   co_return co_await CarryOutPromotion(std::move(decision), request.deadline);
 }
 
+// Nobody is promoted before the old master is known not to take writes: 1. its agent is cut off, 2. the
+// server goes on, 3. another node is promoted, 4. two masters take writes, and one side's are lost. The same
+// holds for a node whose promotion was never answered. What it rests on becomes a reason of the decision.
+Result<void> GroupRunner::MayReplaceMaster(const core::GroupSnapshot& snapshot, Decision& decision) const {
+  const std::string& old_master = decision.survivor;
+  if (snapshot.LiveMaster() != nullptr) {
+    return Fail(ErrorCode::kConflict,
+                old_master + " is alive and the master: use switchover, which loses nothing");
+  }
+  for (const auto& given : decision.reasons) {
+    if (given.code == reason::kForced) return {};
+  }
+  if (auto other = core::OtherMaster(snapshot, UnixMillis(), decision.node))
+    return Fail(ErrorCode::kConflict, *other);
+  const core::NodeView* master = snapshot.Find(old_master);
+  const Report* report = master == nullptr ? nullptr : master->Fresh();
+  if (report == nullptr) {
+    return Fail(ErrorCode::kConflict,
+                "the agent of master " + old_master +
+                    " does not answer, so its server may still take writes: make sure that "
+                    "it is stopped, then use --force");
+  }
+  if (report->process == ProcessState::kDown) {
+    decision.reasons.push_back(
+        {std::string(reason::kMasterDown), "the process of " + old_master + " is down, says its own agent"});
+    return {};
+  }
+  if (core::Fenced(*report)) {
+    decision.reasons.push_back(
+        {std::string(reason::kMasterParked), old_master + " is parked: it takes no writes"});
+    return {};
+  }
+  return Fail(ErrorCode::kConflict,
+              "the server of master " + old_master +
+                  " does not answer, or is not held by its relay, and may take writes: stop "
+                  "it, then fail over");
+}
+
 asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   busy_ = "failover";
@@ -76,17 +111,19 @@ asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
     std::string& busy;
     ~Idle() { busy.clear(); }
   } idle{busy_};
+  if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
   if (state_.management != core::Management::kManaged) {
     const auto findings = core::FindIn(Snapshot());
-    if (!findings.empty() && findings.front().code == core::FindingCode::kNewGroup)
-      co_return co_await Bootstrap(request);
+    const auto code = findings.empty() ? core::FindingCode::kNodesMissing : findings.front().code;
+    const bool told = code == core::FindingCode::kStoreLost && request.force && request.to;
+    if (code == core::FindingCode::kNewGroup || told) co_return co_await Bootstrap(request);
     co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is not managed yet: " +
                                              (findings.empty() ? "" : findings.front().sentence));
   }
   CloseOpenPromotions("an operator asked for another failover");
 
-  Decision decision = NewDecision(DecisionKind::kFailover, state_.epoch + 1);
+  Decision decision = NewDecision(DecisionKind::kFailover, NextEpoch());
   decision.survivor = state_.master;
   decision.finding = "an operator wants a failover";
   decision.reasons.push_back(OperatorAsked(request, "failover"));
@@ -94,33 +131,11 @@ asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
   for (const auto& finding : core::FindIn(snapshot)) {
     if (finding.node == state_.master) decision.finding = finding.sentence;
   }
-  // Nobody is promoted before the old master is known not to take writes: 1. its agent is cut off, 2. the
-  // server goes on, 3. another node is promoted, 4. two masters take writes, and one side's are lost.
-  Result<void> fenced;
-  const core::NodeView* master = snapshot.Find(state_.master);
-  const Report* report = master == nullptr ? nullptr : master->Fresh();
-  if (snapshot.LiveMaster() != nullptr) {
-    fenced = Fail(ErrorCode::kConflict,
-                  state_.master + " is alive and the master: use switchover, which loses nothing");
-  } else if (request.force) {
+  if (request.force) {
     decision.reasons.push_back(
-        {std::string(reason::kForced), "the operator vouches that " + state_.master + " takes no writes"});
-  } else if (report == nullptr) {
-    fenced = Fail(ErrorCode::kConflict,
-                  "the agent of master " + state_.master +
-                      " does not answer, so its server may still take writes: make sure that it "
-                      "is stopped, then use --force");
-  } else if (report->process == ProcessState::kDown) {
-    decision.reasons.push_back({std::string(reason::kMasterDown),
-                                "the process of " + state_.master + " is down, says its own agent"});
-  } else if (report->process == ProcessState::kUp && Fenced(*report)) {
-    decision.reasons.push_back(
-        {std::string(reason::kMasterParked), state_.master + " is parked: it takes no writes"});
-  } else {
-    fenced = Fail(ErrorCode::kConflict,
-                  "the server of master " + state_.master +
-                      " does not answer and may wake up with writes: stop it, then fail over");
+        {std::string(reason::kForced), "the operator vouches that no other node of the group takes writes"});
   }
+  const Result<void> fenced = MayReplaceMaster(snapshot, decision);
   if (!fenced) {
     co_return Fail(request.dry_run ? fenced.error() : Refuse(std::move(decision), fenced.error()));
   }
@@ -134,6 +149,21 @@ asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
     co_return Fail(request.dry_run ? chosen.error() : Refuse(std::move(decision), chosen.error()));
   }
   decision.node = chosen->node;
+  const core::NodeView* old_master = snapshot.Find(state_.master);
+  const Report* old_report = old_master == nullptr ? nullptr : old_master->Fresh();
+  if (chosen->node != state_.master && old_report != nullptr && old_report->process == ProcessState::kDown) {
+    if (!old_report->last) {
+      decision.reasons.push_back({std::string(reason::kTailLeftBehind),
+                                  "what " + state_.master + " holds on its disk is not known"});
+    } else if (*old_report->last > chosen->last) {
+      decision.reasons.push_back(
+          {std::string(reason::kTailLeftBehind),
+           state_.master + " holds " + SequenceRange{chosen->last + 1, *old_report->last + 1}.ToString() +
+               " on its disk, which " + chosen->node +
+               " does not have: these records are judged by the policy when " + state_.master +
+               " comes back; to lose none, start it again and fail over to it"});
+    }
+  }
   decision.plan = core::PlanPromotion(std::nullopt, chosen->node, chosen->last);
   AddParkSteps(decision, chosen->node, state_.master);
   if (request.dry_run) {
@@ -150,8 +180,9 @@ asio::awaitable<OperatorAnswer> GroupRunner::Switchover(OperatorRequest request)
     std::string& busy;
     ~Idle() { busy.clear(); }
   } idle{busy_};
+  if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
-  Decision decision = NewDecision(DecisionKind::kSwitchover, state_.epoch + 1);
+  Decision decision = NewDecision(DecisionKind::kSwitchover, NextEpoch());
   decision.survivor = state_.master;
   decision.finding = "the group is healthy; an operator wants another master";
   decision.reasons.push_back(OperatorAsked(request, "switchover"));
@@ -166,6 +197,8 @@ asio::awaitable<OperatorAnswer> GroupRunner::Switchover(OperatorRequest request)
   }
   if (snapshot.LiveMaster() == nullptr)
     co_return refuse("the group has no living master to switch from: use failover");
+  if (auto other = core::OtherMaster(snapshot, UnixMillis(), "")) co_return refuse(*other);
+    if (OpenRoleSwitch()) co_return refuse("a role switch of an earlier run is still being finished: try again later");
   if (request.to == state_.master) co_return refuse(state_.master + " is the master already");
   // Only a node that follows now can have everything within the deadline.
   std::optional<core::Candidate> chosen;
@@ -198,8 +231,8 @@ asio::awaitable<OperatorAnswer> GroupRunner::Switchover(OperatorRequest request)
 asio::awaitable<std::string> GroupRunner::BackToOldMaster(Decision& decision, core::GroupState& state,
                                                           std::optional<Sequence> parked_at) {
   if (!parked_at) {
-    const Report* report = co_await Refresh(nodes_.at(decision.survivor));
-    if (report != nullptr && report->process == ProcessState::kUp && report->role == Role::kMaster) {
+    const std::optional<Report> report = co_await Refresh(nodes_.at(decision.survivor));
+    if (report && report->process == ProcessState::kUp && report->role == Role::kMaster) {
       co_return decision.survivor + " never stopped being the master";
     }
   }
@@ -220,13 +253,14 @@ asio::awaitable<std::string> GroupRunner::BackToOldMaster(Decision& decision, co
 }
 
 // Carries out bootstrap, failover and switchover alike: [park the old master, wait for the candidate,]
-// promote, hold the others. Repeats harmlessly: command ids are made of the decision's id.
+// promote, hold the others. Repeats harmlessly: command ids are made of the decision's id. An answer that is
+// repeated from an agent's ledger tells what happened once; what is now, only a fresh report tells.
 asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision,
-                                                               std::chrono::milliseconds deadline) {
+                                                               std::chrono::milliseconds deadline,
+                                                               bool taken_back) {
   core::GroupState state = state_;
   state.epoch = decision.epoch;
-  const bool resumed = state_.epoch == decision.epoch;
-  if (!resumed) {
+  if (state_.epoch != decision.epoch) {
     // The epoch is used up with the decision, whatever comes of it.
     if (auto written = store_.AppendDecision(decision, &state); !written) {
       store_problem_ = written.error().Message();
@@ -244,11 +278,18 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
   std::optional<Sequence> parked_at;
   const bool parks = std::holds_alternative<ParkAction>(decision.plan.front().action);
   if (parks) {
+    outcome.outcome = Outcome::kFailed;
     const CommandResult park = co_await RunCommand(decision, core::CommandOf(decision, step++));
-    if (park.outcome != Outcome::kDone) {
-      outcome.outcome = Outcome::kFailed;
-      outcome.sentence = "parking " + decision.survivor + " failed: " + park.error + "; ";
-      outcome.sentence += co_await BackToOldMaster(decision, state, std::nullopt);
+    const std::optional<Report> old = co_await Refresh(nodes_.at(decision.survivor));
+    const bool held = old && core::Fenced(*old) && park.last && old->last == park.last;
+    if (taken_back || park.outcome != Outcome::kDone || !held) {
+      outcome.sentence = taken_back ? "it was given up by an earlier run; "
+                         : park.outcome != Outcome::kDone
+                             ? "parking " + decision.survivor + " failed: " + park.error + "; "
+                             : decision.survivor + " was parked, and is not any more; ";
+      const std::string back =
+          co_await BackToOldMaster(decision, state, taken_back ? park.last : std::nullopt);
+      outcome.sentence += back;
       (void)Close(decision, outcome, &state);
       co_return RecordOf(decision);
     }
@@ -256,18 +297,17 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
     Node& candidate = nodes_.at(decision.node);
     const auto give_up = std::chrono::steady_clock::now() + deadline;
     for (;;) {
-      const Report* report = co_await Refresh(candidate);
-      if (report != nullptr && report->last && parked_at && *report->last >= *parked_at) break;
+      const std::optional<Report> report = co_await Refresh(candidate);
+      if (report && report->last && *report->last >= *parked_at) break;
       if (std::chrono::steady_clock::now() < give_up) {
         co_await Pause(kCatchUpPoll);
         continue;
       }
-      outcome.outcome = Outcome::kFailed;
-      outcome.sentence =
-          decision.node + " did not reach " + (parked_at ? parked_at->ToString() : "?") + " within " +
-          std::to_string(deadline.count()) + " ms" +
-          (report != nullptr && report->last ? ", it stands at " + report->last->ToString() : "") + "; ";
-      outcome.sentence += co_await BackToOldMaster(decision, state, parked_at);
+      outcome.sentence = decision.node + " did not reach " + parked_at->ToString() + " within " +
+                         std::to_string(deadline.count()) + " ms" +
+                         (report && report->last ? ", it stands at " + report->last->ToString() : "") + "; ";
+      const std::string back = co_await BackToOldMaster(decision, state, parked_at);
+      outcome.sentence += back;
       outcome.without_master_ms = UnixMillis() - start_ms;
       (void)Close(decision, outcome, &state);
       co_return RecordOf(decision);
@@ -276,26 +316,32 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
 
   Command promote = core::CommandOf(decision, step++);
   if (parked_at) promote.action = PromoteAction{parked_at};
+  const auto* promotion = std::get_if<PromoteAction>(&promote.action);
+  WALSTITCH_CHECK(promotion != nullptr);
+  const std::optional<Sequence> required = promotion->require_last;
   CommandResult promoted = co_await RunCommand(decision, promote);
-  if (promoted.outcome == Outcome::kUnknown) {
-    // It may have happened. The node itself knows; only what it says now counts.
-    if (const Report* report = co_await Refresh(nodes_.at(decision.node));
-        report != nullptr && report->process == ProcessState::kUp && report->epoch == decision.epoch) {
-      if (report->role == Role::kMaster) {
-        promoted.outcome = Outcome::kDone;
-        // What it held before is not known to the record; nothing could be added since this bound.
-        const auto* action = std::get_if<PromoteAction>(&promote.action);
-        promoted.last = action != nullptr && action->require_last ? action->require_last : report->last;
-      } else if (Fenced(*report)) {
-        promoted.outcome = Outcome::kFailed;
-      }
+  // The answer was lost: the same command again joins the one that runs, or gets its recorded result.
+  for (int again = 0; promoted.outcome == Outcome::kUnknown && again < kPromoteRepeats; ++again) {
+    co_await Pause(kPromoteRepeat);
+    const std::optional<Report> report = co_await Refresh(nodes_.at(decision.node));
+    if (report && report->process == ProcessState::kUp && report->role == Role::kMaster &&
+        report->epoch == decision.epoch) {
+      promoted.outcome = Outcome::kDone;
+      if (!promoted.last) promoted.last = required;
+      break;
     }
+    promoted = co_await RunCommand(decision, promote);
   }
   if (promoted.outcome != Outcome::kDone) {
     outcome.outcome = promoted.outcome;
     outcome.sentence = "promoting " + decision.node + ": " + promoted.error;
     if (promoted.outcome == Outcome::kFailed && parks) {
-      outcome.sentence += "; " + co_await BackToOldMaster(decision, state, parked_at);
+      const std::string back = co_await BackToOldMaster(decision, state, parked_at);
+      outcome.sentence += "; " + back;
+    } else if (promoted.outcome == Outcome::kUnknown) {
+      // 1. The promotion is taken for failed because the node is still a replica. 2. Another is promoted. 3.
+      // The server gets to its SLAVEOF NO ONE. So nobody else is promoted until this one was seen fenced.
+      state.suspects[decision.node] = {decision.epoch, required.value_or(Sequence(0)), UnixMillis()};
     }
     (void)Close(decision, outcome, &state);
     co_return RecordOf(decision);
@@ -308,6 +354,9 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
   outcome.outcome = Outcome::kDone;
   outcome.sentence = decision.node + " is the master of epoch " + std::to_string(decision.epoch) +
                      ", from sequence " + promoted.last.value_or(Sequence(0)).ToString() + " on";
+  for (const auto& given : decision.reasons) {
+    if (given.code == reason::kTailLeftBehind) outcome.sentence += "; " + given.sentence;
+  }
   for (; step < decision.plan.size(); ++step) {
     const CommandResult park = co_await RunCommand(decision, core::CommandOf(decision, step));
     // Not fatal: whatever it follows, it is found as a node to rejoin and parked then.
@@ -323,6 +372,38 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
   (void)Close(decision, outcome, &state);
   Wake();
   co_return RecordOf(decision);
+}
+
+// A promotion that ended as unknown turns out to have happened: the node is a master, in that epoch, and
+// nobody was promoted since. True if so.
+bool GroupRunner::RecognisePromotion() {
+  const core::GroupSnapshot snapshot = Snapshot();
+  if (snapshot.LiveMaster() != nullptr) return false;
+  for (const auto& [name, suspect] : state_.suspects) {
+    const core::NodeView* view = snapshot.Find(name);
+    const Report* report = view == nullptr ? nullptr : view->Fresh();
+    if (report == nullptr || report->process != ProcessState::kUp || report->role != Role::kMaster) continue;
+    if (report->epoch != suspect.epoch || state_.epoch != suspect.epoch) continue;
+    Decision decision = NewDecision(DecisionKind::kFailover, suspect.epoch);
+    decision.node = name;
+    decision.survivor = state_.master;
+    decision.finding = "a promotion was never answered, and its node is a master";
+    decision.reasons = {{std::string(reason::kPromotionHappened),
+                         name + " is the master of epoch " + std::to_string(suspect.epoch) + " after all"}};
+    if (auto written = store_.AppendDecision(decision, nullptr); !written) {
+      store_problem_ = written.error().Message();
+      return false;
+    }
+    core::GroupState state = state_;
+    core::ApplyPromotion(state, name, suspect.epoch, suspect.at);
+    state.management = core::Management::kManaged;
+    OutcomeRecord outcome;
+    outcome.outcome = Outcome::kDone;
+    outcome.sentence = name + " is recorded as the master of epoch " + std::to_string(decision.epoch);
+    (void)Close(decision, outcome, &state);
+    return true;
+  }
+  return false;
 }
 
 }  // namespace walstitch::shell

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/json.hpp>
+#include <exception>
 #include <random>
 
 #include "controller/core/plan.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kIdleTick{500};
 constexpr std::chrono::milliseconds kResubscribe{250};
+constexpr std::chrono::milliseconds kBootstrapRetry{5000};
 constexpr std::chrono::milliseconds kSilence{4000};  // agents report every second at least
 
 }  // namespace
@@ -123,15 +125,17 @@ core::GroupSnapshot GroupRunner::Snapshot() const {
   return snapshot;
 }
 
-// Asks the agent for a report made now. nullptr: it does not answer.
-asio::awaitable<Report const*> GroupRunner::Refresh(Node& node) {
+// Asks the agent for a report made now, which counts whatever came before. nullopt: it does not answer. A
+// copy, for the view may change at the next co_await.
+asio::awaitable<std::optional<Report>> GroupRunner::Refresh(Node& node) {
   auto report = co_await node.client.FreshReport();
   if (!report || report->node != node.config.name || report->group != config_.name) {
-    co_return nullptr;
+    node.view.connected = false;  // until its stream brings a report
+    co_return std::nullopt;
   }
-  if (!node.view.report || report->number >= node.view.report->number) node.view.report = std::move(*report);
+  node.view.report = *report;
   node.view.connected = true;
-  co_return &*node.view.report;
+  co_return std::move(*report);
 }
 
 asio::awaitable<void> GroupRunner::RefreshAll() {
@@ -143,11 +147,19 @@ asio::awaitable<void> GroupRunner::RefreshAll() {
 asio::awaitable<void> GroupRunner::Loop() {
   for (;;) {
     woken_ = false;
+    bool failed = false;
     {
       auto guard = co_await mutex_.Lock();
-      co_await Reconcile();
+      try {
+        co_await Reconcile();
+      } catch (const std::exception& problem) {
+        failed = true;
+        busy_.clear();
+        store_problem_ = std::string("a look at the group failed: ") + problem.what();
+        spdlog::error("group {}: {}", config_.name, store_problem_);
+      }
     }
-    if (woken_) continue;
+    if (woken_ && !failed) continue;
     wake_.expires_after(kIdleTick);
     boost::system::error_code cancelled;  // the cancellation is the signal
     co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
@@ -156,14 +168,18 @@ asio::awaitable<void> GroupRunner::Loop() {
 
 asio::awaitable<void> GroupRunner::Reconcile() {
   policies_.Refresh();
+  if (!WriteUnclosed()) co_return;
   if (!open_finished_) {
     open_finished_ = co_await FinishOpenDecisions();
-    if (!open_finished_) co_return;
+    if (!busy_.empty()) co_return;  // what may have changed the group's master is finished first
   }
+  if (RecognisePromotion()) co_return;
   co_await WatchFullSyncs();
   const auto findings = core::FindIn(Snapshot());
   for (const auto& finding : findings) {
     if (finding.code == core::FindingCode::kNewGroup) {
+      if (std::chrono::steady_clock::now() < next_bootstrap_) co_return;
+      next_bootstrap_ = std::chrono::steady_clock::now() + kBootstrapRetry;
       auto made = co_await Bootstrap({});
       if (!made) spdlog::warn("group {}: no first master: {}", config_.name, made.error().Message());
       co_return;
@@ -172,7 +188,7 @@ asio::awaitable<void> GroupRunner::Reconcile() {
         finding.code == core::FindingCode::kNodeToRejoin || finding.code == core::FindingCode::kSecondMaster;
     if (!to_act) continue;
     Node& node = nodes_.at(finding.node);
-    if (std::chrono::steady_clock::now() < node.next_try) continue;
+    if (node.blocked || std::chrono::steady_clock::now() < node.next_try) continue;
     busy_ = "rejoin of " + finding.node;
     co_await Rejoin(node);
     busy_.clear();
@@ -248,16 +264,40 @@ Result<void> GroupRunner::Close(const Decision& decision, OutcomeRecord outcome,
                                 const core::GroupState* state) {
   outcome.time_ms = UnixMillis();
   if (outcome.took_ms == 0) outcome.took_ms = outcome.time_ms - decision.time_ms;
+  // What was done was done, whether it can be written down at this moment or not.
+  if (state != nullptr) state_ = *state;
   auto written = store_.AppendOutcome(decision.id, outcome, state);
   if (!written) {
     store_problem_ = written.error().Message();
     spdlog::error("group {}: {}", config_.name, store_problem_);
+    unclosed_.push_back({decision, outcome});
     return written;
   }
-  if (state != nullptr) state_ = *state;
   spdlog::info("group {}: {} {} {}: {}: {}", config_.name, decision.id, ToString(decision.kind),
                decision.node, ToString(outcome.outcome), outcome.sentence);
   return written;
+}
+
+bool GroupRunner::WriteUnclosed() {
+  while (!unclosed_.empty()) {
+    if (auto written =
+            store_.AppendOutcome(unclosed_.front().decision.id, unclosed_.front().outcome, &state_);
+        !written) {
+      store_problem_ = written.error().Message();
+      return false;
+    }
+    unclosed_.erase(unclosed_.begin());
+    store_problem_.clear();
+  }
+  return true;
+}
+
+std::uint64_t GroupRunner::NextEpoch() const {
+  std::uint64_t epoch = state_.epoch;
+  for (const auto& [name, node] : nodes_) {
+    if (node.view.report) epoch = std::max(epoch, node.view.report->epoch);
+  }
+  return epoch + 1;
 }
 
 DecisionRecord GroupRunner::RecordOf(const Decision& decision) const {

@@ -73,6 +73,8 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
     int failures = 0;                                  // rejoins that failed in a row
     std::string held_for;                              // reasons of the last hold that was recorded
     std::string queued;                                // why a decided verdict waits; for the status
+    int attaching = 0;                                 // looks in a row at which it had not come to its relay
+    bool blocked = false;  // an open decision of an earlier run waits for its agent
   };
   // A full sync that was begun and not yet ended.
   struct OpenFullSync {
@@ -80,6 +82,13 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
     std::int64_t start_ms = 0;
     std::uint64_t bytes_before = 0;
     std::optional<SyncCounters> survivor_before;
+    std::uint64_t bytes_seen = 0;  // to the node, when it last went on
+    std::int64_t progress_ms = 0;
+  };
+  // An outcome that could not be written: nothing is decided before it is.
+  struct Unclosed {
+    Decision decision;
+    OutcomeRecord outcome;
   };
   // How the steps of a plan went.
   struct Execution {
@@ -96,7 +105,7 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   void OnReport(const std::string& node, std::string message);
   void OnConnection(const std::string& node, bool connected);
   core::GroupSnapshot Snapshot() const;
-  boost::asio::awaitable<Report const*> Refresh(Node& node);
+  boost::asio::awaitable<std::optional<Report>> Refresh(Node& node);
   boost::asio::awaitable<void> RefreshAll();
 
   // Decisions (group_runner.cc).
@@ -104,6 +113,10 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   boost::asio::awaitable<CommandResult> RunCommand(const Decision& decision, Command command);
   boost::asio::awaitable<Execution> Execute(const Decision& decision, std::size_t first_step,
                                             std::size_t end_step);
+  // The outcomes that could not be written: true when none is left.
+  bool WriteUnclosed();
+  // Higher than any epoch that the controller or an agent has seen.
+  [[nodiscard]] std::uint64_t NextEpoch() const;
   Result<void> Close(const Decision& decision, OutcomeRecord outcome, const core::GroupState* state);
   DecisionRecord RecordOf(const Decision& decision) const;
   // Writes a decision that is a refusal, closed at once; gives the refusal as an Error.
@@ -112,7 +125,7 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   // Rejoining (group_rejoin.cc).
   boost::asio::awaitable<void> Rejoin(Node& node);
   boost::asio::awaitable<void> ParkFirst(Node& node, std::string finding);
-  boost::asio::awaitable<Decision> DecideRejoin(Node& node, const Report& survivor, std::string id);
+  boost::asio::awaitable<Decision> DecideRejoin(Node& node, Report rejoiner, Report survivor, std::string id);
   boost::asio::awaitable<void> CarryOutRejoin(Node& node, Decision decision);
   void RecordHold(Node& node, Decision decision);
   void Backoff(Node& node);
@@ -120,8 +133,12 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
 
   // Role switches (group_role_switch.cc).
   boost::asio::awaitable<OperatorAnswer> Bootstrap(OperatorRequest request);
+  // `taken_back`: an earlier run already sent the old master back.
   boost::asio::awaitable<OperatorAnswer> CarryOutPromotion(Decision decision,
-                                                           std::chrono::milliseconds deadline);
+                                                           std::chrono::milliseconds deadline,
+                                                           bool taken_back = false);
+  bool RecognisePromotion();
+  [[nodiscard]] Result<void> MayReplaceMaster(const core::GroupSnapshot& snapshot, Decision& decision) const;
   boost::asio::awaitable<std::string> BackToOldMaster(Decision& decision, core::GroupState& state,
                                                       std::optional<Sequence> parked_at);
   void AddParkSteps(Decision& decision, const std::string& promoted, const std::string& old_master);
@@ -133,6 +150,8 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   // Decisions that an earlier run left open (group_recovery.cc).
   boost::asio::awaitable<bool> FinishOpenDecisions();
   boost::asio::awaitable<void> FinishOpenDecision(DecisionRecord record);
+  boost::asio::awaitable<bool> Resume(Decision decision, const DecisionRecord& record, OutcomeRecord& closed);
+  [[nodiscard]] bool OpenRoleSwitch() const;
   void CloseOpenPromotions(std::string_view why);
 
   boost::asio::any_io_executor executor_;
@@ -149,6 +168,8 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   bool open_finished_ = false;
   std::string busy_;
   std::string store_problem_;
+  std::vector<Unclosed> unclosed_;
+  std::chrono::steady_clock::time_point next_bootstrap_{};
 };
 
 // Unix time in milliseconds, for records.

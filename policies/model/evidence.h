@@ -40,6 +40,9 @@ struct Evidence {
   SideEvidence survivor;
   std::optional<Sequence> fork;  // last common sequence
   ForkProof proof = ForkProof::kUnknown;
+  // The records say that the rejoiner joined this very master's stream in this epoch and was never
+  // promoted since: it can hold nothing that the survivor does not.
+  bool same_stream = false;
   std::string fork_note;             // how it was found, for people
   std::optional<Sequence> target;    // survivor's first boundary at or after the rejoiner's next
   std::optional<Touched> tail;       // rejoiner's records in (fork, last]

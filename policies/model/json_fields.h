@@ -182,6 +182,7 @@ void Fields(V& visit, S& s) {
   visit("survivor", s.survivor);
   visit("fork", s.fork);
   visit("proof", s.proof);
+  visit.Defaulted("same_stream", s.same_stream);
   visit.Defaulted("fork_note", s.fork_note);
   visit("target", s.target);
   visit("tail", s.tail);

@@ -21,6 +21,7 @@ inline constexpr std::string_view kRejoinerAhead = "rejoiner-ahead";
 inline constexpr std::string_view kIncompatible = "incompatible";
 inline constexpr std::string_view kEvidenceMissing = "evidence-missing";
 inline constexpr std::string_view kNotPreferred = "not-preferred";
+inline constexpr std::string_view kMasterLostRecords = "master-lost-records";
 
 // Of holding a node until its evidence can be gathered, and of role switches.
 inline constexpr std::string_view kNotParked = "not-parked";
@@ -31,16 +32,19 @@ inline constexpr std::string_view kMasterParked = "master-parked";
 inline constexpr std::string_view kMostAdvanced = "most-advanced";
 inline constexpr std::string_view kCandidate = "candidate";
 inline constexpr std::string_view kNotEligible = "not-eligible";
+inline constexpr std::string_view kTailLeftBehind = "tail-left-behind";
+inline constexpr std::string_view kPromotionHappened = "promotion-happened";
 inline constexpr std::string_view kRefused = "refused";
 
 // All of them, for the test that keeps the table of policies/README.md complete.
-inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor, kWithinPolicy,    kNumberFitsHistoriesDiffer,
-                                            kKeyspaceFullSync, kKeyspaceLimit,   kPadLimit,
-                                            kTailLimit,        kMissedLimit,     kForkUnproven,
-                                            kForkUnknown,      kWalPurged,       kRejoinerAhead,
-                                            kIncompatible,     kEvidenceMissing, kNotPreferred,
-                                            kNotParked,        kOperatorAsked,   kForced,
-                                            kMasterDown,       kMasterParked,    kMostAdvanced,
-                                            kCandidate,        kNotEligible,     kRefused};
+inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,  kWithinPolicy,    kNumberFitsHistoriesDiffer,
+                                            kKeyspaceFullSync,  kKeyspaceLimit,   kPadLimit,
+                                            kTailLimit,         kMissedLimit,     kForkUnproven,
+                                            kForkUnknown,       kWalPurged,       kRejoinerAhead,
+                                            kIncompatible,      kEvidenceMissing, kNotPreferred,
+                                            kMasterLostRecords, kTailLeftBehind,  kPromotionHappened,
+                                            kNotParked,         kOperatorAsked,   kForced,
+                                            kMasterDown,        kMasterParked,    kMostAdvanced,
+                                            kCandidate,         kNotEligible,     kRefused};
 
 }  // namespace walstitch::reason

@@ -107,8 +107,9 @@ void Cluster::WritePolicy(const std::string& content) { WriteFile(PolicyFile(), 
 
 void Cluster::WriteAgentConfig(const Member& member) const {
   std::ostringstream yaml;
-  yaml << "node: " << member.name << "\ngroup: " << options_.group << "\nkvrocks:\n  port: " << member.server->port()
-       << "\n  dir: " << member.server->directory() << "\n";
+  yaml << "node: " << member.name << "\ngroup: " << options_.group
+       << "\nkvrocks:\n  port: " << member.server->port() << "\n  dir: " << member.server->directory()
+       << "\n";
   if (!options_.password.empty()) yaml << "  password: " << options_.password << "\n";
   yaml << "relay: {port: " << member.relay_port << "}\napi:\n  port: " << member.api_port << "\n";
   if (!options_.token.empty()) yaml << "  token: " << options_.token << "\n";
@@ -120,11 +121,12 @@ void Cluster::WriteAgentConfig(const Member& member) const {
 void Cluster::WriteControllerConfig() const {
   std::ostringstream yaml;
   yaml << "api:\n  port: " << controller_port_ << "\n";
-  if (!options_.token.empty()) yaml << "  token: " << options_.token << "\nagentToken: " << options_.token << "\n";
+  if (!options_.token.empty())
+    yaml << "  token: " << options_.token << "\nagentToken: " << options_.token << "\n";
   yaml << "stateDir: " << directory_.path() << "/controller\n";
   if (!options_.policy.empty()) yaml << "policies: [" << directory_.path() << "/policies]\n";
-  yaml << "maxConcurrentFullSyncs: " << options_.max_concurrent_full_syncs << "\nlogLevel: debug\ngroups:\n  - name: "
-       << options_.group << "\n    nodes:\n";
+  yaml << "maxConcurrentFullSyncs: " << options_.max_concurrent_full_syncs
+       << "\nlogLevel: debug\ngroups:\n  - name: " << options_.group << "\n    nodes:\n";
   size_t priority = members_.size();
   for (const auto& member : members_) {
     yaml << "      - {name: " << member->name << ", agent: \"http://127.0.0.1:" << member->api_port
@@ -142,12 +144,14 @@ std::optional<std::string> Cluster::Start() {
   }
   if (options_.direct) {
     for (size_t i = 1; i < members_.size(); ++i) {
-      if (!members_[i]->server->WaitInSync(*members_[0]->server)) return members_[i]->name + " does not replicate";
+      if (!members_[i]->server->WaitInSync(*members_[0]->server))
+        return members_[i]->name + " does not replicate";
     }
   }
   if (auto error = StartController()) return error;
   if (options_.direct) {
-    if (!WaitUntil([this] { return HasFinding("AdoptableGroup"); })) return "the group is not seen\n" + Logs();
+    if (!WaitUntil([this] { return HasFinding("AdoptableGroup"); }))
+      return "the group is not seen\n" + Logs();
   } else if (!WaitSettled()) {
     return "the group does not settle: " + json::serialize(Status()) + "\n" + Logs();
   }
@@ -173,9 +177,8 @@ uint64_t Cluster::FullSyncsServed() {
 }
 
 std::optional<std::string> Cluster::WaitServing(Process& process, uint16_t port, const std::string& output) {
-  const bool serves = Eventually(kStartTimeout, [&] {
-    return !process.IsRunning() || HttpCall(port, "GET", "/healthz").status == 200;
-  });
+  const bool serves = Eventually(
+      kStartTimeout, [&] { return !process.IsRunning() || HttpCall(port, "GET", "/healthz").status == 200; });
   if (serves && process.IsRunning()) return std::nullopt;
   return output + (process.IsRunning() ? ": does not answer: " : ": ended: ") + Tail(output, 2000);
 }
@@ -183,7 +186,8 @@ std::optional<std::string> Cluster::WaitServing(Process& process, uint16_t port,
 std::optional<std::string> Cluster::StartAgent(const std::string& node) {
   Member& member = Find(node);
   const std::string base = directory_.path() + "/agent-" + node;
-  if (auto error = member.agent.Start({BinaryPath("walstitch-agent"), "--config", base + ".yaml"}, base + ".log")) {
+  if (auto error =
+          member.agent.Start({BinaryPath("walstitch-agent"), "--config", base + ".yaml"}, base + ".log")) {
     return error;
   }
   return WaitServing(member.agent, member.api_port, base + ".log");
@@ -199,8 +203,8 @@ void Cluster::ResumeAgent(const std::string& node) { Find(node).agent.Signal(SIG
 
 std::optional<std::string> Cluster::StartController(const std::map<std::string, std::string>& environment) {
   const std::string base = directory_.path() + "/controller";
-  if (auto error = controller_.Start({BinaryPath("walstitch-controller"), "--config", base + ".yaml"}, base + ".log",
-                                     environment)) {
+  if (auto error = controller_.Start({BinaryPath("walstitch-controller"), "--config", base + ".yaml"},
+                                     base + ".log", environment)) {
     return error;
   }
   // At a crash point it may be gone before it was ever asked.
@@ -223,7 +227,8 @@ HttpAnswer Cluster::CallAgent(const std::string& node, const std::string& method
   return HttpCall(AgentPort(node), method, target, body, Headers());
 }
 
-HttpAnswer Cluster::CallController(const std::string& method, const std::string& target, const std::string& body) {
+HttpAnswer Cluster::CallController(const std::string& method, const std::string& target,
+                                   const std::string& body) {
   return HttpCall(controller_port_, method, target, body, Headers());
 }
 
@@ -300,8 +305,8 @@ std::optional<DecisionRecord> Cluster::LastDecision(const std::string& node) {
 std::optional<DecisionRecord> Cluster::LastRejoin(const std::string& node) {
   for (DecisionRecord& record : Decisions()) {
     const Decision& decision = record.decision;
-    if (decision.node == node && decision.kind == DecisionKind::kRejoin && record.outcome && decision.verdict &&
-        decision.verdict->verdict != Verdict::kHold) {
+    if (decision.node == node && decision.kind == DecisionKind::kRejoin && record.outcome &&
+        decision.verdict && decision.verdict->verdict != Verdict::kHold) {
       return std::move(record);
     }
   }
@@ -309,7 +314,8 @@ std::optional<DecisionRecord> Cluster::LastRejoin(const std::string& node) {
 }
 
 Answer Cluster::Order(const std::string& what, json::object body) {
-  const HttpAnswer http = CallController("POST", "/v1/groups/" + options_.group + "/" + what, json::serialize(body));
+  const HttpAnswer http =
+      CallController("POST", "/v1/groups/" + options_.group + "/" + what, json::serialize(body));
   const json::object object = ObjectOf(http);
   Answer answer;
   answer.status = http.status;
@@ -359,7 +365,8 @@ bool Cluster::WaitUntil(const std::function<bool()>& condition, std::chrono::mil
   return Eventually(timeout, condition);
 }
 
-bool Cluster::WaitCondition(const std::string& node, const std::string& condition, std::chrono::milliseconds timeout) {
+bool Cluster::WaitCondition(const std::string& node, const std::string& condition,
+                            std::chrono::milliseconds timeout) {
   return WaitUntil([&] { return Condition(node) == condition; }, timeout);
 }
 
@@ -400,7 +407,8 @@ bool Cluster::WaitSettled(std::chrono::milliseconds timeout) {
   }
 }
 
-std::optional<std::string> Cluster::Diverge(const std::string& heir, const Writer& tail, const Writer& missed) {
+std::optional<std::string> Cluster::Diverge(const std::string& heir, const Writer& tail,
+                                            const Writer& missed) {
   if (!WaitSettled()) return "the group does not settle";
   const std::string old_master = Master();
   // 1. The heir's agent dies: nothing reaches the heir any more, whatever lies in socket buffers. 2. The tail
@@ -414,7 +422,8 @@ std::optional<std::string> Cluster::Diverge(const std::string& heir, const Write
   }
   KillNode(old_master);
   if (auto error = StartAgent(heir)) return error;
-  if (!WaitCondition(old_master, "down")) return "the controller does not see that " + old_master + " is down";
+  if (!WaitCondition(old_master, "down"))
+    return "the controller does not see that " + old_master + " is down";
   if (!WaitCondition(heir, "parked")) return heir + " does not come back parked";
   if (Node(heir).LastSequence() != last) return "some of the tail reached " + heir;
   const Answer promoted = Failover(heir);

@@ -55,7 +55,9 @@ struct Answer {
   std::string error;                     // one sentence, unless the status is 200
   std::optional<DecisionRecord> record;  // as far as it came
 
-  bool IsDone() const { return status == 200 && record && record->outcome && record->outcome->outcome == Outcome::kDone; }
+  bool IsDone() const {
+    return status == 200 && record && record->outcome && record->outcome->outcome == Outcome::kDone;
+  }
 };
 
 struct CommandOutput {
@@ -103,7 +105,8 @@ class Cluster {
   std::optional<std::string> RestartController(const std::map<std::string, std::string>& environment = {});
   Process& ControllerProcess() { return controller_; }
   uint16_t ControllerPort() const { return controller_port_; }
-  HttpAnswer CallController(const std::string& method, const std::string& target, const std::string& body = "");
+  HttpAnswer CallController(const std::string& method, const std::string& target,
+                            const std::string& body = "");
   // Replaces the policy file; the controller reads it again by itself.
   void WritePolicy(const std::string& content);
   std::string PolicyFile() const { return directory_.path() + "/policies/policy.yaml"; }
@@ -129,7 +132,8 @@ class Cluster {
   CommandOutput Cli(const std::vector<std::string>& arguments);
 
   // Waiting. False when the time was over.
-  bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds timeout = std::chrono::seconds(20));
+  bool WaitUntil(const std::function<bool()>& condition,
+                 std::chrono::milliseconds timeout = std::chrono::seconds(20));
   bool WaitCondition(const std::string& node, const std::string& condition,
                      std::chrono::milliseconds timeout = std::chrono::seconds(20));
   // The node follows the present master, and has all that it has.

@@ -17,8 +17,9 @@ std::string Lower(std::string text) {
 
 }  // namespace
 
-HttpAnswer HttpCall(uint16_t port, const std::string& method, const std::string& target, const std::string& body,
-                    const std::map<std::string, std::string>& headers, std::chrono::milliseconds timeout) {
+HttpAnswer HttpCall(uint16_t port, const std::string& method, const std::string& target,
+                    const std::string& body, const std::map<std::string, std::string>& headers,
+                    std::chrono::milliseconds timeout) {
   RawConnection connection(port);
   if (!connection.IsOpen()) return {0, "nobody listens on port " + std::to_string(port)};
   std::string request = method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n";

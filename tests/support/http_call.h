@@ -13,8 +13,8 @@ struct HttpAnswer {
   std::string body;
 };
 
-HttpAnswer HttpCall(uint16_t port, const std::string& method, const std::string& target, const std::string& body = "",
-                    const std::map<std::string, std::string>& headers = {},
+HttpAnswer HttpCall(uint16_t port, const std::string& method, const std::string& target,
+                    const std::string& body = "", const std::map<std::string, std::string>& headers = {},
                     std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
 }  // namespace walstitch::test

@@ -123,7 +123,7 @@ TEST_F(ApiTest, CommandIsAnsweredWithItsResult) {
 TEST_F(ApiTest, StaleEpochIsAConflict) {
   http::Response response = Ask("POST", {"v1", "command"}, {}, CommandBody(4));
   EXPECT_EQ(response.status, 409);
-  EXPECT_EQ(response.body, R"({"error":"the epoch is too low"})");
+  EXPECT_EQ(response.body, R"({"error":"the epoch is too low","code":"stale"})");
 }
 
 TEST_F(ApiTest, MalformedCommandsAreBadRequests) {

@@ -67,6 +67,7 @@ struct World : NodeControl, RelayControl, WalControl {
       facts.role = Role::kReplica;
       facts.master = master;
       facts.link_up = true;
+      facts.sync_in_progress = false;
       relay.node_attached = master == kRelay;
       relay.node_next = *facts.last + 1;
     }
@@ -189,10 +190,22 @@ TEST_F(CommandRunnerTest, ParkOfASilentNodeParksItsRelay) {
   EXPECT_EQ(world_.asked, (Asked{"park"}));
 }
 
-TEST_F(CommandRunnerTest, ParkDoesNotBreakAFullSync) {
-  world_.facts.sync_in_progress = true;
+TEST_F(CommandRunnerTest, ParkLeavesADatabaseAloneThatIsBeingReplaced) {
+  world_.facts.loading = true;
   EXPECT_EQ(Run(ParkAction{}).outcome, Outcome::kFailed);
   EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, ParkBreaksOffAFullSyncThatStillFetches) {
+  world_.facts.sync_in_progress = true;
+  world_.relay.node_attached = false;
+  EXPECT_EQ(Run(ParkAction{}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"park", "slaveof 127.0.0.1:1", "slaveof " + kRelay.ToString()}));
+}
+
+TEST_F(CommandRunnerTest, ANodeThatLagsBehindWhatItWasSentHasNotSettled) {
+  world_.relay.node_next = Sequence(120);
+  EXPECT_EQ(Run(ParkAction{}, milliseconds(400)).outcome, Outcome::kFailed);
 }
 
 TEST_F(CommandRunnerTest, ParkWhoseSlaveOfWasLostIsProvenByInfo) {

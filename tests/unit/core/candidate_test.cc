@@ -75,5 +75,23 @@ TEST(CandidateTest, AnUnreachableNodeIsNotEligible) {
   EXPECT_EQ(Chosen(snapshot), "n3");
 }
 
+TEST(CandidateTest, NobodyIsPromotedBesideAVisibleMaster) {
+  GroupSnapshot snapshot = MasterDown();
+  EXPECT_EQ(OtherMaster(snapshot, 0, ""), std::nullopt);
+  snapshot.nodes["n3"].report->role = Role::kMaster;
+  EXPECT_EQ(OtherMaster(snapshot, 0, "")->substr(0, 14), "n3 is a master");
+  EXPECT_EQ(OtherMaster(snapshot, 0, "n3"), std::nullopt);
+}
+
+TEST(CandidateTest, ASuspectMustBeSeenFencedLongEnough) {
+  GroupSnapshot snapshot = MasterDown();
+  snapshot.state.suspects["n2"] = {2, Sequence(100), 1000};
+  snapshot.nodes["n2"].report = ReportOf("n2", 100);  // parked
+  EXPECT_TRUE(OtherMaster(snapshot, 1000 + kSuspicionMs - 1, ""));
+  EXPECT_FALSE(OtherMaster(snapshot, 1000 + kSuspicionMs, ""));
+  snapshot.nodes["n2"].connected = false;
+  EXPECT_TRUE(OtherMaster(snapshot, 1000 + kSuspicionMs, ""));
+}
+
 }  // namespace
 }  // namespace walstitch::core

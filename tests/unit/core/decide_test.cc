@@ -393,6 +393,28 @@ TEST(DecideTest, ARejoinerAheadFollowsOnLimit) {
   ExpectVerdict(evidence, policy, Verdict::kHold, reason::kRejoinerAhead);
 }
 
+TEST(DecideTest, AReplicaThatHoldsMoreThanItsOwnMasterIsNotCopiedOver) {
+  Evidence ahead = AheadOfSurvivor();
+  ahead.same_stream = true;
+  ExpectVerdict(ahead, Shop(), Verdict::kHold, reason::kMasterLostRecords);
+  Evidence diverged = Diverged();
+  diverged.same_stream = true;
+  ExpectVerdict(diverged, Shop(), Verdict::kHold, reason::kMasterLostRecords);
+  Evidence prefix = Prefix();
+  prefix.same_stream = true;
+  ExpectVerdict(prefix, Shop(), Verdict::kAligned, reason::kPrefixOfSurvivor);
+}
+
+TEST(DecideTest, ARangeBeyondItsLimitNeedsNoListing) {
+  TolerancePolicy policy = Shop();
+  policy.limits.tail = 1;
+  Evidence evidence = Diverged();
+  evidence.tail.reset();
+  ExpectVerdict(evidence, policy, Verdict::kFull, reason::kTailLimit);
+  policy.on_limit = OnLimit::kHold;
+  ExpectVerdict(evidence, policy, Verdict::kHold, reason::kTailLimit);
+}
+
 TEST(DecideTest, ClusterModeMustAgree) {
   Evidence evidence = Prefix();
   evidence.survivor.cluster_enabled = true;

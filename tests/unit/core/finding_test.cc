@@ -28,6 +28,14 @@ TEST(FindingTest, ANewGroupWaitsForEveryNode) {
   EXPECT_NE(FindIn(snapshot)[0].sentence.find("still missing: n3"), std::string::npos);
 }
 
+TEST(FindingTest, ALostStoreIsNotTakenForANewGroup) {
+  GroupSnapshot snapshot = NewGroup();
+  snapshot.nodes["n2"].report->epoch = 5;
+  EXPECT_EQ(Codes(snapshot), Expected{"StoreLost"});
+  snapshot.state.epoch = 5;  // our own attempts used the epochs up
+  EXPECT_EQ(Codes(snapshot), Expected{"NewGroup"});
+}
+
 TEST(FindingTest, ANewGroupWithAMasterIsToBeAdopted) {
   GroupSnapshot snapshot = NewGroup();
   snapshot.nodes["n1"].report->role = Role::kMaster;

@@ -61,6 +61,13 @@ TEST(GroupStateTest, APaddedNodeIsComparedOnlyBehindItsStitch) {
   EXPECT_EQ(known.promoted_at, Sequence(1100));
 }
 
+TEST(GroupStateTest, AMasterIsNoSuspectAnyMore) {
+  GroupState state = ThreeNodes();
+  state.suspects["n2"] = {2, Sequence(1000), 0};
+  ApplyPromotion(state, "n2", 2, Sequence(1000));
+  EXPECT_TRUE(state.suspects.empty());
+}
+
 TEST(GroupStateTest, AForgottenPromotionLeavesNothingKnown) {
   GroupState state = ThreeNodes();
   for (std::uint64_t epoch = 2; epoch < 2 + 2 * kRememberedPromotions; ++epoch) {
@@ -76,6 +83,7 @@ TEST(GroupStateTest, AForgottenPromotionLeavesNothingKnown) {
 TEST(GroupStateTest, IsTheSameAfterJson) {
   GroupState state = ThreeNodes();
   ApplyPromotion(state, "n2", 2, Sequence(1000));
+  state.suspects["n3"] = {3, Sequence(1100), 1700000000000};
   auto back = GroupStateFromJson(ToJson(state));
   ASSERT_TRUE(back) << back.error().Message();
   EXPECT_EQ(*back, state);

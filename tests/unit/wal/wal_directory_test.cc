@@ -340,6 +340,53 @@ TEST_P(RealTest, OnlyTheFilesThatTheRangeNeedsAreRead) {
   EXPECT_EQ(read->size(), database.Latest() - 59);
 }
 
+// Bytes that do not compress: the log is as long as they are.
+std::string Noise(std::size_t size, std::uint32_t state) {
+  std::string bytes(size, '\0');
+  for (char& c : bytes) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  return bytes;
+}
+
+TEST_P(RealTest, AReadThatBeginsAtAMarkAnswersAsAFullOne) {
+  TestDatabase database(directory_.Path(), Options());
+  for (int round = 0; round < 3; ++round) {
+    // Several megabytes more each time, in records of many sizes, some of them of more than one sequence.
+    for (std::uint32_t i = 0; i < 120; ++i) {
+      BatchText batch(0);
+      for (std::uint32_t j = 0; j <= i % 3; ++j) batch.Put(1, "k", Noise((i * 7919) % 60000, i + j));
+      database.Write(batch.Bytes());
+    }
+    ExpectSameAsDatabase(wal_, database);
+    for (std::uint64_t from = 1; from <= database.Latest(); from += 37) {
+      WalDirectory fresh(directory_.Path().string());
+      auto expected = Read(fresh, from, from + 5);
+      auto got = Read(wal_, from, from + 5);
+      ASSERT_TRUE(expected && got) << from;
+      ASSERT_TRUE(*got == *expected) << from;
+      ASSERT_EQ(wal_.BoundaryAtOrAfter(Sequence(from)).value(), fresh.BoundaryAtOrAfter(Sequence(from)).value());
+    }
+    const std::uint64_t next = database.Latest() + 1;
+    EXPECT_GT(CountOf(Read(wal_, next - 1)->back()), 0U);
+    EXPECT_EQ(Read(wal_, next)->size(), 0U);
+    EXPECT_EQ(Read(wal_, next + 1).error().Code(), ErrorCode::kNotFound);
+  }
+}
+
+TEST_P(RealTest, WhatWasReadOnceIsNotReadAgain) {
+  TestDatabase database(directory_.Path(), Options());
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    database.Write(BatchText(0).Put(1, "k", Noise(50000, i)).Bytes());
+  }
+  ASSERT_EQ(wal_.Extent()->last, Sequence(200));
+  // Whoever reads it again would stumble here.
+  FlipByte(Logs(directory_.Path()).back(), 3000000);
+  WalDirectory fresh(directory_.Path().string());
+  EXPECT_EQ(fresh.Extent().error().Code(), ErrorCode::kDamaged);
+  database.Write(PutBatch("after"));
+  EXPECT_EQ(wal_.Extent()->last, Sequence(201));
+  EXPECT_EQ(Read(wal_, 190)->size(), 12U);
+}
+
 TEST_P(RealTest, ALiveLogIsReadWhileItIsWritten) {
   constexpr std::uint64_t kBatches = 6000;
   TestDatabase database(directory_.Path(), Options());
@@ -680,6 +727,12 @@ TEST_F(ForgedTest, AReplacedDatabaseIsSeenAsWhatItIs) {
   Live("000004.log", Batches(500, 510));  // same number, same inode
   EXPECT_EQ(wal_.Extent()->oldest, Sequence(500));
   EXPECT_EQ(CountFrom(500), 10U);
+  // Long enough for marks, which are none of the next one's.
+  Live("000004.log", Batches(600, 60600));
+  EXPECT_EQ(wal_.Extent()->last, Sequence(60599));
+  Live("000004.log", Batches(700, 50700));
+  EXPECT_EQ(wal_.Extent()->last, Sequence(50699));
+  EXPECT_EQ(CountFrom(50000), 700U);
   fs::remove_all(directory_.Path() / "db");
   EXPECT_EQ(wal_.Extent().error().Code(), ErrorCode::kUnavailable);
   Live("000004.log", Batches(900, 910));
