@@ -1,0 +1,117 @@
+// What the tests of a whole cluster share: one cluster a test, the processes' logs when it fails, and the
+// comparisons that every divergence ends with.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "policies/model/json.h"
+#include "tests/support/cluster.h"
+
+namespace walstitch::test {
+
+class ClusterTest : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    if (HasFailure() && cluster_)
+      std::cerr << Dump(cluster_->Status()) << "\n" << cluster_->Logs() << std::flush;
+  }
+
+  // Use with ASSERT_NO_FATAL_FAILURE.
+  void StartCluster(ClusterOptions options = {}) {
+    cluster_ = std::make_unique<Cluster>(std::move(options));
+    const auto error = cluster_->Start();
+    ASSERT_FALSE(error) << *error;
+  }
+
+  Cluster& cluster() { return *cluster_; }
+
+  // n1 dies with a tail that n2 never saw; n2 is promoted and goes on.
+  void Diverge(const Cluster::Writer& tail, const Cluster::Writer& missed) {
+    const auto error = cluster_->Diverge("n2", tail, missed);
+    ASSERT_FALSE(error) << *error;
+  }
+
+  // Starts n1 again and waits until it is back in service; the record of its rejoin.
+  DecisionRecord Rejoin(const std::string& node = "n1") {
+    const auto error = cluster_->RestartNode(node);
+    EXPECT_FALSE(error) << *error;
+    EXPECT_TRUE(cluster_->WaitSettled()) << node << " is not back: " << cluster_->Condition(node);
+    const auto record = cluster_->LastRejoin(node);
+    if (!record) throw std::runtime_error("nothing was decided and done for " + node);
+    return *record;
+  }
+
+  // The keys that tail or missed touch, as DumpKeyspace names them.
+  static std::set<std::string> DivergentKeys(const DecisionRecord& record) {
+    std::set<std::string> keys;
+    const auto add = [&](const std::optional<Touched>& touched) {
+      if (!touched) return;
+      EXPECT_FALSE(touched->truncated);
+      for (const TouchedKey& key : touched->keys) {
+        if (key.internal.empty()) keys.insert(key.name_space + ":" + key.key);
+      }
+    };
+    if (record.decision.evidence) {
+      add(record.decision.evidence->tail);
+      add(record.decision.evidence->missed);
+    }
+    return keys;
+  }
+
+  // The keys on which the two nodes differ, over the whole keyspace.
+  std::set<std::string> DifferingKeys(const std::string& left, const std::string& right) {
+    const auto a = cluster_->Keyspace(left);
+    const auto b = cluster_->Keyspace(right);
+    std::set<std::string> keys;
+    for (const auto& [key, value] : a) {
+      if (const auto found = b.find(key); found == b.end() || found->second != value) keys.insert(key);
+    }
+    for (const auto& [key, value] : b) {
+      if (a.count(key) == 0) keys.insert(key);
+    }
+    return keys;
+  }
+
+  static Verdict VerdictOf(const DecisionRecord& record) {
+    return record.decision.verdict ? record.decision.verdict->verdict : Verdict::kHold;
+  }
+
+  static bool HasReason(const DecisionRecord& record, std::string_view code) {
+    if (!record.decision.verdict) return false;
+    for (const Reason& reason : record.decision.verdict->reasons) {
+      if (reason.code == code) return true;
+    }
+    return false;
+  }
+
+ private:
+  std::unique_ptr<Cluster> cluster_;
+};
+
+// One batch of `count` records.
+inline void WriteBatch(RedisClient& client, size_t count, const std::string& prefix) {
+  std::vector<std::string> command = {"MSET"};
+  for (size_t i = 0; i < count; ++i) {
+    command.push_back(prefix + std::to_string(i));
+    command.push_back("value of " + prefix + std::to_string(i));
+  }
+  const Reply reply = client.Command(command);
+  EXPECT_TRUE(reply.IsOk()) << reply;
+}
+
+// `count` batches of one record each.
+inline void WriteSingles(RedisClient& client, size_t count, const std::string& prefix) {
+  for (size_t i = 0; i < count; ++i) {
+    const Reply reply = client("SET", prefix + std::to_string(i), "single");
+    EXPECT_TRUE(reply.IsOk()) << reply;
+  }
+}
+
+}  // namespace walstitch::test
