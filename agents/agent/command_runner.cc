@@ -142,7 +142,9 @@ asio::awaitable<std::optional<CommandResult>> CommandRunner::Attach(node::NodeFa
     // 1. A full sync was broken off (its relay restarted, or was parked). 2. Kvrocks asks for the files again
     // and again, and never more for the stream. 3. SLAVEOF to the same address is no change to it. So it is
     // sent elsewhere, where nobody listens, and back: that ends its replication thread.
-    auto not_sent = co_await SetMaster(Endpoint{options_.relay.host, 1}, deadline);
+    // Named, for GCC 12 destroys an aggregate temporary within a co_await twice.
+    const Endpoint elsewhere{options_.relay.host, 1};
+    auto not_sent = co_await SetMaster(elsewhere, deadline);
     if (not_sent) co_return not_sent;
     not_sent = co_await SetMaster(options_.relay, deadline);
     if (not_sent) co_return not_sent;

@@ -26,12 +26,12 @@ namespace walstitch::relay {
 
 struct RelayOptions {
   std::string listen_host = "127.0.0.1";
-  std::uint16_t listen_port = 0;               // 0: a free port, see Port()
+  std::uint16_t listen_port = 0;  // 0: a free port, see Port()
   // What `_db_name` answers: must equal the node's db-name. Empty: not known yet, the answer waits for it.
   std::string database_name = "change.me.db";
-  std::string upstream_password;               // AUTH towards the upstream's server; empty: none
-  std::uint16_t announce_port = 0;             // replconf listening-port towards the upstream: the node's own
-  std::string announce_host;                   // replconf ip-address; empty: not sent
+  std::string upstream_password;    // AUTH towards the upstream's server; empty: none
+  std::uint16_t announce_port = 0;  // replconf listening-port towards the upstream: the node's own
+  std::string announce_host;        // replconf ip-address; empty: not sent
   std::chrono::milliseconds connect_timeout{3000};
   std::chrono::milliseconds handshake_timeout{3000};
   std::chrono::milliseconds heartbeat_interval{2000};

@@ -9,6 +9,22 @@
 #include <cstring>
 
 namespace walstitch::wal {
+namespace {
+
+LogStat ToLogStat(const struct stat& info) {
+  return {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
+          static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+}  // namespace
+
+Result<LogStat> PosixLogFile::StatOf(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) return ToLogStat(info);
+  const int error = errno;
+  return Fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+              path + ": cannot be examined: " + std::strerror(error));
+}
 
 Result<std::unique_ptr<PosixLogFile>> PosixLogFile::Open(const std::string& path) {
   int descriptor = -1;
@@ -26,8 +42,7 @@ Result<std::unique_ptr<PosixLogFile>> PosixLogFile::Open(const std::string& path
     return Fail(ErrorCode::kIo, path + ": cannot be examined: " + std::strerror(errno));
   }
   if (!S_ISREG(info.st_mode)) return Fail(ErrorCode::kIo, path + ": is not a regular file");
-  file->inode_ = static_cast<std::uint64_t>(info.st_ino);
-  file->size_ = static_cast<std::uint64_t>(info.st_size);
+  file->stat_ = ToLogStat(info);
   return file;
 }
 

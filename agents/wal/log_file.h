@@ -27,8 +27,18 @@ class LogFile {
   virtual Result<std::size_t> ReadAt(std::uint64_t offset, char* out, std::size_t size) = 0;
 };
 
+// What tells a file that is as it was from one that is not.
+struct LogStat {
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t changed_ns = 0;  // the contents; renaming does not count
+  bool operator==(const LogStat&) const = default;
+};
+
 class PosixLogFile : public LogFile {
  public:
+  // Without opening it. Errors as Open().
+  static Result<LogStat> StatOf(const std::string& path);
   // kNotFound if there is no such file, kIo otherwise.
   static Result<std::unique_ptr<PosixLogFile>> Open(const std::string& path);
   ~PosixLogFile() override;
@@ -38,16 +48,15 @@ class PosixLogFile : public LogFile {
   [[nodiscard]] const std::string& Name() const override { return path_; }
   Result<std::size_t> ReadAt(std::uint64_t offset, char* out, std::size_t size) override;
 
-  [[nodiscard]] std::uint64_t Inode() const { return inode_; }
-  [[nodiscard]] std::uint64_t SizeWhenOpened() const { return size_; }
+  [[nodiscard]] const LogStat& StatWhenOpened() const { return stat_; }
+  [[nodiscard]] std::uint64_t SizeWhenOpened() const { return stat_.size; }
 
  private:
   PosixLogFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
 
   std::string path_;
   int descriptor_;
-  std::uint64_t inode_ = 0;
-  std::uint64_t size_ = 0;
+  LogStat stat_;
 };
 
 class StringLogFile : public LogFile {

@@ -95,21 +95,43 @@ Result<std::unique_ptr<PosixLogFile>> WalDirectory::OpenLog(std::uint64_t number
   return PosixLogFile::Open(database_directory_ + "/archive/" + name);
 }
 
-// Adds one file to the snapshot, with its first sequence.
+// The same, without opening it.
+Result<LogStat> WalDirectory::StatLog(std::uint64_t number) const {
+  const std::string name = LogName(number);
+  Result<LogStat> live = PosixLogFile::StatOf(database_directory_ + "/" + name);
+  if (live || live.error().Code() != ErrorCode::kNotFound) return live;
+  return PosixLogFile::StatOf(database_directory_ + "/archive/" + name);
+}
+
+// Adds one file to the snapshot, with its first sequence. There may be hundreds, nearly all of them as they
+// were: these are not opened.
 Result<void> WalDirectory::LookAt(std::uint64_t number, Snapshot* snapshot) {
+  const auto known = known_.find(number);
+  if (known != known_.end()) {
+    const Result<LogStat> stat = StatLog(number);
+    if (stat && *stat == known->second.stat) {
+      ++snapshot->count;
+      snapshot->bytes += stat->size;
+      File entry;
+      entry.number = number;
+      entry.first = known->second.first;
+      snapshot->files.push_back(std::move(entry));
+      return {};
+    }
+  }
   Result<std::unique_ptr<PosixLogFile>> file = OpenLog(number);
   if (!file) return Fail(file.error());
   Known seen;
-  seen.inode = (*file)->Inode();
+  seen.stat = (*file)->StatWhenOpened();
   Result<std::size_t> beginning = (*file)->ReadAt(0, seen.beginning.data(), seen.beginning.size());
   if (!beginning) return Fail(beginning.error());
   ++snapshot->count;
   snapshot->bytes += (*file)->SizeWhenOpened();
   File entry;
   entry.number = number;
-  const auto known = known_.find(number);
-  if (known != known_.end() && known->second.inode == seen.inode &&
+  if (known != known_.end() && known->second.stat.inode == seen.stat.inode &&
       known->second.beginning == seen.beginning) {
+    known->second.stat = seen.stat;
     entry.first = known->second.first;
     snapshot->files.push_back(std::move(entry));
     return {};
@@ -209,7 +231,9 @@ Result<WalDirectory::Scan> WalDirectory::ScanFile(const File& file, SequenceRang
   // Another file by now, if a full sync came in between: then nothing is known of it.
   const auto known = known_.find(file.number);
   std::vector<Mark>* marks =
-      known != known_.end() && known->second.inode == (*opened)->Inode() ? &known->second.marks : nullptr;
+      known != known_.end() && known->second.stat.inode == (*opened)->StatWhenOpened().inode
+          ? &known->second.marks
+          : nullptr;
   LogReader reader(std::move(*opened), LogReaderOptions{.log_number = file.number});
   if (marks != nullptr && !expected) {
     Result<void> skipped = SkipToMark(*marks, range.from, size, &reader, &scan);
@@ -257,7 +281,8 @@ Result<WalDirectory::Scan> WalDirectory::ScanFile(const File& file, SequenceRang
       }
     }
     scan.expected = batch.End();
-    if (marks != nullptr && reader.RecordOffset() >= (marks->empty() ? 0 : marks->back().offset) + kBytesPerMark) {
+    if (marks != nullptr &&
+        reader.RecordOffset() >= (marks->empty() ? 0 : marks->back().offset) + kBytesPerMark) {
       marks->push_back({reader.RecordOffset(), batch.first});
     }
     const bool inside = batch.count == 0 ? batch.first >= range.from && batch.first < range.to

@@ -6,7 +6,7 @@
 //   * the oldest archived logs are purged (a call that loses a file it needs starts again, or says
 //     kNotFound if it had begun to visit),
 //   * a full sync replaces db/ by a fresh one; between the two there is none (kUnavailable).
-// What stays true of a file, its first sequence, is remembered by (number, inode, first bytes).
+// What stays true of a file, its first sequence, is remembered: see Known.
 //
 // Which bytes are the history? The files in order of their numbers, each up to the first sequence of the
 // next one. RocksDB, when it recovers, may give up what stands at a log's end (a torn tail, a record that
@@ -86,6 +86,7 @@ class WalDirectory : public WalSource {
 
   Result<std::vector<std::uint64_t>> ListNumbers() const;
   Result<std::unique_ptr<PosixLogFile>> OpenLog(std::uint64_t number) const;
+  Result<LogStat> StatLog(std::uint64_t number) const;
   Result<Snapshot> Look();
   Result<void> LookAt(std::uint64_t number, Snapshot* snapshot);
   static Result<void> SkipToMark(const std::vector<Mark>& marks, Sequence from, std::uint64_t size,

@@ -12,6 +12,7 @@ namespace asio = boost::asio;
 
 asio::awaitable<OperatorAnswer> GroupRunner::Adopt(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
+  const Busy busy(busy_, "adoption");
   if (state_.management == core::Management::kManaged) {
     co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is managed already");
   }
@@ -104,6 +105,7 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
 
 asio::awaitable<OperatorAnswer> GroupRunner::Release(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
+  const Busy busy(busy_, "release");
   if (state_.management != core::Management::kManaged) {
     co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is not managed");
   }

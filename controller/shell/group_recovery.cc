@@ -42,8 +42,9 @@ bool WasBegun(const Report& rejoiner, const Decision& decision) {
 
 bool GroupRunner::OpenRoleSwitch() const {
   const auto open = store_.OpenRecords(config_.name);
-  return std::any_of(open.begin(), open.end(),
-                     [](const DecisionRecord& record) { return record.decision.kind != DecisionKind::kRejoin; });
+  return std::any_of(open.begin(), open.end(), [](const DecisionRecord& record) {
+    return record.decision.kind != DecisionKind::kRejoin;
+  });
 }
 
 void GroupRunner::CloseOpenPromotions(std::string_view why) {
@@ -202,7 +203,8 @@ asio::awaitable<bool> GroupRunner::Resume(Decision decision, const DecisionRecor
                           " will be decided on anew";
         co_return true;
       }
-      co_await CarryOutRejoin(nodes_.at(decision.node), std::move(decision));
+      Node& node = nodes_.at(decision.node);  // before the decision is moved from
+      co_await CarryOutRejoin(node, std::move(decision));
       co_return false;
     }
     case DecisionKind::kRefusal:

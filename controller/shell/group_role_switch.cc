@@ -106,11 +106,7 @@ Result<void> GroupRunner::MayReplaceMaster(const core::GroupSnapshot& snapshot, 
 
 asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
-  busy_ = "failover";
-  struct Idle {
-    std::string& busy;
-    ~Idle() { busy.clear(); }
-  } idle{busy_};
+  const Busy busy(busy_, "failover");
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
   if (state_.management != core::Management::kManaged) {
@@ -175,11 +171,7 @@ asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
 
 asio::awaitable<OperatorAnswer> GroupRunner::Switchover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
-  busy_ = "switchover";
-  struct Idle {
-    std::string& busy;
-    ~Idle() { busy.clear(); }
-  } idle{busy_};
+  const Busy busy(busy_, "switchover");
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
   Decision decision = NewDecision(DecisionKind::kSwitchover, NextEpoch());
@@ -198,7 +190,8 @@ asio::awaitable<OperatorAnswer> GroupRunner::Switchover(OperatorRequest request)
   if (snapshot.LiveMaster() == nullptr)
     co_return refuse("the group has no living master to switch from: use failover");
   if (auto other = core::OtherMaster(snapshot, UnixMillis(), "")) co_return refuse(*other);
-    if (OpenRoleSwitch()) co_return refuse("a role switch of an earlier run is still being finished: try again later");
+  if (OpenRoleSwitch())
+    co_return refuse("a role switch of an earlier run is still being finished: try again later");
   if (request.to == state_.master) co_return refuse(state_.master + " is the master already");
   // Only a node that follows now can have everything within the deadline.
   std::optional<core::Candidate> chosen;

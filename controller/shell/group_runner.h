@@ -90,6 +90,17 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
     Decision decision;
     OutcomeRecord outcome;
   };
+  // Says in the status what goes on, while it goes on.
+  class Busy {
+   public:
+    Busy(std::string& word, std::string_view what) : word_(word) { word_ = what; }
+    ~Busy() { word_.clear(); }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+   private:
+    std::string& word_;
+  };
   // How the steps of a plan went.
   struct Execution {
     Outcome outcome = Outcome::kDone;

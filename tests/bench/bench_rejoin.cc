@@ -7,10 +7,14 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "controller/cli/table.h"
@@ -64,6 +68,20 @@ void Must(const std::optional<std::string>& error) {
   if (error) Fail(*error);
 }
 
+// Of a process, since it began: its own and the kernel's for it.
+std::uint64_t CpuTicks(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  // The name, in parentheses, may hold anything; state is the first field behind it, utime the twelfth.
+  std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  std::uint64_t user = 0;
+  std::uint64_t kernel = 0;
+  fields >> user >> kernel;
+  return user + kernel;
+}
+
 struct Row {
   std::size_t megabytes = 0;
   Verdict verdict = Verdict::kHold;
@@ -112,9 +130,25 @@ class Bench {
     return HumanBytes(extent->bytes) + " in " + std::to_string(extent->files);
   }
 
+  // What a load leaves behind, compaction and dirty pages, is not to be measured with the next rejoin: waits
+  // until the servers need less than a tenth of a core.
+  void WaitIdle() {
+    ::sync();
+    const auto ticks = [&] {
+      return CpuTicks(cluster_.Node("n1").process().pid()) + CpuTicks(cluster_.Node("n2").process().pid());
+    };
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+    for (std::uint64_t before = ticks(), now = 0; std::chrono::steady_clock::now() < deadline; before = now) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      now = ticks();
+      if ((now - before) * 10 <= static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK))) return;
+    }
+  }
+
   // The roles change with each call.
   Row Measure(Verdict verdict) {
     if (!cluster_.WaitSettled(kPatience)) Fail("the group does not settle");
+    WaitIdle();
     const std::string rejoiner = cluster_.Master();
     const std::string survivor = rejoiner == "n1" ? "n2" : "n1";
     const std::string prefix = verdict == Verdict::kPadded ? "page:" : "order:";
@@ -133,8 +167,6 @@ class Bench {
           write(client, batch);
           write(client, {"SET", "data:after", "follows"});
         }));
-    // What the load left to be written back is not to slow down what is measured: records are synced.
-    ::sync();
     const auto before = cluster_.LastRejoin(rejoiner);
     const std::uint64_t full_syncs = cluster_.Node(survivor).InfoNumber("stats", "sync_full");
     const auto start = std::chrono::steady_clock::now();
@@ -161,7 +193,8 @@ class Bench {
     row.took_ms = record->outcome->took_ms;
     if (!record->steps.empty()) row.evidence_ms = record->steps.front().start_ms - record->decision.time_ms;
     for (const StepRecord& step : record->steps) {
-      row.steps += (row.steps.empty() ? "" : ", ") + step.action + " " + std::to_string(step.end_ms - step.start_ms);
+      row.steps +=
+          (row.steps.empty() ? "" : ", ") + step.action + " " + std::to_string(step.end_ms - step.start_ms);
     }
     row.wall_ms = std::chrono::duration_cast<std::chrono::milliseconds>(wall).count();
     row.sent = record->outcome->bytes_to_node;
@@ -189,8 +222,9 @@ void PrintRatios(const std::vector<Row>& rows) {
     const Row& padded = rows[i].took_ms > rows[i + 1].took_ms ? rows[i] : rows[i + 1];
     const Row& full = rows[i + 2];
     const auto number = [](auto value) { return static_cast<double>(value); };
-    table.AddRow({std::to_string(full.megabytes) + " MiB", Ratio(number(full.took_ms), number(padded.took_ms)),
-                  Ratio(number(full.wall_ms), number(padded.wall_ms)), Ratio(number(full.sent), number(padded.sent))});
+    table.AddRow(
+        {std::to_string(full.megabytes) + " MiB", Ratio(number(full.took_ms), number(padded.took_ms)),
+         Ratio(number(full.wall_ms), number(padded.wall_ms)), Ratio(number(full.sent), number(padded.sent))});
   }
   std::cout << "\n" << table.Render();
 }
@@ -241,8 +275,8 @@ Arguments Parse(const std::vector<std::string>& words) {
       return arguments;
     }
     if (numbers.empty() || (name == "--write-buffer" && numbers.size() > 1)) {
-      arguments.error = name + " needs MiB, such as " + (name == "--sizes" ? "64,512,2048" : "64") + ", and got '" +
-                        cli::Clean(value) + "'";
+      arguments.error = name + " needs MiB, such as " + (name == "--sizes" ? "64,512,2048" : "64") +
+                        ", and got '" + cli::Clean(value) + "'";
       return arguments;
     }
   }
@@ -259,7 +293,8 @@ int Main(const std::vector<std::string>& words) {
     std::cout << kHelp;
     return 0;
   }
-  std::cout << "Rejoin after a failover: " << (test::NodeServer::IsRealKvrocks() ? "a real Kvrocks" : "reference node")
+  std::cout << "Rejoin after a failover: "
+            << (test::NodeServer::IsRealKvrocks() ? "a real Kvrocks" : "reference node")
             << ", write buffers of " << arguments.write_buffer << " MiB, all on loopback of one machine\n"
             << std::flush;
   std::vector<Row> rows;

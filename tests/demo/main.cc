@@ -76,24 +76,28 @@ void Introduce(Stage& stage) {
   Narrator& narrator = stage.narrator();
   const bool real = test::NodeServer::IsRealKvrocks();
   narrator.Title("Walstitch: a failover without a full sync, four ways");
-  narrator.Say("Three nodes of " +
-               std::string(real ? "a real Kvrocks (KVROCKS_BIN)"
-                                : "the reference node, a small Kvrocks on real RocksDB (KVROCKS_BIN=... for a real one)") +
-               ", an agent beside each, one controller. Every node replicates through its agent only. The policy:");
+  narrator.Say(
+      "Three nodes of " +
+      std::string(
+          real ? "a real Kvrocks (KVROCKS_BIN)"
+               : "the reference node, a small Kvrocks on real RocksDB (KVROCKS_BIN=... for a real one)") +
+      ", an agent beside each, one controller. Every node replicates through its agent only. The policy:");
   narrator.Show("\n" + std::string(Stage::kPolicy));
   narrator.Say(
-      "A node that comes back after a failover may hold records that the others never saw (its tail), and lack "
-      "records that they have by the same numbers (missed). Walstitch reads both WALs, finds where they part (the "
+      "A node that comes back after a failover may hold records that the others never saw (its tail), and "
+      "lack "
+      "records that they have by the same numbers (missed). Walstitch reads both WALs, finds where they part "
+      "(the "
       "fork), and asks the policy about every key that tail and missed touch.");
 }
 
 void TellHowToLookAround(Stage& stage, std::FILE* out) {
   test::Cluster& cluster = stage.cluster();
-  const std::string walstitch =
-      test::BinaryPath("walstitch") + " --controller http://127.0.0.1:" + std::to_string(cluster.ControllerPort());
+  const std::string walstitch = test::BinaryPath("walstitch") +
+                                " --controller http://127.0.0.1:" + std::to_string(cluster.ControllerPort());
   std::string text = "\nEverything is still running. In another terminal:\n\n";
-  for (const char* command : {"status", "decisions list", "decisions show latest", "decisions verify", "plan shop",
-                              "switchover shop --to n3"}) {
+  for (const char* command : {"status", "decisions list", "decisions show latest", "decisions verify",
+                              "plan shop", "switchover shop --to n3"}) {
     text += "  " + walstitch + " " + command + "\n";
   }
   const std::string master = cluster.Master();
@@ -101,12 +105,13 @@ void TellHowToLookAround(Stage& stage, std::FILE* out) {
   for (const std::string& node : cluster.Nodes()) {
     test::NodeServer& server = cluster.Node(node);
     text += "  redis-cli -p " + std::to_string(server.port()) + "   # " + node +
-            (node == master ? ", the master" : ", a replica") + ", process " + std::to_string(server.process().pid()) +
-            "\n";
+            (node == master ? ", the master" : ", a replica") + ", process " +
+            std::to_string(server.process().pid()) + "\n";
     text += "    " + server.CommandLine() + "\n";
   }
-  text += "\nThe policy is read again when it changes: " + cluster.PolicyFile() + "\nConfigurations and logs: " +
-          cluster.directory() + "\n\nCtrl-C ends everything, and removes it.\n";
+  text += "\nThe policy is read again when it changes: " + cluster.PolicyFile() +
+          "\nConfigurations and logs: " + cluster.directory() +
+          "\n\nCtrl-C ends everything, and removes it.\n";
   std::fputs(text.c_str(), out);
   std::fflush(out);
 }
@@ -158,11 +163,13 @@ int Run(const Arguments& arguments) {
     checker.Expect(false, trouble.what());
     std::cerr << stage.cluster().Logs() << std::flush;
   }
-  for (const std::string& mismatch : checker.mismatches()) std::cerr << "demo: not as told: " << mismatch << "\n";
+  for (const std::string& mismatch : checker.mismatches())
+    std::cerr << "demo: not as told: " << mismatch << "\n";
   if (checker.mismatches().empty()) {
     const auto took = std::chrono::steady_clock::now() - start;
     narrator.Say("Every verdict, every key and every counter was as told. The whole of it took " +
-                 cli::FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) + ".");
+                 cli::FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) +
+                 ".");
   }
   if (arguments.json) PrintRecords(stage);
   if (arguments.keep) {

@@ -12,7 +12,8 @@ class AlignedScene : public Scene {
   Rejoined Play(Stage& stage) override {
     Narrator& narrator = stage.narrator();
     narrator.Say(
-        "The master dies and another node takes its place. While it is away, writes go on. It comes back with "
+        "The master dies and another node takes its place. While it is away, writes go on. It comes back "
+        "with "
         "nothing of its own: its history is the beginning of the new master's, and it only has to catch up.");
     {
       test::RedisClient client = stage.cluster().Client("n1");

@@ -12,7 +12,8 @@ class FullScene : public Scene {
   Rejoined Play(Stage& stage) override {
     Narrator& narrator = stage.narrator();
     narrator.Say(
-        "The same once more, only that the records are orders, and the policy says of orders: fullsync. One page "
+        "The same once more, only that the records are orders, and the policy says of orders: fullsync. One "
+        "page "
         "among them changes nothing: the strictest keyspace that is touched decides.");
     stage.Split(
         "n1",
@@ -28,14 +29,16 @@ class FullScene : public Scene {
     narrator.Say("n3 as it died, compared with n1 as it is now, key by key:");
     const Keys keys = stage.TellDifference("n3", stage.AsItDied(), "n1", stage.cluster().Keyspace("n1"));
 
-    Rejoined rejoined = stage.Rejoin("n3", {Verdict::kFull, {reason::kKeyspaceFullSync}, 0, /*full_syncs=*/1});
+    Rejoined rejoined =
+        stage.Rejoin("n3", {Verdict::kFull, {reason::kKeyspaceFullSync}, 0, /*full_syncs=*/1});
 
     stage.CompareKeys(keys, rejoined.record);
     stage.checker().Expect(keys.size() == 4, "4 keys were to differ, not " + std::to_string(keys.size()));
-    narrator.Say(rejoined.differing_keys == 0
-                     ? "After the copy nothing differs: n3 gave up its order, and has n1's. The other scenes' numbers "
-                       "are to be compared with these: the same nodes, the same data."
-                     : "After the copy " + std::to_string(rejoined.differing_keys) + " keys differ.");
+    narrator.Say(
+        rejoined.differing_keys == 0
+            ? "After the copy nothing differs: n3 gave up its order, and has n1's. The other scenes' numbers "
+              "are to be compared with these: the same nodes, the same data."
+            : "After the copy " + std::to_string(rejoined.differing_keys) + " keys differ.");
     stage.checker().Expect(rejoined.differing_keys == 0, "n3 and n1 differ after a full sync");
     // A copy comes without a WAL: one batch that n3 has in common with the others, for the next comparison.
     {

@@ -12,7 +12,9 @@ void WriteThree(test::RedisClient& client, const std::string& prefix, const std:
 
 class NumberFitsScene : public Scene {
  public:
-  std::string Title() const override { return "The number fits, the histories differ: padded, and not unseen"; }
+  std::string Title() const override {
+    return "The number fits, the histories differ: padded, and not unseen";
+  }
 
   Rejoined Play(Stage& stage) override {
     PlayPlain(stage);
@@ -27,14 +29,16 @@ class NumberFitsScene : public Scene {
         [&](test::RedisClient& client) {
           WriteThree(client, "page:right:", "rendered at n2");
           Stage::Run(client, {"SET", "order:7", "an umbrella"});
-          narrator.Point("n2 accepts three other pages and an order: n1's next number is where the order begins.");
+          narrator.Point(
+              "n2 accepts three other pages and an order: n1's next number is where the order begins.");
         });
 
     Rejoined rejoined = stage.Rejoin(
         "n1", {Verdict::kPadded, {reason::kWithinPolicy, reason::kNumberFitsHistoriesDiffer}, /*pad=*/0, 0});
 
     narrator.Say(
-        "On the wire it is what plain Kvrocks would have done. But it was decided, by a policy that allows it, and "
+        "On the wire it is what plain Kvrocks would have done. But it was decided, by a policy that allows "
+        "it, and "
         "it is on record with every key. Had one of them been an order, the verdict would have been full.");
     const Keys keys =
         stage.TellDifference("n1", stage.cluster().Keyspace("n1"), "n2", stage.cluster().Keyspace("n2"));
@@ -48,7 +52,8 @@ class NumberFitsScene : public Scene {
   static void PlayPlain(Stage& stage) {
     Narrator& narrator = stage.narrator();
     narrator.Say(
-        "Two plain nodes first, p1 and its replica p2, with nothing of Walstitch beside them. p2 is promoted; each "
+        "Two plain nodes first, p1 and its replica p2, with nothing of Walstitch beside them. p2 is "
+        "promoted; each "
         "accepts three orders that the other does not see; then p1 is made p2's replica.");
     test::NodeServer old_master;
     test::NodeServer new_master;
@@ -72,13 +77,16 @@ class NumberFitsScene : public Scene {
     const SyncCounters after = Stage::CountersOf(new_master);
 
     narrator.Say(
-        "p1 asks for the number after its last, a batch of p2 begins there, so p2 says OK. The link is up, both have "
+        "p1 asks for the number after its last, a batch of p2 begins there, so p2 says OK. The link is up, "
+        "both have "
         "the same last sequence, the counters speak of one good partial sync:");
     stage.TellCounters("p2", before, after);
     narrator.Say("And six orders are on one side only, for ever, and nobody was told:");
-    const Keys keys = stage.TellDifference("p1", test::DumpKeyspace(old_client), "p2", test::DumpKeyspace(new_client));
+    const Keys keys =
+        stage.TellDifference("p1", test::DumpKeyspace(old_client), "p2", test::DumpKeyspace(new_client));
     Checker& checker = stage.checker();
-    checker.Expect(keys.size() == 6, "6 keys of the plain nodes were to differ, not " + std::to_string(keys.size()));
+    checker.Expect(keys.size() == 6,
+                   "6 keys of the plain nodes were to differ, not " + std::to_string(keys.size()));
     checker.Expect(after.sync_full == before.sync_full && after.sync_partial_ok == before.sync_partial_ok + 1,
                    "the plain nodes did not resume by a partial sync");
   }

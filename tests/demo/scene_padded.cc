@@ -12,9 +12,12 @@ class PaddedScene : public Scene {
   Rejoined Play(Stage& stage) override {
     Narrator& narrator = stage.narrator();
     narrator.Say(
-        "Now the master dies with writes that nobody else has seen, and the new master writes other things under the "
-        "same numbers. Plain Kvrocks would make a full sync of it: the old master asks for a number that lies inside "
-        "a batch of the new one. But all of it is pages of a cache, and the policy says of page-cache: ignore.");
+        "Now the master dies with writes that nobody else has seen, and the new master writes other things "
+        "under the "
+        "same numbers. Plain Kvrocks would make a full sync of it: the old master asks for a number that "
+        "lies inside "
+        "a batch of the new one. But all of it is pages of a cache, and the policy says of page-cache: "
+        "ignore.");
     stage.Split(
         "n3",
         [&](test::RedisClient& client) {
@@ -30,15 +33,18 @@ class PaddedScene : public Scene {
           }
           Stage::Run(client, pages);
           Stage::Run(client, {"SET", "order:3", "a scarf"});
-          narrator.Point("n3 accepts five pages in one MSET, one batch, and then an order in a batch of its own.");
+          narrator.Point(
+              "n3 accepts five pages in one MSET, one batch, and then an order in a batch of its own.");
         });
 
     Rejoined rejoined =
         stage.Rejoin("n2", {Verdict::kPadded, {reason::kWithinPolicy}, /*pad=*/2, /*full_syncs=*/0});
 
     narrator.Say(
-        "n2 was three records past the fork, n3 had a batch of five there: two records without data, and n2 could "
-        "enter n3's stream behind that batch, where the order stands. n2 misses the five pages and keeps its own "
+        "n2 was three records past the fork, n3 had a batch of five there: two records without data, and n2 "
+        "could "
+        "enter n3's stream behind that batch, where the order stands. n2 misses the five pages and keeps its "
+        "own "
         "three. Both keyspaces, compared key by key, differ in these:");
     const Keys keys =
         stage.TellDifference("n2", stage.cluster().Keyspace("n2"), "n3", stage.cluster().Keyspace("n3"));
@@ -52,7 +58,8 @@ class PaddedScene : public Scene {
       }
     }
     stage.ExpectEqualNodes();
-    narrator.Say("So it is with a cache: as soon as those pages are written again, all three nodes are equal.");
+    narrator.Say(
+        "So it is with a cache: as soon as those pages are written again, all three nodes are equal.");
     return rejoined;
   }
 };

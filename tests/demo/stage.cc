@@ -66,7 +66,8 @@ Stage::Stage(Narrator& narrator, Checker& checker)
 
 void Stage::Run(test::RedisClient& client, const std::vector<std::string>& command) {
   const test::Reply reply = client.Command(command);
-  if (reply.IsError() || reply.IsBroken()) throw Trouble(command.front() + " was answered " + test::ToString(reply));
+  if (reply.IsError() || reply.IsBroken())
+    throw Trouble(command.front() + " was answered " + test::ToString(reply));
 }
 
 SyncCounters Stage::CountersOf(const test::NodeServer& server) {
@@ -89,7 +90,8 @@ bool Stage::WaitSettled() {
 }
 
 bool Stage::WaitCondition(const std::string& node, const std::string& condition) {
-  return Await([&](std::chrono::milliseconds patience) { return cluster_.WaitCondition(node, condition, patience); });
+  return Await(
+      [&](std::chrono::milliseconds patience) { return cluster_.WaitCondition(node, condition, patience); });
 }
 
 bool Stage::WaitInService(const std::string& node) {
@@ -99,7 +101,8 @@ bool Stage::WaitInService(const std::string& node) {
 void Stage::Open() {
   Must(cluster_.Start());
   const std::string master = cluster_.Master();
-  checker_.Expect(master == "n1", "the new group's master is " + master + ", not n1, which has the highest priority");
+  checker_.Expect(master == "n1",
+                  "the new group's master is " + master + ", not n1, which has the highest priority");
   {
     test::RedisClient client = cluster_.Client(master);
     Must(test::Load(client, {"order:archive:", kDataKeys, kDataValueBytes, 1}));
@@ -128,7 +131,8 @@ std::string Stage::Promote(const std::string& old_master, const std::string& hei
 void Stage::FailOver(const std::string& heir) {
   const std::string old_master = cluster_.Master();
   cluster_.KillNode(old_master);
-  narrator_.Point("kill -9 " + old_master + ", the master, in a quiet moment: its replicas have every record.");
+  narrator_.Point("kill -9 " + old_master +
+                  ", the master, in a quiet moment: its replicas have every record.");
   const std::string took = Promote(old_master, heir);
   narrator_.Point(heir + " accepted writes " + took + " after the order.");
 }
@@ -185,8 +189,10 @@ Rejoined Stage::Rejoin(const std::string& node, const Expected& expected) {
   rejoined.record = *record;
   rejoined.differing_keys = Differing(cluster_.Keyspace(node), cluster_.Keyspace(survivor)).size();
 
-  narrator_.Say(node + " is started again. It boots parked, as the replica of its own agent; the controller compares "
-                "the two WALs and decides:");
+  narrator_.Say(
+      node +
+      " is started again. It boots parked, as the replica of its own agent; the controller compares "
+      "the two WALs and decides:");
   TellVerdict(*record);
   narrator_.Say(survivor + " itself counted, before and after:");
   TellCounters(survivor, rejoined.before, rejoined.after);
@@ -213,22 +219,25 @@ void Stage::TellVerdict(const DecisionRecord& record) {
 void Stage::TellCounters(const std::string& whose, const SyncCounters& before, const SyncCounters& after) {
   cli::Table table({{"COUNTER OF " + whose}, {"BEFORE", cli::Align::kRight}, {"AFTER", cli::Align::kRight}});
   table.AddRow({"sync_full", std::to_string(before.sync_full), std::to_string(after.sync_full)});
-  table.AddRow({"sync_partial_ok", std::to_string(before.sync_partial_ok), std::to_string(after.sync_partial_ok)});
+  table.AddRow(
+      {"sync_partial_ok", std::to_string(before.sync_partial_ok), std::to_string(after.sync_partial_ok)});
   narrator_.Show(table.Render(2));
 }
 
 void Stage::Check(const Rejoined& rejoined, const Expected& expected) {
   const DecisionRecord& record = rejoined.record;
   const VerdictDecision& verdict = *record.decision.verdict;
-  checker_.Expect(verdict.verdict == expected.verdict, "the verdict is " + std::string(ToString(verdict.verdict)) +
-                                                           ", not " + std::string(ToString(expected.verdict)));
+  checker_.Expect(verdict.verdict == expected.verdict, "the verdict is " +
+                                                           std::string(ToString(verdict.verdict)) + ", not " +
+                                                           std::string(ToString(expected.verdict)));
   for (const std::string_view code : expected.reasons) {
     checker_.Expect(std::any_of(verdict.reasons.begin(), verdict.reasons.end(),
                                 [&](const Reason& reason) { return reason.code == code; }),
                     "the record does not name the reason " + std::string(code));
   }
-  checker_.Expect(record.outcome->outcome == Outcome::kDone,
-                  "the outcome is " + std::string(ToString(record.outcome->outcome)) + ": " + record.outcome->sentence);
+  checker_.Expect(
+      record.outcome->outcome == Outcome::kDone,
+      "the outcome is " + std::string(ToString(record.outcome->outcome)) + ": " + record.outcome->sentence);
   if (expected.verdict == Verdict::kPadded) {
     const auto pad = record.decision.evidence ? record.decision.evidence->Pad() : std::nullopt;
     checker_.Expect(pad == expected.pad, "the pad is " + (pad ? std::to_string(*pad) : "unknown") + ", not " +
@@ -250,7 +259,8 @@ Keys Stage::TellDifference(const std::string& left_name, const Keyspace& left, c
                            const Keyspace& right) {
   Keys keys = Differing(left, right);
   cli::Table table({{"KEY"}, {"ON " + left_name}, {"ON " + right_name}});
-  for (const std::string& key : keys) table.AddRow({ShowKey(key), ShowValue(left, key), ShowValue(right, key)});
+  for (const std::string& key : keys)
+    table.AddRow({ShowKey(key), ShowValue(left, key), ShowValue(right, key)});
   narrator_.Show(table.Render(2));
   return keys;
 }

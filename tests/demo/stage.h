@@ -39,7 +39,7 @@ struct Expected {
   Verdict verdict = Verdict::kAligned;
   std::vector<std::string_view> reasons;  // codes, each of which the record must name
   std::uint64_t pad = 0;
-  std::uint64_t full_syncs = 0;           // that the survivor's counter grows by
+  std::uint64_t full_syncs = 0;  // that the survivor's counter grows by
 };
 
 // What a rejoin came to.

@@ -46,8 +46,9 @@ std::string Summarize(const std::vector<Rejoined>& scenes) {
     std::vector<std::string> against(2);
     if (full != scenes.end()) {
       const OutcomeRecord& copy = *full->record.outcome;
-      against = {Fraction(static_cast<double>(outcome.took_ms), static_cast<double>(copy.took_ms)),
-                 Fraction(static_cast<double>(outcome.bytes_to_node), static_cast<double>(copy.bytes_to_node))};
+      against = {
+          Fraction(static_cast<double>(outcome.took_ms), static_cast<double>(copy.took_ms)),
+          Fraction(static_cast<double>(outcome.bytes_to_node), static_cast<double>(copy.bytes_to_node))};
     }
     const bool padded = verdict.verdict == Verdict::kPadded;
     const auto pad = padded && record.decision.evidence ? record.decision.evidence->Pad() : std::nullopt;
@@ -55,7 +56,8 @@ std::string Summarize(const std::vector<Rejoined>& scenes) {
     const Reason& reason = pad == 0u ? verdict.reasons.back() : verdict.reasons.front();
     table.AddRow({std::to_string(++number), std::string(ToString(verdict.verdict)), reason.code,
                   pad ? std::to_string(*pad) : "", std::to_string(rejoined.differing_keys),
-                  cli::FormatDuration(outcome.took_ms), HumanBytes(outcome.bytes_to_node), against[0], against[1]});
+                  cli::FormatDuration(outcome.took_ms), HumanBytes(outcome.bytes_to_node), against[0],
+                  against[1]});
   }
   return table.Render(0);
 }

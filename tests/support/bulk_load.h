@@ -11,7 +11,7 @@
 namespace walstitch::test {
 
 struct BulkLoad {
-  std::string prefix;             // keys are the prefix and a number from 0 on
+  std::string prefix;  // keys are the prefix and a number from 0 on
   size_t keys = 0;
   size_t value_bytes = 64 << 10;  // letters, digits, - and _: six random bits in each byte
   uint64_t seed = 1;              // the same seed, the same values

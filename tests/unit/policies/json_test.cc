@@ -118,9 +118,9 @@ SideEvidence AnySide() {
 }
 
 Evidence AnyEvidence() {
-  return {AnySide(), AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(),
-          AnyText(), Maybe(AnySequence), Maybe(AnyTouched),  Maybe(AnyTouched),
-          AnyText(), Several(AnyText),   AnyBool()};
+  return {AnySide(),         AnySide(), Maybe(AnySequence), AnyOf<ForkProof>(),
+          AnyBool(),         AnyText(), Maybe(AnySequence), Maybe(AnyTouched),
+          Maybe(AnyTouched), AnyText(), Several(AnyText),   AnyBool()};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }

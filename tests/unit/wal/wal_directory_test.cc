@@ -363,7 +363,8 @@ TEST_P(RealTest, AReadThatBeginsAtAMarkAnswersAsAFullOne) {
       auto got = Read(wal_, from, from + 5);
       ASSERT_TRUE(expected && got) << from;
       ASSERT_TRUE(*got == *expected) << from;
-      ASSERT_EQ(wal_.BoundaryAtOrAfter(Sequence(from)).value(), fresh.BoundaryAtOrAfter(Sequence(from)).value());
+      ASSERT_EQ(wal_.BoundaryAtOrAfter(Sequence(from)).value(),
+                fresh.BoundaryAtOrAfter(Sequence(from)).value());
     }
     const std::uint64_t next = database.Latest() + 1;
     EXPECT_GT(CountOf(Read(wal_, next - 1)->back()), 0U);
