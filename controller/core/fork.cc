@@ -304,6 +304,15 @@ void ForkSearch::ConcludeWithoutBytes(std::string_view why) {
                        ", and nothing was written between that and the promotion at " +
                        known_.promoted_at->ToString() + "; " + std::string(why)});
   }
+  // 1. A node was copied afresh, so it has no WAL. 2. Before anything more is written, another is promoted.
+  // 3. Its copy holds nothing beyond that promotion, and is no worse for having no batch to show.
+  if (known_.promoted_at && known_.shared_from && known_.rejoiner_kept_to_stream &&
+      rejoiner_last_ <= *known_.promoted_at && *known_.shared_from <= rejoiner_last_ + 1) {
+    return Finish(
+        {rejoiner_last_, ForkProof::kSameStream,
+         "the rejoiner joined the stream that the survivor's continues, and ends before the promotion at " +
+             known_.promoted_at->ToString() + "; " + std::string(why)});
+  }
   if (hint_ && (!known_.shared_from || *known_.shared_from <= *hint_ + 1)) {
     return Finish({*hint_, ForkProof::kRecordedPromotion,
                    "only the record of the promotion at " + known_.promoted_at->ToString() + " says so; " +

@@ -33,6 +33,9 @@ struct KnownHistory {
   std::optional<Sequence> promoted_at;
   // The rejoiner joined this very master's stream in this epoch and was never promoted since.
   bool same_stream = false;
+  // The rejoiner was never promoted since it joined the stream that the survivor's continues: up to
+  // promoted_at it can hold nothing that the survivor does not.
+  bool rejoiner_kept_to_stream = false;
 };
 
 // A search for the fork in rounds: Next() says which windows to read, Feed() takes them. Every round

@@ -67,8 +67,10 @@ KnownHistory KnownBetween(const GroupState& state, const std::string& rejoiner, 
   // back is a promotion: at or before its sequence the histories may still have been one.
   Sequence shared_from = std::max(a.from, b.from);
   std::optional<Sequence> promoted_at;
+  bool kept_to_stream = true;
   while (a.epoch != b.epoch) {
     Membership& younger = a.epoch > b.epoch ? a : b;
+    if (&younger == &a) kept_to_stream = false;
     const Promotion* promotion = FindPromotion(state, younger.epoch);
     if (promotion == nullptr || promotion->before.epoch == 0) return {};
     promoted_at = promoted_at ? std::min(*promoted_at, promotion->at) : promotion->at;
@@ -77,6 +79,7 @@ KnownHistory KnownBetween(const GroupState& state, const std::string& rejoiner, 
   }
   known.shared_from = shared_from;
   known.promoted_at = promoted_at;
+  known.rejoiner_kept_to_stream = kept_to_stream;
   return known;
 }
 

@@ -156,7 +156,10 @@ int Run(const Arguments& arguments) {
     checker.Enter("");
     ExpectOneCopy(stage);
     narrator.Title("What it came to");
-    narrator.Say("Time and bytes from the decision to its outcome, and as a part of those of the full sync:");
+    narrator.Say(
+        "Keys that differ afterwards; time and bytes from the decision to its outcome, and as a part of "
+        "those of "
+        "the full sync:");
     narrator.Show(Summarize(played));
   } catch (const Trouble& trouble) {
     ThrowIfInterrupted();

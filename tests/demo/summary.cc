@@ -33,11 +33,11 @@ std::string Summarize(const std::vector<Rejoined>& scenes) {
                     {"VERDICT"},
                     {"REASON"},
                     {"PAD", cli::Align::kRight},
-                    {"KEYS DIFFER", cli::Align::kRight},
+                    {"KEYS", cli::Align::kRight},
                     {"TOOK", cli::Align::kRight},
                     {"SENT", cli::Align::kRight},
-                    {"OF FULL'S TIME", cli::Align::kRight},
-                    {"OF FULL'S BYTES", cli::Align::kRight}});
+                    {"OF FULL TIME", cli::Align::kRight},
+                    {"OF FULL BYTES", cli::Align::kRight}});
   int number = 0;
   for (const Rejoined& rejoined : scenes) {
     const DecisionRecord& record = rejoined.record;

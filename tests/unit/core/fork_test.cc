@@ -384,6 +384,26 @@ TEST(ForkTest, NothingWrittenSinceTheStitchRestsOnTheRecordedJoin) {
   ExpectFork(Search(other, padded, known), 109, ForkProof::kSameStream);
 }
 
+TEST(ForkTest, AFreshCopyWithoutAWalIsAPrefixUpToThePromotion) {
+  Wal survivor;
+  survivor.Add(120, 1, 0);
+  KnownHistory known = SharedFrom(0);
+  known.promoted_at = Sequence(100);
+  WalExtent empty;
+  empty.last = Sequence(100);
+  auto fork_of = [&](const KnownHistory& history) {
+    ForkSearch search(empty, survivor.Extent(), history);
+    EXPECT_FALSE(search.Next());
+    return search.Result();
+  };
+  EXPECT_EQ(fork_of(known).proof, ForkProof::kRecordedPromotion);
+  known.rejoiner_kept_to_stream = true;
+  EXPECT_EQ(fork_of(known).proof, ForkProof::kSameStream);
+  EXPECT_EQ(fork_of(known).fork, Sequence(100));
+  empty.last = Sequence(101);  // beyond the promotion: it was written to, or followed somebody else
+  EXPECT_EQ(fork_of(known).proof, ForkProof::kRecordedPromotion);
+}
+
 TEST(ForkTest, AMarkerBehindThePromotionIsNotAboutTheRejoiner) {
   // The survivor was promoted at 100, later padded onto another master at 120, and promoted again. The
   // rejoiner's tail happens to hold equal batches behind that.

@@ -39,6 +39,16 @@ TEST(GroupStateTest, AnOldMasterForkedAtThePromotionAtTheLatest) {
   EXPECT_EQ(known.promoted_at, Sequence(1000));
   EXPECT_EQ(known.shared_from, Sequence(501));
   EXPECT_FALSE(known.same_stream);
+  EXPECT_TRUE(known.rejoiner_kept_to_stream);
+}
+
+TEST(GroupStateTest, ANodeThatWasPromotedOnABranchDidNotKeepToTheStream) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n2", 2, Sequence(1000));
+  ApplyPromotion(state, "n3", 3, Sequence(990));  // n3 never joined n2
+  const KnownHistory known = KnownBetween(state, "n2", "n3");
+  EXPECT_EQ(known.promoted_at, Sequence(990));
+  EXPECT_FALSE(known.rejoiner_kept_to_stream);
 }
 
 TEST(GroupStateTest, ANodeThatMissedTwoPromotionsForkedAtTheLowerOne) {
