@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   app.add_option("-c,--config", config_path, "the configuration file (YAML)")->required();
   app.add_flag("--check", check, "only check the configuration and the policies");
   app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample);
+  app.set_version_flag("--version", "walstitch-controller 0.1.0");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

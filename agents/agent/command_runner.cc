@@ -62,6 +62,23 @@ std::string Describe(const node::NodeFacts& facts) {
   return "a replica of " + (facts.master ? facts.master->ToString() : std::string("an unknown master"));
 }
 
+// Between two looks: a node is usually where it should be within a millisecond, and one that takes longer is
+// not to be asked a thousand times.
+class Pause {
+ public:
+  explicit Pause(milliseconds longest) : longest_(longest) {}
+  milliseconds Next() {
+    const milliseconds now = std::min(next_, longest_);
+    next_ *= 2;
+    if (next_ > longest_) next_ = longest_;
+    return now;
+  }
+
+ private:
+  milliseconds longest_;
+  milliseconds next_{1};
+};
+
 // Nothing is commanded to a node whose database is being replaced. nullopt: it is at rest.
 std::optional<std::string> Busy(const node::NodeFacts& facts) {
   if (facts.loading.value_or(false)) return "the node is loading: wait until its full sync is done";
@@ -165,6 +182,7 @@ asio::awaitable<Result<Sequence>> CommandRunner::Settle(Deadline deadline) {
   std::optional<Sequence> last;
   Clock::time_point since = Clock::now();
   std::string waits_for = "INFO was not answered";
+  Pause pause(options_.poll_interval);
   while (true) {
     auto facts = co_await Info(deadline);
     if (!facts) {
@@ -192,13 +210,13 @@ asio::awaitable<Result<Sequence>> CommandRunner::Settle(Deadline deadline) {
         if (lags) {
           waits_for = "it was sent records up to " + (*relay.node_next - 1).ToString() + ", and holds " +
                       last->ToString();
-          co_await SleepFor(options_.poll_interval);
+          co_await SleepFor(pause.Next());
           continue;
         }
       }
       waits_for = "its sequence still moves";
     }
-    co_await SleepFor(options_.poll_interval);
+    co_await SleepFor(pause.Next());
   }
 }
 
@@ -298,6 +316,7 @@ CommandRunner::Step CommandRunner::Do(PadAction action, Deadline deadline) {
   auto padded = co_await relay_.Pad(action, Left(deadline));
   std::optional<Sequence> last = facts->last;
   std::string why = padded ? std::string() : padded.error().Message();
+  Pause pause(options_.poll_interval);
   while (padded) {
     auto now = co_await Info(deadline);
     if (!now) {
@@ -310,7 +329,7 @@ CommandRunner::Step CommandRunner::Do(PadAction action, Deadline deadline) {
       why = "the node went past the target";
       break;
     }
-    co_await SleepFor(options_.poll_interval);
+    co_await SleepFor(pause.Next());
   }
   co_return Failed(why + "; the node's last is " + (last ? last->ToString() : std::string("not known")) +
                        ", " + (action.target - 1).ToString() + " was to be reached; it stays parked",

@@ -52,7 +52,7 @@ class WalControl {
 
 struct RunnerOptions {
   Endpoint relay;                                   // what the node is told to be the slave of
-  std::chrono::milliseconds poll_interval{10};      // between two INFO of one command
+  std::chrono::milliseconds poll_interval{10};      // between two INFO of one command, at most
   std::chrono::milliseconds settle_time{500};       // see CommandRunner::Settle
   std::chrono::milliseconds call_timeout{2000};     // one INFO
   std::chrono::milliseconds attach_patience{3000};  // then the node's replication thread is ended, see Attach
