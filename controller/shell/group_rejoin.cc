@@ -28,11 +28,6 @@ constexpr std::int64_t kFullSyncPatienceMs = 300000;
 constexpr std::chrono::milliseconds kFirstBackoff{500};
 constexpr std::chrono::milliseconds kLastBackoff{60000};
 
-bool Parked(const Report& report) {
-  return report.role == Role::kReplica && report.upstream_is_relay &&
-         report.relay.state == RelayState::kParked && report.relay.node_attached;
-}
-
 // What makes a hold another one. Not the sentences: their numbers move with every write.
 std::string CodesOf(const VerdictDecision& verdict) {
   std::string codes;
@@ -67,7 +62,7 @@ asio::awaitable<void> GroupRunner::Rejoin(Node& node) {
       rejoiner->process != ProcessState::kUp || rejoiner->loading) {
     co_return;
   }
-  if (!Parked(*rejoiner)) {
+  if (!core::Fenced(*rejoiner) || !rejoiner->relay.node_attached) {
     const bool attaching = rejoiner->role == Role::kReplica && rejoiner->upstream_is_relay &&
                            rejoiner->relay.state == RelayState::kParked;
     if (attaching && ++node.attaching < kAttachingLooks) {  // it reconnects to its relay within a second
@@ -188,8 +183,8 @@ asio::awaitable<void> GroupRunner::CarryOutRejoin(Node& node, Decision decision)
   const Execution execution = co_await Execute(decision, 0, decision.plan.size());
   if (decision.verdict->verdict == Verdict::kFull && execution.outcome == Outcome::kDone) {
     ++slots_.used;
-    full_syncs_[node.config.name] = {decision,     decision.time_ms, bytes_before, outcome.survivor_before,
-                                     bytes_before, UnixMillis()};
+    full_syncs_[node.config.name] = {decision, bytes_before, outcome.survivor_before, bytes_before,
+                                     UnixMillis()};
     co_return;
   }
   outcome.outcome = execution.outcome;

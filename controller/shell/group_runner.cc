@@ -251,11 +251,7 @@ asio::awaitable<GroupRunner::Execution> GroupRunner::Execute(const Decision& dec
     auto result = co_await RunCommand(decision, core::CommandOf(decision, step));
     execution.outcome = result.outcome;
     execution.error = result.error;
-    execution.last = result;
-    if (result.outcome != Outcome::kDone) {
-      execution.failed_step = step;
-      co_return execution;
-    }
+    if (result.outcome != Outcome::kDone) break;
   }
   co_return execution;
 }

@@ -79,7 +79,6 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   // A full sync that was begun and not yet ended.
   struct OpenFullSync {
     Decision decision;
-    std::int64_t start_ms = 0;
     std::uint64_t bytes_before = 0;
     std::optional<SyncCounters> survivor_before;
     std::uint64_t bytes_seen = 0;  // to the node, when it last went on
@@ -105,8 +104,6 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
   struct Execution {
     Outcome outcome = Outcome::kDone;
     std::string error;  // of the step that was not done
-    std::size_t failed_step = 0;
-    std::optional<CommandResult> last;  // the last step's result
   };
 
   // The loop (group_runner.cc).
