@@ -396,4 +396,32 @@ Result<WalExtent> WalDirectory::Extent() {
   }
 }
 
+Result<std::optional<BatchPlace>> WalDirectory::Locate(Sequence sequence) {
+  std::optional<BatchPlace> place;
+  Result<void> read = ForEachBatch(SequenceRange{sequence, sequence + 1}, [&](const BatchView& batch) {
+    if (batch.count == 0) return true;
+    place = BatchPlace{};
+    place->header = {batch.first, batch.count};
+    place->bytes = batch.bytes.size();
+    return false;
+  });
+  if (!read) return Fail(read.error());
+  return place;
+}
+
+Result<std::vector<LogInfo>> WalDirectory::Logs() {
+  Result<Snapshot> snapshot = Look();
+  if (!snapshot) return Fail(snapshot.error());
+  std::vector<LogInfo> logs;
+  for (const File& file : snapshot->files) {
+    LogInfo log;
+    log.number = file.number;
+    log.first = file.first;
+    log.end = file.limit;
+    log.damage = file.damage;
+    logs.push_back(std::move(log));
+  }
+  return logs;
+}
+
 }  // namespace walstitch::wal

@@ -31,10 +31,42 @@
 #include <string>
 #include <vector>
 
+#include "agents/wal/batch_decoder.h"
 #include "agents/wal/log_reader.h"
 #include "agents/wal/wal_source.h"
 
 namespace walstitch::wal {
+
+// One log of the directory, as it is now.
+struct LogInfo {
+  std::uint64_t number = 0;
+  std::string path;
+  bool archived = false;
+  std::uint64_t bytes = 0;
+  std::int64_t modified_ms = 0;  // of its contents, Unix time: the clock of RocksDB's purge by age
+  bool compressed = false;
+  std::optional<Sequence> first;  // of its first batch; none: no good record in it, or it was given up whole
+  std::optional<Sequence> end;    // one past the last sequence in it that counts
+  std::string tail_note;          // why it ends as it does, if not behind a record
+  std::optional<Error> damage;    // what stands in the way of first or end
+};
+
+// Where a batch stands.
+struct BatchPlace {
+  std::uint64_t log_number = 0;
+  std::string file;          // path
+  std::uint64_t offset = 0;  // of the record in the file
+  BatchHeader header;
+  std::uint64_t bytes = 0;  // of the batch, header included, not compressed
+};
+
+// What a call cost, for people and benchmarks.
+struct ReadCost {
+  std::uint64_t files = 0;  // opened
+  std::uint64_t reads = 0;  // calls of the operating system
+  std::uint64_t bytes = 0;  // read
+  std::string fallback;     // why a file was read from its beginning instead of searched; empty: it was not
+};
 
 class WalDirectory : public WalSource {
  public:
@@ -49,6 +81,18 @@ class WalDirectory : public WalSource {
   // `files` and `bytes` count all logs, `source` is "files".
   Result<WalExtent> Extent() override;
   Result<void> ForEachBatch(SequenceRange range, const BatchVisitor& visit) override;
+
+  // The place of the batch (count > 0) that holds the sequence; nullopt if it is last + 1; kNotFound if it is
+  // purged or beyond, kDamaged if what stands there cannot be right.
+  Result<std::optional<BatchPlace>> Locate(Sequence sequence);
+
+  // All logs by number, also those that take no part in the history.
+  Result<std::vector<LogInfo>> Logs();
+
+  // Of the last call.
+  [[nodiscard]] const ReadCost& Cost() const { return cost_; }
+
+  [[nodiscard]] const std::string& DatabaseDirectory() const { return database_directory_; }
 
  private:
   struct File {
@@ -97,6 +141,7 @@ class WalDirectory : public WalSource {
                      std::optional<Sequence>* reached);
 
   std::string database_directory_;
+  ReadCost cost_;
   std::map<std::uint64_t, Known> known_;
 };
 

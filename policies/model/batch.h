@@ -30,6 +30,34 @@ struct BatchInfo {
   bool operator==(const BatchInfo&) const = default;
 };
 
+// The key of a comparison by digests: 32 random bytes, drawn anew for every question, after the data was
+// written. So nobody can write two histories that it takes for one.
+struct DigestKey {
+  std::array<std::uint8_t, 32> bytes{};
+  bool operator==(const DigestKey&) const = default;
+};
+
+// The batches (count > 0) whose first sequence lies in one part of a range, in one digest: Poly1305 with the
+// question's key over their bytes as they stand in the WAL, one behind the other. It is a universal hash: two
+// different texts of up to 4 GiB meet with a probability of less than 2^-75, whatever they are.
+struct PartDigest {
+  std::uint64_t batches = 0;
+  Sequence first;  // of the first batch; 0 if there is none
+  Sequence end;    // one past the last batch's last record; 0 if there is none
+  std::array<std::uint8_t, 16> digest{};
+  bool operator==(const PartDigest&) const = default;
+};
+
+struct RangeDigests {
+  // Part i of the range that was asked for is PartOf(range, parts, i). Fewer than were asked for: whoever
+  // answered had read enough for one answer; ask again for the rest.
+  std::vector<PartDigest> parts;
+  bool operator==(const RangeDigests&) const = default;
+};
+
+// The i-th of `parts` parts of the range, as equal as can be; all of them together are the range. i < parts.
+SequenceRange PartOf(SequenceRange range, std::uint32_t parts, std::uint32_t i);
+
 // What a WAL holds. An empty WAL (no batch at all) has neither oldest nor last.
 struct WalExtent {
   std::optional<Sequence> oldest;  // first sequence of the oldest batch that can be read
