@@ -1,5 +1,5 @@
-// CRC32C (Castagnoli), as RocksDB guards its records with. Uses the processor's instruction where there
-// is one, found out once at run time; else a table. Pure, thread-safe.
+// CRC32C (Castagnoli), as RocksDB guards its records with; the computing is Intel ISA-L's, which takes what
+// the processor has (carry-less multiplication, SSE4.2, or a table). Pure, thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,6 @@ namespace walstitch::wal {
 
 // The checksum of `bytes` behind a prefix whose checksum is `crc` (0: no prefix).
 std::uint32_t Crc32c(std::string_view bytes, std::uint32_t crc = 0);
-
-// The table's answer, whatever the processor can do: for tests.
-std::uint32_t Crc32cPortable(std::string_view bytes, std::uint32_t crc = 0);
 
 // RocksDB stores checksums masked, because a checksum over bytes that hold checksums is a weak one.
 constexpr std::uint32_t MaskCrc(std::uint32_t crc) { return ((crc >> 15) | (crc << 17)) + 0xa282ead8U; }

@@ -52,7 +52,7 @@ LogText& LogText::AddPhysical(std::uint8_t type, std::string_view payload) {
   std::string covered(1, static_cast<char>(type));
   if (recycled_ && type != 9) covered += Fixed(log_number_, 4);
   covered += payload;
-  const std::uint32_t crc = Crc32cPortable(covered);
+  const std::uint32_t crc = Crc32c(covered);
   bytes_ += Fixed(((crc >> 15) | (crc << 17)) + 0xa282ead8U, 4);
   bytes_ += Fixed(payload.size(), 2);
   bytes_ += covered;
