@@ -556,6 +556,12 @@ Result<WalExtent> WalDirectory::Extent() {
   }
 }
 
+Result<std::string> WalDirectory::NewestLog() {
+  if (Result<void> looked = Look(); !looked) return Fail(looked.error());
+  if (known_.empty()) return std::string();
+  return database_directory_ + "/" + LogName(known_.rbegin()->first);
+}
+
 Result<std::vector<LogInfo>> WalDirectory::Logs() {
   if (Result<void> looked = Look(); !looked) return Fail(looked.error());
   std::vector<LogInfo> logs;

@@ -92,6 +92,9 @@ class WalDirectory : public WalSource {
   // All logs by number, also those that take no part in the history.
   Result<std::vector<LogInfo>> Logs();
 
+  // The path of the newest log, which is the one that grows; empty if there is none.
+  Result<std::string> NewestLog();
+
   // Of the last call.
   [[nodiscard]] const ReadCost& Cost() const { return cost_; }
 

@@ -736,7 +736,7 @@ TEST_F(ForgedTest, AReplacedDatabaseIsSeenAsWhatItIs) {
   Live("000004.log", Batches(500, 510));  // same number, same inode
   EXPECT_EQ(wal_.Extent()->oldest, Sequence(500));
   EXPECT_EQ(CountFrom(500), 10U);
-  // Long enough for marks, which are none of the next one's.
+  // Longer than a block, and read up to its end before.
   Live("000004.log", Batches(600, 60600));
   EXPECT_EQ(wal_.Extent()->last, Sequence(60599));
   Live("000004.log", Batches(700, 50700));
