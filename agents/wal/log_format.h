@@ -29,7 +29,7 @@ enum RecordType : std::uint8_t {
   kRecyclableFirstType = 6,
   kRecyclableMiddleType = 7,
   kRecyclableLastType = 8,
-  kSetCompressionType = 9,             // since 7.1: first record of a file, payload a u32 compression type
+  kSetCompressionType = 9,             // since 7.0: first record of a file, payload a u32 compression type
   kUserDefinedTimestampSizeType = 10,  // since 8.3
   kRecyclableUserDefinedTimestampSizeType = 11,
   kPredecessorWalInfoType = 130,  // since 9.11
