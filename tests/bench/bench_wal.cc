@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +19,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agents/wal/crc32c.h"
@@ -25,6 +27,7 @@
 #include "agents/wal/wal_directory.h"
 #include "controller/cli/table.h"
 #include "tests/bench/wal_generator.h"
+#include "tests/support/node_server.h"
 
 namespace walstitch::bench {
 namespace {
@@ -39,6 +42,9 @@ with a warm page cache, by Walstitch from the files and by RocksDB from the open
             it what reading into memory, and computing CRC32C, take alone on the same bytes
   fork      where two WALs of --fork MiB part, which agree on two thirds: CPU of everything, bytes exchanged
             and rounds
+  live      the latency of SETs of 1 KiB on a server, refnode or the Kvrocks of $KVROCKS_BIN, over one connection:
+            while nobody reads its WAL, while a random sequence is located every millisecond, and while the whole
+            WAL is scanned again and again, all on the same machine
   memory    the highest resident memory of a process that does nothing else
 
 Both sides must give the same answers; exit code 1 if they do not. Times are printed, never asserted.
@@ -234,6 +240,78 @@ ScanTimes MeasureScan(const WalGenerator& database) {
   return times;
 }
 
+struct Latency {
+  double median_us = 0;
+  double p99_us = 0;
+  double p999_us = 0;
+  std::uint64_t answers = 0;  // that the reader got meanwhile
+};
+
+// `read`: what is done beside the writing, again and again; returns whether it did something.
+Latency MeasureWrites(const test::NodeServer& node, const std::function<void()>& read) {
+  constexpr int kWrites = 30000;
+  std::atomic<bool> stop = false;
+  std::atomic<std::uint64_t> answers = 0;
+  std::string problem;
+  std::thread reader([&] {
+    try {
+      while (read && !stop) {
+        read();
+        ++answers;
+      }
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+  });
+  test::RedisClient client = node.Client();
+  std::vector<double> times;
+  std::mt19937 random(3);
+  bool refused = false;
+  for (int i = 0; i < kWrites && !refused; ++i) {
+    const std::string key = "bench:" + std::to_string(random() % 10000);
+    const auto start = Clock::now();
+    refused = !client("SET", key, std::string(1024, 'v')).IsOk();
+    times.push_back(SecondsSince(start) * 1e6);
+  }
+  stop = true;
+  reader.join();
+  if (refused) problem = "the node refused a SET";
+  if (!problem.empty()) Fail(problem);
+  std::sort(times.begin(), times.end());
+  const auto at = [&](double share) {
+    return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1))];
+  };
+  return {at(0.5), at(0.99), at(0.999), answers};
+}
+
+cli::Table MeasureLive() {
+  using cli::Align;
+  cli::Table table({{"the WAL is"},
+                    {"median", Align::kRight},
+                    {"99%", Align::kRight},
+                    {"99.9%", Align::kRight},
+                    {"answers", Align::kRight}});
+  test::NodeServer node;
+  if (const auto error = node.Start()) Fail(*error);
+  const auto add = [&](const std::string& what, const std::function<void()>& read) {
+    const Latency latency = MeasureWrites(node, read);
+    table.AddRow({what, Number(latency.median_us, 0) + " us", Number(latency.p99_us, 0) + " us",
+                  Number(latency.p999_us, 0) + " us", std::to_string(latency.answers)});
+  };
+  MeasureWrites(node, nullptr);  // something to read, and everything warm
+  add("not read", nullptr);
+  wal::WalDirectory wal(node.directory());
+  std::mt19937_64 random(9);
+  add("located in", [&] {
+    const WalExtent extent = Must(wal.Extent());
+    Must(wal.Locate(Sequence(1 + random() % extent.last->Value())));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  add("scanned", [&] { ScanAll(node.directory()); });
+  add("not read", nullptr);
+  return table;
+}
+
 // --- the program -----------------------------------------------------------------------------------------
 
 struct Arguments {
@@ -314,7 +392,13 @@ void Run(const Arguments& arguments) {
          Number(located.rocksdb_us / located.median_us, 0),
          PeakMemory("--only-locate " + database.Directory() + " " + std::to_string(database.Latest()))});
   }
-  std::cout << "locate: a random sequence\n" << locate.Render(2) << "\nscan: all batches\n" << scan.Render(2);
+  std::cerr << "writing to a server ..." << std::endl;
+  const cli::Table live = MeasureLive();
+  std::cout << "locate: a random sequence\n"
+            << locate.Render(2) << "\nscan: all batches\n"
+            << scan.Render(2) << "\nlive: SETs of 1 KiB on "
+            << (test::NodeServer::IsRealKvrocks() ? "Kvrocks" : "refnode") << "\n"
+            << live.Render(2);
 }
 
 }  // namespace
