@@ -14,6 +14,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "agents/wal/batch_decoder.h"
@@ -32,7 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kRunsPerDatabase = 100;
-constexpr std::uint64_t kRunsPerHugeBatch = 900;
+constexpr std::uint64_t kRunsPerHugeBatch = 250;
 constexpr std::size_t kHugeBatch = 64U << 20;
 
 std::string ReadFile(const fs::path& path) {
@@ -232,17 +233,27 @@ Log ReadLog(std::uint64_t number, const fs::path& path) {
   return log;
 }
 
-std::vector<fs::path> LogsIn(const fs::path& directory) {
-  std::vector<fs::path> logs;
-  for (const fs::path& part : {directory / "db", directory / "db" / "archive"}) {
+std::vector<std::string> LogNamesIn(const fs::path& db) {
+  std::set<std::string> names;
+  for (const fs::path& part : {db, db / "archive"}) {
     if (!fs::exists(part)) continue;
     for (const auto& entry : fs::directory_iterator(part)) {
-      if (entry.path().extension() == ".log" && entry.file_size() > 0) logs.push_back(entry.path());
+      if (entry.path().extension() == ".log") names.insert(entry.path().filename());
     }
   }
-  std::sort(logs.begin(), logs.end(),
-            [](const fs::path& a, const fs::path& b) { return a.filename() < b.filename(); });
-  return logs;
+  return {names.begin(), names.end()};  // of six digits all: in order
+}
+
+// RocksDB moves a log to the archive when it likes: a link of our own stays where it is.
+void LinkLog(const fs::path& db, const std::string& name, const fs::path& link) {
+  std::error_code error;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    for (const fs::path& part : {db, db / "archive"}) {
+      fs::create_hard_link(part / name, link, error);
+      if (!error) return;
+    }
+  }
+  throw fs::filesystem_error("cannot link a log", db / name, link, error);
 }
 
 // A node's data directory of these logs. Gives the sequence behind the last that it holds.
@@ -395,10 +406,17 @@ std::string WalPropertyTest::RunOnce(std::uint64_t seed, Answers answers) {
   }
   if (random.OneIn(4)) return "";  // the next run's batches go into the same log
   database_->Flush();
-  for (const fs::path& path : LogsIn(directory_->Path())) {
-    const std::uint64_t number = std::stoull(path.stem().string());
+  for (const std::string& name : LogNamesIn(directory_->Path() / "db")) {
+    const std::uint64_t number = std::stoull(name);
     if (!logs_.empty() && number <= logs_.back().number) continue;
-    if (Log log = ReadLog(number, path); !log.entries.empty()) logs_.push_back(std::move(log));
+    const fs::path link = directory_->Path() / name;
+    LinkLog(directory_->Path() / "db", name, link);
+    Log log = ReadLog(number, link);
+    if (log.entries.empty()) {  // the one that comes next
+      fs::remove(link);
+    } else {
+      logs_.push_back(std::move(log));
+    }
   }
   while (logs_.size() > 8) logs_.pop_front();
   if (logs_.empty()) return "";
@@ -422,9 +440,9 @@ void WalPropertyTest::Run(Answers answers, std::uint64_t runs) {
   }
 }
 
-TEST_P(WalPropertyTest, EveryAnswerIsAsRocksDbHasIt) { Run({}, PropertyRuns(1000)); }
+TEST_P(WalPropertyTest, EveryAnswerIsAsRocksDbHasIt) { Run({}, PropertyRuns(400)); }
 
-TEST_P(WalPropertyTest, BatchesStandWhereTheyAreSaidToStand) { Run({.places = true}, PropertyRuns(300)); }
+TEST_P(WalPropertyTest, BatchesStandWhereTheyAreSaidToStand) { Run({.places = true}, PropertyRuns(150)); }
 
 }  // namespace
 }  // namespace walstitch::wal
