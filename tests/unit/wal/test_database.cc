@@ -14,6 +14,33 @@ void Require(const rocksdb::Status& status) {
   if (!status.ok()) throw std::runtime_error(status.ToString());
 }
 
+class Recorder : public rocksdb::WriteBatch::Handler {
+ public:
+  explicit Recorder(std::vector<DatabaseRecord>* records) : records_(records) {}
+
+  rocksdb::Status PutCF(std::uint32_t family, const rocksdb::Slice& key,
+                        const rocksdb::Slice& value) override {
+    return Add("Put", family, key, value);
+  }
+  rocksdb::Status DeleteCF(std::uint32_t family, const rocksdb::Slice& key) override {
+    return Add("Delete", family, key, {});
+  }
+  rocksdb::Status DeleteRangeCF(std::uint32_t family, const rocksdb::Slice& begin,
+                                const rocksdb::Slice& end) override {
+    return Add("DeleteRange", family, begin, end);
+  }
+  void LogData(const rocksdb::Slice& bytes) override { (void)Add("LogData", 0, {}, bytes); }
+
+ private:
+  rocksdb::Status Add(const char* operation, std::uint32_t family, const rocksdb::Slice& key,
+                      const rocksdb::Slice& value) {
+    records_->push_back({operation, family, key.ToString(), value.ToString()});
+    return rocksdb::Status::OK();
+  }
+
+  std::vector<DatabaseRecord>* records_;
+};
+
 }  // namespace
 
 TestDirectory::TestDirectory() {
@@ -23,6 +50,7 @@ TestDirectory::TestDirectory() {
 }
 
 TestDirectory::~TestDirectory() {
+  if (keep_) return;
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }
@@ -78,6 +106,13 @@ std::vector<std::string> TestDatabase::UpdatesSince(std::uint64_t sequence) cons
   for (; iterator->Valid(); iterator->Next()) batches.push_back(iterator->GetBatch().writeBatchPtr->Data());
   if (!iterator->status().ok() && !iterator->status().IsTryAgain()) Require(iterator->status());
   return batches;
+}
+
+std::vector<DatabaseRecord> TestDatabase::RecordsOf(const std::string& batch) {
+  std::vector<DatabaseRecord> records;
+  Recorder recorder(&records);
+  Require(rocksdb::WriteBatch(batch).Iterate(&recorder));
+  return records;
 }
 
 Result<PolledUpdates> TestDatabase::Poll(Sequence after, std::uint32_t max_batches) const {

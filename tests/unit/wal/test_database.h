@@ -26,9 +26,19 @@ class TestDirectory {
   TestDirectory(const TestDirectory&) = delete;
   TestDirectory& operator=(const TestDirectory&) = delete;
   [[nodiscard]] const std::filesystem::path& Path() const { return path_; }
+  void Keep() { keep_ = true; }  // for whoever looks into a failure
 
  private:
   std::filesystem::path path_;
+  bool keep_ = false;
+};
+
+// A record as RocksDB's own WriteBatch tells it. LogData: the value.
+struct DatabaseRecord {
+  std::string operation;  // "Put", "Delete", "DeleteRange", "LogData"
+  std::uint32_t column_family = 0;
+  std::string key;
+  std::string value;
 };
 
 class TestDatabase {
@@ -49,6 +59,8 @@ class TestDatabase {
 
   // Every batch from the sequence on, as GetUpdatesSince gives them.
   [[nodiscard]] std::vector<std::string> UpdatesSince(std::uint64_t sequence) const;
+  // The records of a batch's bytes. Throws if RocksDB does not take them.
+  static std::vector<DatabaseRecord> RecordsOf(const std::string& batch);
   // POLLUPDATES after MAX max_batches, as Kvrocks does it.
   [[nodiscard]] Result<PolledUpdates> Poll(Sequence after, std::uint32_t max_batches) const;
 

@@ -1,5 +1,5 @@
 // Builders of WAL bytes for tests: batches record by record, files physical record by physical record.
-// Written from the format's description, without the product's encoders.
+// Written from the format's description, without the product's encoders; and a plain reader of whole files.
 #pragma once
 
 #include <cstdint>
@@ -37,18 +37,40 @@ class LogText {
   explicit LogText(bool recycled = false, std::uint32_t log_number = 0)
       : recycled_(recycled), log_number_(log_number) {}
 
+  // Sets ZSTD, which must be the first that is done: what is added from now on is compressed.
+  LogText& Compress();
+
   LogText& Add(std::string_view record);
+  // The record's header is the recyclable one for all types but 9 if the log is recycled.
   LogText& AddPhysical(std::uint8_t type, std::string_view payload);
   LogText& Raw(std::string_view bytes);
+  // Zeroes to the end of the block, as a writer leaves them that begins a record with a new one.
+  LogText& FillBlock();
 
   [[nodiscard]] const std::string& Bytes() const { return bytes_; }
   [[nodiscard]] std::uint64_t Size() const { return bytes_.size(); }
+  [[nodiscard]] std::size_t HeaderSize() const { return recycled_ ? 11 : 7; }
+  [[nodiscard]] std::size_t BlockLeft() const { return 32768 - bytes_.size() % 32768; }
+  // Where the next record will begin: behind the zeroes at a block's end.
+  [[nodiscard]] std::uint64_t NextOffset() const;
 
  private:
   bool recycled_;
   std::uint32_t log_number_;
+  bool compressed_ = false;
   std::string bytes_;
 };
+
+// One logical record of a file.
+struct PlacedRecord {
+  std::uint64_t offset = 0;
+  std::uint64_t end = 0;  // of its last fragment
+  std::string bytes;      // not compressed
+};
+
+// The records of a file without fault, read as the format's description has it, and nothing verified. Ends
+// at what is no record.
+std::vector<PlacedRecord> RecordsIn(std::string_view file);
 
 std::string Fixed(std::uint64_t value, int bytes);  // little-endian
 
