@@ -466,6 +466,9 @@ Result<void> WalDirectory::ForEachBatch(SequenceRange range, const BatchVisitor&
 }
 
 Result<std::optional<BatchPlace>> WalDirectory::Locate(Sequence sequence) {
+  if (sequence.Value() > kMaxSequence) {
+    return Fail(ErrorCode::kNotFound, "sequence " + sequence.ToString() + " is beyond RocksDB's sequences");
+  }
   std::optional<BatchPlace> place;
   Result<void> read = VisitWithRetries(
       SequenceRange{sequence, sequence + 1},
