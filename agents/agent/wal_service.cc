@@ -1,5 +1,6 @@
 #include "agents/agent/wal_service.h"
 
+#include <optional>
 #include <utility>
 
 #include "agents/agent/offload.h"
@@ -11,6 +12,33 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr int kMaxWaiting = 16;
+
+// A source that can be told to stop: a question may read a GiB, and nobody wants to wait for that at the end.
+class StoppableSource : public wal::WalSource {
+ public:
+  StoppableSource(wal::WalSource* source, const std::atomic<bool>* stop) : source_(source), stop_(stop) {}
+
+  Result<WalExtent> Extent() override { return source_->Extent(); }
+  Result<std::optional<BatchInfo>> BatchHolding(Sequence sequence) override {
+    return source_->BatchHolding(sequence);
+  }
+  Result<Sequence> BoundaryAtOrAfter(Sequence sequence) override {
+    return source_->BoundaryAtOrAfter(sequence);
+  }
+  Result<void> ForEachBatch(SequenceRange range, const wal::BatchVisitor& visit) override {
+    bool stopped = false;
+    auto read = source_->ForEachBatch(range, [&](const wal::BatchView& batch) {
+      stopped = *stop_;
+      return !stopped && visit(batch);
+    });
+    if (stopped) return Fail(ErrorCode::kUnavailable, "the agent is stopping");
+    return read;
+  }
+
+ private:
+  wal::WalSource* source_;
+  const std::atomic<bool>* stop_;
+};
 
 node::ClientOptions WithStop(node::ClientOptions options, const std::atomic<bool>* stop) {
   options.stop = stop;
@@ -39,10 +67,14 @@ void WalService::Stop() {
 }
 
 Result<std::string> WalService::Answer(const Question& question) {
-  if (!has_directory_) return question(*polled_);
+  StoppableSource polled(polled_.get(), &stop_);
+  if (!has_directory_) return question(polled);
   auto readable = directory_.CheckReadable();
-  if (readable) return question(directory_);
-  auto answer = question(*polled_);
+  if (readable) {
+    StoppableSource files(&directory_, &stop_);
+    return question(files);
+  }
+  auto answer = question(polled);
   if (answer) return answer;
   return Fail(answer.error().Code(), "the WAL's files cannot be read (" + readable.error().Message() +
                                          "), and the server does not help: " + answer.error().Message());

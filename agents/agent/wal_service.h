@@ -36,7 +36,7 @@ class WalService : public WalControl {
 
   boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) override;
 
-  // Waits for the question under way; what still waits is not answered.
+  // Ends the question under way, at its next batch; what still waits is not answered.
   void Stop();
 
  private:

@@ -69,7 +69,7 @@ class ForkSearch {
   };
   static constexpr std::size_t kMaxBatches = 1000;
   static constexpr std::size_t kMaxMarked = 100;
-  static constexpr std::size_t kMaxBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kMaxBytes = std::size_t{32} << 10;
 
   // `last` of an extent is the node's last even where its WAL holds nothing (after a full sync, say): an
   // extent without it, or with 0, is taken for a node that has no history at all.

@@ -60,7 +60,7 @@ Histories RandomHistories() {
 
 SearchOptions RandomLimits() {
   SearchOptions options;
-  options.max_batches = *rc::gen::element<std::size_t>(20, 50, ForkSearch::kMaxBatches);
+  options.max_batches = *rc::gen::element<std::size_t>(100, ForkSearch::kMaxBatches);
   options.max_digested = *rc::gen::element<std::size_t>(1, 40, 1000000);
   options.max_marked = *rc::gen::element<std::size_t>(1, 3, ForkSearch::kMaxMarked);
   return options;

@@ -343,7 +343,7 @@ TEST(Fetch, SilentServerIsATimeout) {
   asio::io_context context;
   tcp::acceptor acceptor(context, {asio::ip::make_address("127.0.0.1"), 0});
   Url url{"127.0.0.1", std::to_string(acceptor.local_endpoint().port())};
-  auto response = FetchBlocking(url, "GET", "/x", "", "", milliseconds(100));
+  auto response = FetchBlocking(url, "GET", "/x?key=secret", "", "", milliseconds(100));
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().Code(), ErrorCode::kTimeout);
   EXPECT_EQ(response.error().Message(), "127.0.0.1:" + url.port + ": no answer to GET /x after 100 ms");

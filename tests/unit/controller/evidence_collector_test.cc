@@ -1,0 +1,170 @@
+// Evidence gathered over HTTP from two agents' APIs, whose WALs are lists of batches in memory.
+#include "controller/shell/evidence_collector.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agents/agent/api.h"
+#include "agents/http/http_server.h"
+#include "agents/wal/batch_decoder.h"
+
+namespace walstitch::shell {
+namespace {
+
+namespace asio = boost::asio;
+
+// Batches of one SET each, from sequence 1 on.
+class MemoryWal : public wal::WalSource {
+ public:
+  MemoryWal& Set(int times, const std::string& key, const std::string& value) {
+    for (int i = 0; i < times; ++i) {
+      const std::uint64_t first = batches_.size() + 1;
+      std::string bytes;
+      for (int k = 0; k < 8; ++k) bytes.push_back(static_cast<char>(first >> (8 * k)));
+      bytes += std::string("\x01\0\0\0\x05\x01", 6);
+      wal::PutLengthPrefixed(&bytes, "\x0b__namespace" + key);
+      wal::PutLengthPrefixed(&bytes, std::string("\x01\0\0\0\0\0\0\0\0", 9) + value);
+      batches_.push_back(bytes);
+    }
+    return *this;
+  }
+  [[nodiscard]] Sequence Last() const { return Sequence(batches_.size()); }
+
+  Result<WalExtent> Extent() override {
+    WalExtent extent;
+    extent.oldest = Sequence(1);
+    extent.last = Last();
+    extent.source = "files";
+    return extent;
+  }
+  Result<void> ForEachBatch(SequenceRange range, const wal::BatchVisitor& visit) override {
+    if (damaged_) return Fail(ErrorCode::kDamaged, "000012.log, offset 7: checksum mismatch");
+    if (range.from > Last() + 1) return Fail(ErrorCode::kNotFound, "beyond the last sequence");
+    for (Sequence first = range.from; first < range.to && first <= Last(); first = first + 1) {
+      if (!visit({first, 1, batches_[first.Value() - 1]})) break;
+    }
+    return {};
+  }
+
+  bool damaged_ = false;
+
+ private:
+  std::vector<std::string> batches_;
+};
+
+// An agent that answers about its WAL, and notes what it was asked.
+class Agent : public agent::ApiBackend {
+ public:
+  explicit Agent(const asio::any_io_executor& executor)
+      : server_(executor, http::ServerOptions{}, [this](http::Request request) {
+          asked_.push_back(request);
+          return agent::HandleRequest(this, std::move(request));
+        }) {
+    auto started = server_.Start();
+    EXPECT_TRUE(started) << started.error().Message();
+  }
+  void Stop() { server_.Stop(); }
+  AgentClient Client(const std::string& name) {
+    return AgentClient(name, {"127.0.0.1", std::to_string(server_.Port())}, "");
+  }
+  Report ReportOf(const std::string& name) {
+    Report report;
+    report.node = name;
+    report.last = wal_.Last();
+    return report;
+  }
+  [[nodiscard]] std::vector<std::string> KeysAskedWith() const {
+    std::vector<std::string> keys;
+    for (const auto& request : asked_) {
+      if (request.query.contains("key")) keys.push_back(request.query.at("key"));
+    }
+    return keys;
+  }
+
+  Report CurrentReport() override { return {}; }
+  asio::awaitable<Report> FreshReport() override { co_return Report{}; }
+  asio::awaitable<Result<CommandResult>> Submit(Command) override {
+    co_return Fail(ErrorCode::kConflict, "no commands here");
+  }
+  asio::awaitable<Result<std::string>> AskWal(agent::WalService::Question question) override {
+    co_return question(wal_);
+  }
+  [[nodiscard]] bool SlotEncoded() const override { return false; }
+
+  MemoryWal wal_;
+  std::vector<http::Request> asked_;
+
+ private:
+  http::Server server_;
+};
+
+class EvidenceCollectorTest : public testing::Test {
+ protected:
+  Evidence Collect(const core::KnownHistory& known = {}) {
+    std::optional<Evidence> evidence;
+    asio::co_spawn(context_,
+                   CollectEvidence({rejoiner_.Client("n1"), rejoiner_.ReportOf("n1"), survivor_.Client("n2"),
+                                    survivor_.ReportOf("n2"), known, PolicyLimits{}}),
+                   [&](std::exception_ptr broken, Evidence collected) {
+                     EXPECT_FALSE(broken);
+                     evidence = std::move(collected);
+                   });
+    while (!evidence && context_.run_one() > 0) {
+    }
+    return evidence.value_or(Evidence{});
+  }
+  void TearDown() override {
+    rejoiner_.Stop();
+    survivor_.Stop();
+    context_.run();
+  }
+
+  asio::io_context context_{1};
+  Agent rejoiner_{context_.get_executor()};
+  Agent survivor_{context_.get_executor()};
+};
+
+TEST_F(EvidenceCollectorTest, ThousandsOfBatchesWithoutARecordTakeFewQuestions) {
+  rejoiner_.wal_.Set(5000, "common", "1").Set(3, "tail", "1");
+  survivor_.wal_.Set(5000, "common", "1").Set(7, "missed", "1");
+  const Evidence evidence = Collect();
+  EXPECT_TRUE(evidence.missing.empty()) << evidence.missing.front();
+  EXPECT_EQ(evidence.fork, Sequence(5000)) << evidence.fork_note;
+  EXPECT_EQ(evidence.proof, ForkProof::kEqualBatches);
+  EXPECT_EQ(evidence.target, Sequence(5004));
+  ASSERT_TRUE(evidence.tail && evidence.missed);
+  EXPECT_EQ(evidence.tail->records, 3U);
+  EXPECT_EQ(evidence.missed->records, 3U);
+  EXPECT_LE(rejoiner_.asked_.size(), 5U);
+}
+
+TEST_F(EvidenceCollectorTest, BothSidesGetTheSameKeyAndEveryQuestionAnother) {
+  rejoiner_.wal_.Set(30000, "common", "1").Set(30000, "tail", "1");
+  survivor_.wal_.Set(30000, "common", "1").Set(30000, "missed", "1");
+  EXPECT_EQ(Collect().fork, Sequence(30000));
+  const auto keys = rejoiner_.KeysAskedWith();
+  EXPECT_EQ(survivor_.KeysAskedWith(), keys);
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_NE(keys[0], keys[1]);
+}
+
+TEST_F(EvidenceCollectorTest, ADamagedWalIsMissingEvidence) {
+  rejoiner_.wal_.Set(5000, "common", "1");
+  survivor_.wal_.Set(5000, "common", "1");
+  survivor_.wal_.damaged_ = true;
+  const Evidence evidence = Collect();
+  EXPECT_FALSE(evidence.fork);
+  ASSERT_FALSE(evidence.missing.empty());
+  EXPECT_EQ(evidence.missing.front(), "the fork: agent of n2: 000012.log, offset 7: checksum mismatch");
+  EXPECT_FALSE(evidence.expected_to_come);
+}
+
+}  // namespace
+}  // namespace walstitch::shell
