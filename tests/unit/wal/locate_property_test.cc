@@ -65,15 +65,15 @@ void EverySequenceIsFound(std::uint64_t runs, Compared compared) {
 }
 
 TEST(LocatePropertyTest, EverySequenceOfAForgedWalIsFound) {
-  EverySequenceIsFound(PropertyRuns(400), Compared::kHeader);
+  EverySequenceIsFound(PropertyRuns(200), Compared::kHeader);
 }
 
 TEST(LocatePropertyTest, EverySequenceOfAForgedWalIsFoundAtItsOffset) {
-  EverySequenceIsFound(PropertyRuns(400), Compared::kPlace);
+  EverySequenceIsFound(PropertyRuns(200), Compared::kPlace);
 }
 
 TEST(LocatePropertyTest, EveryOtherAnswerOnAForgedWalIsRight) {
-  ForAllSeeds(PropertyRuns(300), [](Random* random, const fs::path& directory, std::vector<ForgedLog>* logs) {
+  ForAllSeeds(PropertyRuns(200), [](Random* random, const fs::path& directory, std::vector<ForgedLog>* logs) {
     *logs = Forge(random, {});
     WriteLogs(*logs, directory);
     const WalModel model(HistoryOf(*logs, directory));
@@ -171,10 +171,10 @@ void AGrowingWal(std::uint64_t runs, Compared compared) {
 }
 
 TEST(LocatePropertyTest, AGrowingWalIsAnsweredAsItStands) {
-  AGrowingWal(PropertyRuns(100), Compared::kHeader);
+  AGrowingWal(PropertyRuns(60), Compared::kHeader);
 }
 
-TEST(LocatePropertyTest, AGrowingWalIsLocatedAsItStands) { AGrowingWal(PropertyRuns(100), Compared::kPlace); }
+TEST(LocatePropertyTest, AGrowingWalIsLocatedAsItStands) { AGrowingWal(PropertyRuns(60), Compared::kPlace); }
 
 // --- logs that rot ---
 
@@ -309,19 +309,19 @@ void Lose(Random* random, const ForgedLog&, std::string* bytes, Scar* scar) {
 }
 
 TEST(LocatePropertyTest, AFlippedBitNeverLeadsToAnotherBatch) {
-  AScarredWal(PropertyRuns(150), 25, Scarred::kFlipped, Compared::kHeader, Flip);
+  AScarredWal(PropertyRuns(100), 25, Scarred::kFlipped, Compared::kHeader, Flip);
 }
 
 TEST(LocatePropertyTest, AFlippedBitNeverLeadsToAnotherPlace) {
-  AScarredWal(PropertyRuns(150), 25, Scarred::kFlipped, Compared::kPlace, Flip);
+  AScarredWal(PropertyRuns(100), 25, Scarred::kFlipped, Compared::kPlace, Flip);
 }
 
 TEST(LocatePropertyTest, ALostWriteNeverLeadsToAnotherBatch) {
-  AScarredWal(PropertyRuns(100), 15, Scarred::kLost, Compared::kHeader, Lose);
+  AScarredWal(PropertyRuns(60), 15, Scarred::kLost, Compared::kHeader, Lose);
 }
 
 TEST(LocatePropertyTest, ALostWriteNeverLeadsToAnotherPlace) {
-  AScarredWal(PropertyRuns(100), 15, Scarred::kLost, Compared::kPlace, Lose);
+  AScarredWal(PropertyRuns(60), 15, Scarred::kLost, Compared::kPlace, Lose);
 }
 
 }  // namespace
