@@ -1,10 +1,12 @@
 #include "agents/agent/api.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "agents/node/info.h"
+#include "agents/wal/range_digest.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
@@ -16,6 +18,10 @@ namespace {
 
 constexpr std::uint64_t kDefaultBatches = 1000;
 constexpr std::uint64_t kMaxBatches = 100000;
+constexpr std::uint64_t kDefaultMarked = 100;
+constexpr std::uint64_t kMaxMarked = 1000;
+constexpr std::uint64_t kDefaultBytes = std::uint64_t{64} << 10;
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 20;
 constexpr std::uint64_t kDefaultKeys = 10000;
 constexpr std::uint64_t kMaxKeys = 200000;
 
@@ -53,6 +59,22 @@ Result<SequenceRange> RangeOf(const http::Request& request) {
   return SequenceRange{Sequence(*from), Sequence(*to)};
 }
 
+// The key is nobody's business but the two agents': no message repeats it.
+Result<DigestKey> KeyOf(const http::Request& request) {
+  auto found = request.query.find("key");
+  if (found == request.query.end()) {
+    return Fail(ErrorCode::kInvalid, "the query parameter 'key' is missing");
+  }
+  DigestKey key;
+  auto bytes = FromHex(found->second);
+  if (!bytes || bytes->size() != key.bytes.size()) {
+    return Fail(ErrorCode::kInvalid, "the query parameter 'key' must be " +
+                                         std::to_string(key.bytes.size() * 2) + " hexadecimal digits");
+  }
+  std::copy(bytes->begin(), bytes->end(), key.bytes.begin());
+  return key;
+}
+
 Result<WalService::Question> WalQuestion(const http::Request& request, const std::string& what,
                                          bool slot_encoded) {
   if (what == "extent") {
@@ -80,6 +102,46 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
       object["batches"] = std::move(list);
       object["more"] = more;
       return Dump(object);
+    };
+  }
+  if (what == "digests") {
+    auto range = RangeOf(request);
+    if (!range) return Fail(range.error());
+    auto parts = NumberOf(request, "parts", 1, wal::kMaxDigestParts);
+    if (!parts) return Fail(parts.error());
+    auto key = KeyOf(request);
+    if (!key) return Fail(key.error());
+    return [range = *range, parts = static_cast<std::uint32_t>(*parts),
+            key = *key](wal::WalSource& source) -> Result<std::string> {
+      auto max_bytes = wal::MaxBytesFor(source);
+      if (!max_bytes) return Fail(max_bytes.error());
+      auto digests = wal::DigestRange(source, range, parts, key, *max_bytes);
+      if (!digests) return Fail(digests.error());
+      return Dump(ToJson(*digests));
+    };
+  }
+  if (what == "marked") {
+    auto range = RangeOf(request);
+    if (!range) return Fail(range.error());
+    auto max = NumberOf(request, "max", 1, kMaxMarked, kDefaultMarked);
+    if (!max) return Fail(max.error());
+    return [range = *range, max = *max](wal::WalSource& source) -> Result<std::string> {
+      auto max_bytes = wal::MaxBytesFor(source);
+      if (!max_bytes) return Fail(max_bytes.error());
+      auto marked = wal::ListMarked(source, range, max, *max_bytes);
+      if (!marked) return Fail(marked.error());
+      return Dump(ToJson(*marked));
+    };
+  }
+  if (what == "bytes") {
+    auto range = RangeOf(request);
+    if (!range) return Fail(range.error());
+    auto max = NumberOf(request, "max", 1, kMaxBytes, kDefaultBytes);
+    if (!max) return Fail(max.error());
+    return [range = *range, max = *max](wal::WalSource& source) -> Result<std::string> {
+      auto bytes = wal::BatchBytes(source, range, max);
+      if (!bytes) return Fail(bytes.error());
+      return Dump(ToJson(RangeBytes{std::move(*bytes)}));
     };
   }
   if (what == "boundary") {

@@ -133,12 +133,14 @@ asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::
   co_await beast::http::async_read(stream, buffer, parser,
                                    asio::redirect_error(asio::use_awaitable, read_error));
   if (read_error) {
+    // Without its query, which may hold a key, and is of no use to a reader of logs.
+    const std::string what = method + " " + target.substr(0, target.find('?'));
     if (read_error == beast::error::timeout || error == beast::error::timeout) {
-      co_return Fail(ErrorCode::kTimeout, HostField(url) + ": no answer to " + method + " " + target +
-                                              " after " + std::to_string(timeout.count()) + " ms");
+      co_return Fail(ErrorCode::kTimeout, HostField(url) + ": no answer to " + what + " after " +
+                                              std::to_string(timeout.count()) + " ms");
     }
     co_return Fail(ErrorCode::kTimeout, HostField(url) + ": the connection was lost before the answer to " +
-                                            method + " " + target + ": " + read_error.message());
+                                            what + ": " + read_error.message());
   }
   ClientResponse response;
   response.status = static_cast<int>(parser.get().result_int());

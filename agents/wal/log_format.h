@@ -29,7 +29,7 @@ enum RecordType : std::uint8_t {
   kRecyclableFirstType = 6,
   kRecyclableMiddleType = 7,
   kRecyclableLastType = 8,
-  kSetCompressionType = 9,             // since 7.1: first record of a file, payload a u32 compression type
+  kSetCompressionType = 9,             // since 7.0: first record of a file, payload a u32 compression type
   kUserDefinedTimestampSizeType = 10,  // since 8.3
   kRecyclableUserDefinedTimestampSizeType = 11,
   kPredecessorWalInfoType = 130,  // since 9.11
@@ -63,6 +63,33 @@ inline std::uint32_t DecodeFixed32(const char* bytes) {
 
 inline std::uint64_t DecodeFixed64(const char* bytes) {
   return (static_cast<std::uint64_t>(DecodeFixed32(bytes + 4)) << 32) | DecodeFixed32(bytes);
+}
+
+// The first kHeaderSize bytes of a physical record.
+struct PhysicalHeader {
+  std::uint32_t checksum = 0;  // masked
+  std::size_t length = 0;      // of the payload
+  std::uint8_t type = kZeroType;
+
+  [[nodiscard]] std::size_t HeaderSize() const {
+    return HasRecyclableHeader(type) ? kRecyclableHeaderSize : kHeaderSize;
+  }
+  // Nothing was written here: at a block's end, or in space that was allocated in advance.
+  [[nodiscard]] bool IsZero() const { return type == kZeroType && length == 0; }
+};
+
+inline PhysicalHeader ParsePhysicalHeader(const char* bytes) {
+  PhysicalHeader header;
+  header.checksum = DecodeFixed32(bytes);
+  header.length = static_cast<std::uint8_t>(bytes[4]) |
+                  static_cast<std::size_t>(static_cast<std::uint8_t>(bytes[5])) << 8;
+  header.type = static_cast<std::uint8_t>(bytes[6]);
+  return header;
+}
+
+// How far it is from an offset to the end of its block.
+constexpr std::size_t BlockLeft(std::uint64_t offset) {
+  return kBlockSize - static_cast<std::size_t>(offset % kBlockSize);
 }
 
 }  // namespace walstitch::wal

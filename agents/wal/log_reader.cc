@@ -1,10 +1,9 @@
 #include "agents/wal/log_reader.h"
 
-#include <zstd.h>
-
 #include <algorithm>
-#include <limits>
+#include <array>
 #include <utility>
+#include <vector>
 
 #include "agents/wal/crc32c.h"
 #include "agents/wal/log_format.h"
@@ -12,7 +11,8 @@
 namespace walstitch::wal {
 namespace {
 
-constexpr std::size_t kReadSize = 8 * kBlockSize;
+constexpr std::size_t kFirstRead = kBlockSize;
+constexpr std::size_t kMaxRead = 16 * kBlockSize;
 
 // How much checksumming the search for a good record behind a bad one may cost.
 constexpr std::uint64_t kSearchBudget = 64ULL << 20;
@@ -28,48 +28,8 @@ bool IsKnownType(std::uint8_t type) {
 
 }  // namespace
 
-// One ZSTD frame per logical record, as RocksDB writes it (util/compression.cc, ZSTDStreamingCompress with
-// ZSTD_e_end and a reset for each record); the frame is split over fragments like any payload.
-class LogReader::Decompressor {
- public:
-  Decompressor() : context_(ZSTD_createDCtx()) { WALSTITCH_CHECK(context_ != nullptr); }
-  ~Decompressor() { ZSTD_freeDCtx(context_); }
-  Decompressor(const Decompressor&) = delete;
-  Decompressor& operator=(const Decompressor&) = delete;
-
-  // Empty: done. Else what is wrong.
-  std::string Run(std::string_view input, std::size_t limit, std::string* output) {
-    output->clear();
-    if (input.empty()) return "";  // RocksDB does not compress an empty record
-    ZSTD_DCtx_reset(context_, ZSTD_reset_session_only);
-    ZSTD_inBuffer in{input.data(), input.size(), 0};
-    chunk_.resize(ZSTD_DStreamOutSize());
-    for (;;) {
-      ZSTD_outBuffer out{chunk_.data(), chunk_.size(), 0};
-      const std::size_t left = ZSTD_decompressStream(context_, &out, &in);
-      if (ZSTD_isError(left) != 0) {
-        return std::string("ZSTD cannot decompress the record: ") + ZSTD_getErrorName(left);
-      }
-      if (output->size() + out.pos > limit) {
-        return "the record expands to more than " + std::to_string(limit) + " bytes";
-      }
-      output->append(chunk_.data(), out.pos);
-      if (left == 0) break;  // the frame is complete
-      if (in.pos == in.size && out.pos < out.size) return "the ZSTD frame of the record is cut off";
-    }
-    if (in.pos != in.size) return "bytes follow the ZSTD frame of the record";
-    return "";
-  }
-
- private:
-  ZSTD_DCtx* context_;
-  std::vector<char> chunk_;
-};
-
 LogReader::LogReader(std::unique_ptr<LogFile> file, LogReaderOptions options)
-    : file_(std::move(file)), options_(options) {
-  buffer_.resize(kReadSize);
-}
+    : file_(std::move(file)), options_(options) {}
 LogReader::~LogReader() = default;
 LogReader::LogReader(LogReader&&) noexcept = default;
 LogReader& LogReader::operator=(LogReader&&) noexcept = default;
@@ -86,12 +46,16 @@ Result<LogReader::Step> LogReader::Torn(std::uint64_t offset, std::string_view w
 
 // Reads the buffer anew from a block's start. False: there is nothing there.
 Result<bool> LogReader::Fill(std::uint64_t block_start) {
+  if (buffer_capacity_ < kMaxRead) {
+    buffer_capacity_ = buffer_capacity_ == 0 ? kFirstRead : buffer_capacity_ * 2;
+    buffer_ = std::make_unique_for_overwrite<char[]>(buffer_capacity_);
+  }
   buffer_start_ = block_start;
   buffer_size_ = 0;
-  Result<std::size_t> got = file_->ReadAt(block_start, buffer_.data(), buffer_.size());
+  Result<std::size_t> got = file_->ReadAt(block_start, buffer_.get(), buffer_capacity_);
   if (!got) return Fail(got.error());
   buffer_size_ = *got;
-  buffer_at_end_ = buffer_size_ < buffer_.size();
+  buffer_at_end_ = buffer_size_ < buffer_capacity_;
   return buffer_size_ > 0;
 }
 
@@ -101,11 +65,11 @@ Result<bool> LogReader::OnlyZeroesFrom(std::uint64_t offset) {
   const std::uint64_t buffer_end = buffer_start_ + buffer_size_;
   if (offset < buffer_end) {
     const auto from = static_cast<std::size_t>(offset - buffer_start_);
-    if (!AllZero(std::string_view(buffer_.data() + from, buffer_size_ - from))) return false;
+    if (!AllZero(std::string_view(buffer_.get() + from, buffer_size_ - from))) return false;
     offset = buffer_end;
   }
   if (buffer_at_end_) return true;
-  std::vector<char> more(kReadSize);
+  std::vector<char> more(kMaxRead);
   for (;;) {
     Result<std::size_t> got = file_->ReadAt(offset, more.data(), more.size());
     if (!got) return Fail(got.error());
@@ -122,25 +86,22 @@ bool LogReader::GoodRecordBehind(std::uint64_t offset) const {
   std::uint64_t budget = kSearchBudget;
   std::size_t at = static_cast<std::size_t>(offset - buffer_start_) + 1;
   for (; at + kHeaderSize <= buffer_size_; ++at) {
-    const char* header = buffer_.data() + at;
-    const auto type = static_cast<std::uint8_t>(header[6]);
-    if (!IsKnownType(type)) continue;
-    const std::size_t length = static_cast<std::uint8_t>(header[4]) |
-                               static_cast<std::size_t>(static_cast<std::uint8_t>(header[5])) << 8;
-    const std::size_t header_size = HasRecyclableHeader(type) ? kRecyclableHeaderSize : kHeaderSize;
-    const std::size_t block_left = kBlockSize - (buffer_start_ + at) % kBlockSize;
-    if (header_size + length > std::min(block_left, buffer_size_ - at)) continue;
-    const std::size_t covered = header_size - 6 + length;
+    const char* bytes = buffer_.get() + at;
+    const PhysicalHeader header = ParsePhysicalHeader(bytes);
+    if (!IsKnownType(header.type)) continue;
+    const std::size_t size = header.HeaderSize() + header.length;
+    if (size > std::min(BlockLeft(buffer_start_ + at), buffer_size_ - at)) continue;
+    const std::size_t covered = size - 6;
     if (covered > budget) return false;
     budget -= covered;
-    if (Crc32c(std::string_view(header + 6, covered)) == UnmaskCrc(DecodeFixed32(header))) return true;
+    if (Crc32c(std::string_view(bytes + 6, covered)) == UnmaskCrc(header.checksum)) return true;
   }
   return false;
 }
 
 Result<LogReader::Step> LogReader::ReadPhysical(Physical* out) {
   for (;;) {
-    const std::size_t block_left = kBlockSize - static_cast<std::size_t>(position_ % kBlockSize);
+    const std::size_t block_left = BlockLeft(position_);
     if (block_left < kHeaderSize) {
       position_ += block_left;  // the zero-filled end of a block
       continue;
@@ -155,23 +116,22 @@ Result<LogReader::Step> LogReader::ReadPhysical(Physical* out) {
     }
     const auto at = static_cast<std::size_t>(position_ - buffer_start_);
     const std::size_t available = std::min(block_left, buffer_size_ - at);  // in this block
-    const char* header = buffer_.data() + at;
+    const char* bytes = buffer_.get() + at;
     // The file ends inside this block: whole blocks are always read, short only at the end.
     const bool ends_here = available < block_left;
 
     if (available < kHeaderSize) {
       return Torn(position_, "the header of a record is cut off");
     }
-    const auto type = static_cast<std::uint8_t>(header[6]);
-    const std::size_t length = static_cast<std::uint8_t>(header[4]) |
-                               static_cast<std::size_t>(static_cast<std::uint8_t>(header[5])) << 8;
-    if (type == kZeroType && length == 0) {
+    const PhysicalHeader header = ParsePhysicalHeader(bytes);
+    const std::size_t length = header.length;
+    if (header.IsZero()) {
       Result<bool> zeroes = OnlyZeroesFrom(position_ + 4);  // its checksum may have reached the disk
       if (!zeroes) return Fail(zeroes.error());
       if (*zeroes) return Torn(position_, "only zeroes follow");
       // A writer may fill up a block to begin a record with a new one; with recycled logs also a fragment,
       // if the larger header has no room.
-      const bool filled_up = AllZero(std::string_view(header, available)) &&
+      const bool filled_up = AllZero(std::string_view(bytes, available)) &&
                              (!in_fragments_ || (recycled_ && block_left < kRecyclableHeaderSize));
       if (!filled_up) {
         if (recycled_) return Torn(position_, "the rest is left from the file's earlier use");
@@ -180,12 +140,11 @@ Result<LogReader::Step> LogReader::ReadPhysical(Physical* out) {
       position_ += block_left;
       continue;
     }
-    std::size_t header_size = kHeaderSize;
-    if (HasRecyclableHeader(type)) {
-      if (any_record_ && !recycled_ && type <= kRecyclableLastType) {
+    const std::size_t header_size = header.HeaderSize();
+    if (header_size == kRecyclableHeaderSize) {
+      if (any_record_ && !recycled_ && header.type <= kRecyclableLastType) {
         return Damage(position_, "a record of a recycled log in a log that is not recycled");
       }
-      header_size = kRecyclableHeaderSize;
       if (block_left < header_size) {
         // With recycled logs the filled end of a block is up to 10 bytes, but it is zeroes.
         return Damage(position_, "a record's header crosses the end of a block");
@@ -205,8 +164,8 @@ Result<LogReader::Step> LogReader::ReadPhysical(Physical* out) {
       return Torn(position_, "a record of " + std::to_string(length) + " bytes is cut off after " +
                                  std::to_string(available - header_size));
     }
-    const std::string_view covered(header + 6, header_size - 6 + length);
-    if (Crc32c(covered) != UnmaskCrc(DecodeFixed32(header))) {
+    const std::string_view covered(bytes + 6, header_size - 6 + length);
+    if (Crc32c(covered) != UnmaskCrc(header.checksum)) {
       if (recycled_) return Torn(position_, "the rest is left from the file's earlier use");
       Result<bool> last = OnlyZeroesFrom(position_ + header_size + length);
       if (!last) return Fail(last.error());
@@ -217,13 +176,13 @@ Result<LogReader::Step> LogReader::ReadPhysical(Physical* out) {
     }
     if (header_size == kRecyclableHeaderSize) {
       recycled_ = true;
-      if (DecodeFixed32(header + 7) != static_cast<std::uint32_t>(options_.log_number)) {
+      if (DecodeFixed32(bytes + 7) != static_cast<std::uint32_t>(options_.log_number)) {
         return Torn(position_, "the rest is left from the file's earlier use");
       }
     }
-    out->type = type;
+    out->type = header.type;
     out->offset = position_;
-    out->payload = std::string_view(header + header_size, length);
+    out->payload = std::string_view(bytes + header_size, length);
     position_ += header_size + length;
     return Step::kRecord;
   }
@@ -257,6 +216,13 @@ Result<bool> LogReader::NextRecord() {
       }
       return false;
     }
+    const bool beginning = physical.type == kFullType || physical.type == kFirstType ||
+                           physical.type == kRecyclableFullType || physical.type == kRecyclableFirstType;
+    if (in_earlier_) {
+      const bool last = physical.type == kLastType || physical.type == kRecyclableLastType;
+      if (beginning || last) in_earlier_ = false;
+      if (last || physical.type == kMiddleType || physical.type == kRecyclableMiddleType) continue;
+    }
     switch (physical.type) {
       case kFullType:
       case kRecyclableFullType:
@@ -289,15 +255,8 @@ Result<bool> LogReader::NextRecord() {
         if (any_record_ || in_fragments_ || compression_set_) {
           return Damage(physical.offset, "the compression is set, but not by the first record");
         }
-        if (physical.payload.size() != 4)
-          return Damage(physical.offset, "the compression record is malformed");
-        const std::uint32_t compression = DecodeFixed32(physical.payload.data());
-        compression_set_ = true;
-        if (compression == kZstdCompression) {
-          decompressor_ = std::make_unique<Decompressor>();
-        } else if (compression != kNoCompression) {
-          return Damage(physical.offset, "the file is compressed by method " + std::to_string(compression) +
-                                             ", and only ZSTD (7) is known for WALs");
+        if (Result<void> set = SetCompression(physical.payload, physical.offset); !set) {
+          return Fail(set.error());
         }
         break;
       }
@@ -320,14 +279,75 @@ Result<bool> LogReader::NextRecord() {
   }
 }
 
-void LogReader::SkipTo(std::uint64_t record_offset) {
-  WALSTITCH_CHECK(any_record_ && !finished_ && !error_ && record_offset >= record_offset_);
-  position_ = record_offset;
+Result<void> LogReader::SetCompression(std::string_view payload, std::uint64_t offset) {
+  if (payload.size() != 4) return Damage(offset, "the compression record is malformed");
+  const std::uint32_t compression = DecodeFixed32(payload.data());
+  compression_set_ = true;
+  if (compression == kZstdCompression) {
+    decompressor_ = std::make_unique<ZstdDecoder>();
+  } else if (compression != kNoCompression) {
+    return Damage(offset, "the file is compressed by method " + std::to_string(compression) +
+                              ", and only ZSTD (7) is known for WALs");
+  }
+  return {};
+}
+
+Result<void> LogReader::StartAt(std::uint64_t block_offset) {
+  WALSTITCH_CHECK(!any_record_ && !finished_ && !error_ && position_ == 0 && block_offset % kBlockSize == 0);
+  if (block_offset == 0) return {};
+  std::array<char, kHeaderSize + 4> first{};
+  Result<std::size_t> got = file_->ReadAt(0, first.data(), first.size());
+  if (!got) return Fail(got.error());
+  const PhysicalHeader header = ParsePhysicalHeader(first.data());
+  if (*got == first.size() && header.type == kSetCompressionType) {
+    const std::string_view covered(first.data() + 6, 5);
+    if (header.length != 4 || Crc32c(covered) != UnmaskCrc(header.checksum)) {
+      return Damage(0, "the record that tells how the file is compressed is damaged");
+    }
+    if (Result<void> set = SetCompression(covered.substr(1), 0); !set) return set;
+  }
+  compression_set_ = true;  // later than here it cannot be set any more
+  start_ = block_offset;
+  position_ = block_offset;
+  end_offset_ = block_offset;
+  in_earlier_ = true;
+  return {};
+}
+
+void LogReader::Resume() {
+  WALSTITCH_CHECK(finished_ && !error_);
+  finished_ = false;
+  tail_note_.clear();
+  position_ = end_offset_;
+  in_earlier_ = start_ > 0 && position_ == start_;
+  buffer_size_ = 0;
+  buffer_at_end_ = false;
+  buffer_start_ = position_ - position_ % kBlockSize;
+}
+
+// Most records are whole, and stand in the buffer. Says false also where it is only too simple to tell.
+inline bool LogReader::NextInBuffer() {
+  if (decompressor_ || recycled_) return false;
+  const std::uint64_t buffer_end = buffer_start_ + buffer_size_;
+  if (position_ < buffer_start_ || position_ + kHeaderSize > buffer_end) return false;
+  const std::size_t available = std::min<std::uint64_t>(BlockLeft(position_), buffer_end - position_);
+  const char* bytes = buffer_.get() + (position_ - buffer_start_);
+  const PhysicalHeader header = ParsePhysicalHeader(bytes);
+  if (header.type != kFullType || kHeaderSize + header.length > available) return false;
+  if (Crc32c(std::string_view(bytes + 6, 1 + header.length)) != UnmaskCrc(header.checksum)) return false;
+  any_record_ = true;
+  in_earlier_ = false;
+  record_ = std::string_view(bytes + kHeaderSize, header.length);
+  record_offset_ = position_;
+  position_ += kHeaderSize + header.length;
+  end_offset_ = position_;
+  return true;
 }
 
 Result<bool> LogReader::Next() {
   if (error_) return Fail(*error_);
   if (finished_) return false;
+  if (NextInBuffer()) return true;
   record_ = {};
   Result<bool> next = NextRecord();
   if (!next) {

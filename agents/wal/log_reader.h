@@ -9,8 +9,12 @@
 // whose checksum is wrong with nothing but zeroes behind it, is a torn tail; but if a good record stands
 // behind it, a writer went on after it, so it cannot be unfinished: it is damage.
 //
-// Memory: one read buffer (256 KiB) and one logical record, which grows only by bytes that are in the
-// file, up to Options::max_record_bytes; the same limit holds for what a compressed record expands to.
+// Speed: a record that stands in one fragment, as most do, is a view into the read buffer: no copy beyond the
+// read, no allocation. The read buffer begins at one block, so that a look is cheap, and doubles with each
+// read up to 512 KiB, so that a scan is not made of system calls.
+//
+// Memory: the read buffer and one logical record, which grows only by bytes that are in the file, up to
+// Options::max_record_bytes; the same limit holds for what a compressed record expands to.
 //
 // Not thread-safe. Owns its file. On a live file, the end is where the file ended when it was read.
 #pragma once
@@ -20,9 +24,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "agents/wal/log_file.h"
+#include "agents/wal/zstd_decoder.h"
 #include "policies/model/result.h"
 
 namespace walstitch::wal {
@@ -43,9 +48,18 @@ class LogReader {
   // kIo) is for ever, too.
   Result<bool> Next();
 
-  // Goes on at a record that an earlier reader of this file found, without reading what is before it.
-  // After a Next() that was true, which has read how the file is compressed; forward only; not at the end.
-  void SkipTo(std::uint64_t record_offset);
+  // Begins at a block instead of the file's start, before any Next(). What stands there and began earlier,
+  // the fragments of a record before the block, is left out (checksums are verified all the same). How the
+  // file is compressed is read from its first record. `block_offset` is a multiple of kBlockSize. Not for
+  // recycled logs. Errors as Next().
+  Result<void> StartAt(std::uint64_t block_offset);
+
+  // Gives the file back; the reader is done with.
+  std::unique_ptr<LogFile> TakeFile() && { return std::move(file_); }
+
+  // After the end (a Next() that was false): goes on behind the last good record with what was written
+  // since. A torn tail is then read again.
+  void Resume();
 
   // Valid until the next call of Next().
   [[nodiscard]] std::string_view Record() const { return record_; }
@@ -67,8 +81,8 @@ class LogReader {
     std::uint64_t offset = 0;
     std::string_view payload;  // into buffer_
   };
-  class Decompressor;
 
+  bool NextInBuffer();
   Result<bool> Fill(std::uint64_t block_start);
   Result<Step> ReadPhysical(Physical* out);
   Result<Step> Torn(std::uint64_t offset, std::string_view what);
@@ -77,20 +91,24 @@ class LogReader {
   [[nodiscard]] tl::unexpected<Error> Damage(std::uint64_t offset, std::string_view what) const;
   Result<bool> NextRecord();
   Result<bool> Finish(std::string_view payload, std::uint64_t offset);
+  Result<void> SetCompression(std::string_view payload, std::uint64_t offset);
 
   std::unique_ptr<LogFile> file_;
   LogReaderOptions options_;
-  std::vector<char> buffer_;
-  std::uint64_t buffer_start_ = 0;  // file offset of buffer_[0], a multiple of the block size
-  std::size_t buffer_size_ = 0;     // bytes in it
-  bool buffer_at_end_ = false;      // the file ended behind it
-  std::uint64_t position_ = 0;      // of the next physical record
+  std::unique_ptr<char[]> buffer_;
+  std::size_t buffer_capacity_ = 0;  // a multiple of the block size
+  std::uint64_t buffer_start_ = 0;   // file offset of buffer_[0], a multiple of the block size
+  std::size_t buffer_size_ = 0;      // bytes in it
+  bool buffer_at_end_ = false;       // the file ended behind it
+  std::uint64_t position_ = 0;       // of the next physical record
   bool finished_ = false;
   bool in_fragments_ = false;  // between a record's first fragment and its last
+  std::uint64_t start_ = 0;    // StartAt()'s
+  bool in_earlier_ = false;    // since StartAt(): where fragments may belong to a record that began before it
   bool recycled_ = false;
   bool any_record_ = false;
   bool compression_set_ = false;
-  std::unique_ptr<Decompressor> decompressor_;
+  std::unique_ptr<ZstdDecoder> decompressor_;
   std::string fragments_;
   std::string decompressed_;
   std::string_view record_;

@@ -65,6 +65,8 @@ std::vector<std::string> MakePadBatches(Sequence next, Sequence target, std::str
   return batches;
 }
 
+bool MayHoldMarker(std::string_view batch) { return batch.find(kMarkerPrefix) != std::string_view::npos; }
+
 std::optional<std::string> ParseMarker(std::string_view log_data) {
   if (!log_data.starts_with(kMarkerPrefix) || log_data.size() == kReplicationLogDataLength)
     return std::nullopt;

@@ -27,6 +27,9 @@ std::string_view NoopKey();
 std::vector<std::string> MakePadBatches(Sequence next, Sequence target, std::string_view decision,
                                         std::string_view replication_id);
 
+// Whether a marker can be among these bytes: false is certain, and cheaper than decoding a batch.
+bool MayHoldMarker(std::string_view batch);
+
 // The decision's id, if this LogData is a marker.
 std::optional<std::string> ParseMarker(std::string_view log_data);
 

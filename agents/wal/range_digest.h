@@ -4,12 +4,12 @@
 // The digests are keyed (policies/model/batch.h): equal digests are equal bytes, but for a probability that
 // no writer of the data can raise. Checksums are verified on every byte that is digested, by the source.
 //
-// As thread-safe as the source that is passed in. Memory: a part's digest at a time, and the source's.
+// As thread-safe as the source that is passed in. Memory: 64 KiB, the answer, and the source's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "agents/wal/wal_source.h"
 
@@ -17,18 +17,23 @@ namespace walstitch::wal {
 
 inline constexpr std::uint32_t kMaxDigestParts = 1024;
 
+// What one question may make an agent read, in bytes of batches: about two seconds of a warm disk, eight of
+// one that gives 128 MB/s. A server that is asked by POLLUPDATES searches its logs anew for every MiB, so it
+// reads less at a time. Whoever asks waits a minute for an answer (controller/shell/agent_client.cc).
+inline constexpr std::uint64_t kMaxReadBytes = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kMaxPolledBytes = std::uint64_t{64} << 20;
+// kMaxReadBytes or kMaxPolledBytes, whichever is for this kind of source; its errors as Extent's.
+Result<std::uint64_t> MaxBytesFor(WalSource& source);
+
 // The digests of `parts` (1..kMaxDigestParts) parts of the range; errors as WalSource::ForEachBatch. What the
 // range reaches past the end of the WAL, and what begins in a batch before it, is in no part. After max_bytes
 // of batches no further part is begun: the answer is shorter then, but never empty.
 Result<RangeDigests> DigestRange(WalSource& source, SequenceRange range, std::uint32_t parts,
                                  const DigestKey& key, std::uint64_t max_bytes);
 
-// The batches of the range that carry a marker of ours, at most max_batches, and up to where was looked: the
-// range's end (or the WAL's), or less after max_bytes or max_batches. Errors as WalSource::ForEachBatch.
-struct MarkedBatches {
-  std::vector<BatchInfo> batches;
-  Sequence looked_to;
-};
+// The batches of the range that carry a marker of ours, at most max_batches (1 or more), and up to where was
+// looked, at most the range's end: less where the WAL ends, or after max_bytes or max_batches. Errors as
+// WalSource::ForEachBatch.
 Result<MarkedBatches> ListMarked(WalSource& source, SequenceRange range, std::size_t max_batches,
                                  std::uint64_t max_bytes);
 

@@ -1,12 +1,13 @@
 // The WAL of a Kvrocks data directory, read from its files: `db/*.log` and `db/archive/*.log`. Reads only;
 // takes no lock; does not care whether a server runs on it.
 //
-// The directory lives. At each call it is listed anew, since
+// The directory lives. At each call it is looked at anew, since
 //   * a log moves from db/ to db/archive/ (a file not found in the one is looked for in the other),
 //   * the oldest archived logs are purged (a call that loses a file it needs starts again, or says
 //     kNotFound if it had begun to visit),
 //   * a full sync replaces db/ by a fresh one; between the two there is none (kUnavailable).
-// What stays true of a file, its first sequence, is remembered: see Known.
+// What cannot have changed is remembered: the listing while neither folder's times changed, and a log's first
+// sequence while it is the same file (see Known).
 //
 // Which bytes are the history? The files in order of their numbers, each up to the first sequence of the
 // next one. RocksDB, when it recovers, may give up what stands at a log's end (a torn tail, a record that
@@ -17,9 +18,11 @@
 // A log's tail may hold a record that the server has not published, or never applied: it is written before
 // it is applied.
 //
-// Files are chosen by their first sequences. Inside a file everything is read from the start, once, so that
-// damage shows; a later call begins at the last mark (one a megabyte) before what it looks for. So a call is
-// as dear as what was written since the last one, and asking now and then makes every answer quick.
+// A log is chosen by the first sequences of all, the place in it by BlockSearch; from there LogReader reads,
+// with checksums. So a call costs what it reads for its answer, and some microseconds. Damage is reported
+// where the reading meets it; what a call has no need to read, it says nothing about (verify.h reads
+// everything).
+//
 // Not thread-safe. Owns its cache; files are open during a call only, one at a time.
 #pragma once
 
@@ -43,8 +46,8 @@ struct LogInfo {
   std::string path;
   bool archived = false;
   std::uint64_t bytes = 0;
-  std::int64_t modified_ms = 0;  // of its contents, Unix time: the clock of RocksDB's purge by age
-  bool compressed = false;
+  std::int64_t modified_ms = 0;   // of its contents, Unix time: the clock of RocksDB's purge by age
+  bool compressed = false;        // the records are
   std::optional<Sequence> first;  // of its first batch; none: no good record in it, or it was given up whole
   std::optional<Sequence> end;    // one past the last sequence in it that counts
   std::string tail_note;          // why it ends as it does, if not behind a record
@@ -89,22 +92,27 @@ class WalDirectory : public WalSource {
   // All logs by number, also those that take no part in the history.
   Result<std::vector<LogInfo>> Logs();
 
+  // The path of the newest log, which is the one that grows; empty if there is none.
+  Result<std::string> NewestLog();
+
   // Of the last call.
   [[nodiscard]] const ReadCost& Cost() const { return cost_; }
 
   [[nodiscard]] const std::string& DatabaseDirectory() const { return database_directory_; }
 
  private:
+  // A log that takes part in the history.
   struct File {
     std::uint64_t number = 0;
-    std::optional<Sequence> first;  // none: no good record in it
+    std::optional<Sequence> first;  // none: damaged
     std::optional<Error> damage;    // the first record is damaged
     std::optional<Sequence> limit;  // what the next file begins with; none for the last one
   };
-  // A record that was reached by reading all that is before it.
-  struct Mark {
-    std::uint64_t offset = 0;
-    Sequence first;
+  // How a log ends: what a reading of its last blocks came to.
+  struct Tail {
+    std::optional<Sequence> end;  // one past the last good record; none: no good record
+    std::string note;             // as LogReader's
+    std::optional<Error> damage;
   };
   // A file whose inode, size and time of change are as they were is taken for what it was. Otherwise its
   // beginning is read again, which holds checksum and first sequence (or compressed bytes): a new file of the
@@ -112,14 +120,19 @@ class WalDirectory : public WalSource {
   struct Known {
     LogStat stat;
     std::array<char, 64> beginning{};
-    Sequence first;
-    std::vector<Mark> marks;  // by offset
+    std::optional<Sequence> first;  // none: damaged, or nothing good in it yet
+    std::optional<Error> damage;
+    std::optional<Tail> tail;  // as long as stat is
   };
-  struct Snapshot {
-    std::vector<File> files;  // that take part in the history, by number
-    std::uint64_t count = 0;
-    std::uint64_t bytes = 0;
+  // The times of db/ and db/archive/: they change when a log is made, moved or removed.
+  struct FolderState {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;  // 0: not there
+    std::int64_t modified_ns = 0;
+    std::int64_t changed_ns = 0;
+    bool operator==(const FolderState&) const = default;
   };
+  using FolderStates = std::array<FolderState, 2>;
   // What a scan of one file came to.
   struct Scan {
     std::optional<Sequence> expected;  // one past the last record
@@ -127,22 +140,30 @@ class WalDirectory : public WalSource {
     std::string tail_note;             // as LogReader's
     bool stopped = false;              // the visitor said so, or the range is done
   };
+  // With the log's number and the reader that stands at the batch.
+  using PlacedVisitor = std::function<bool(const BatchView&, std::uint64_t, const LogReader&)>;
+  class MeteredLogFile;
 
+  Result<FolderStates> StatFolders() const;
   Result<std::vector<std::uint64_t>> ListNumbers() const;
-  Result<std::unique_ptr<PosixLogFile>> OpenLog(std::uint64_t number) const;
+  Result<std::unique_ptr<PosixLogFile>> OpenLog(std::uint64_t number);
   Result<LogStat> StatLog(std::uint64_t number) const;
-  Result<Snapshot> Look();
-  Result<void> LookAt(std::uint64_t number, Snapshot* snapshot);
-  static Result<void> SkipToMark(const std::vector<Mark>& marks, Sequence from, std::uint64_t size,
-                                 LogReader* reader, Scan* scan);
+  Result<void> Look();
+  Result<void> LookAt(std::uint64_t number);
+  Result<void> LearnFirst(std::uint64_t number, std::unique_ptr<PosixLogFile> file, Known* known);
+  void ArrangeFiles();
+  Result<LogReader> OpenAt(const File& file, Sequence from, std::optional<std::uint64_t>* block);
   Result<Scan> ScanFile(const File& file, SequenceRange range, std::optional<Sequence> expected,
-                        const BatchVisitor& visit);
-  Result<void> Visit(const Snapshot& snapshot, SequenceRange range, const BatchVisitor& visit,
-                     std::optional<Sequence>* reached);
+                        const PlacedVisitor& visit);
+  Result<void> Visit(SequenceRange range, const PlacedVisitor& visit);
+  Result<void> VisitWithRetries(SequenceRange range, const PlacedVisitor& visit);
+  Result<Tail> TailOf(std::uint64_t number);
 
   std::string database_directory_;
   ReadCost cost_;
-  std::map<std::uint64_t, Known> known_;
+  std::optional<FolderStates> listed_;    // of the listing that known_ is; none: list again
+  std::map<std::uint64_t, Known> known_;  // every log, by number
+  std::vector<File> files_;               // the history, by number
 };
 
 }  // namespace walstitch::wal

@@ -59,7 +59,7 @@ BatchInfo Describe(const BatchView& batch) {
       length >= info.digest.bytes.size());
   std::copy_n(digest, info.digest.bytes.size(), info.digest.bytes.begin());
   // Decoding is dear, and few batches are ours.
-  if (batch.bytes.find("rWalstitch:") != std::string_view::npos) {
+  if (MayHoldMarker(batch.bytes)) {
     // A batch that does not decode just has no marker: what is wrong with it shows where it is decoded.
     (void)DecodeBatch(batch.bytes, [&](const BatchRecord& record) {
       if (record.operation != Operation::kLogData) return true;

@@ -1,12 +1,12 @@
 // `walstitch wal diff`: two histories, side by side.
 #include <boost/json.hpp>
-#include <limits>
+#include <optional>
 
+#include "controller/cli/find_fork.h"
 #include "controller/cli/render_decision.h"
 #include "controller/cli/table.h"
 #include "controller/cli/text.h"
 #include "controller/cli/wal_commands.h"
-#include "controller/core/fork.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
@@ -19,12 +19,14 @@ struct Side {
   std::optional<Touched> after;  // the fork
 };
 
+ExitCode Complain(const Console& console, const Error& error) {
+  // A range that was there a moment ago and is purged now: nothing is known of the fork.
+  if (error.Code() == ErrorCode::kNotFound) return console.Complain(ExitCode::kUnknown, error.Message());
+  return console.Complain(error);
+}
 ExitCode Complain(const Console& console, const NamedSource& wal, const Error& error) {
   const bool named = error.Message().starts_with(wal.name);
-  const Error within = named ? error : error.Within(wal.name);
-  // A range that was there a moment ago and is purged now: nothing is known of the fork.
-  if (error.Code() == ErrorCode::kNotFound) return console.Complain(ExitCode::kUnknown, within.Message());
-  return console.Complain(within);
+  return Complain(console, named ? error : error.Within(wal.name));
 }
 
 std::string RenderAfter(std::string_view letter, const Side& side, std::uint64_t max_keys) {
@@ -68,18 +70,9 @@ ExitCode WalDiffCommand(const Console& console, NamedSource& a, NamedSource& b,
   }
   core::KnownHistory known;
   if (options.from) known.shared_from = Sequence(*options.from);
-  core::ForkSearch search(sides[0].extent, sides[1].extent, known);
-  while (auto window = search.Next()) {
-    std::vector<BatchInfo> batches[2];
-    for (std::size_t i = 0; i < 2; ++i) {
-      auto listed =
-          wal::ListBatches(*sides[i].wal.source, window->range, std::numeric_limits<std::size_t>::max());
-      if (!listed) return Complain(console, sides[i].wal, listed.error());
-      batches[i] = std::move(*listed);
-    }
-    search.Feed(batches[0], batches[1]);
-  }
-  const core::ForkSearch::Answer& answer = search.Result();
+  auto found = FindFork({a.name, *a.source, sides[0].extent}, {b.name, *b.source, sides[1].extent}, known);
+  if (!found) return Complain(console, found.error());
+  const core::ForkSearch::Answer& answer = found->answer;
 
   std::optional<Sequence> boundary;
   bool both_went_on = answer.fork.has_value();
@@ -101,8 +94,8 @@ ExitCode WalDiffCommand(const Console& console, NamedSource& a, NamedSource& b,
     }
     if (sides[0].extent.last) {
       // Beyond b's end there is no boundary; that is no error here.
-      auto found = b.source->BoundaryAtOrAfter(*sides[0].extent.last + 1);
-      if (found) boundary = *found;
+      auto at_or_after = b.source->BoundaryAtOrAfter(*sides[0].extent.last + 1);
+      if (at_or_after) boundary = *at_or_after;
     }
   }
   const ExitCode code = !answer.fork ? ExitCode::kUnknown : both_went_on ? ExitCode::kNo : ExitCode::kDone;

@@ -3,63 +3,52 @@
 #include <algorithm>
 #include <utility>
 
+#include "policies/model/result.h"
+
 namespace walstitch::core {
 namespace {
 
-// RocksDB keeps a sequence in 56 bits: anything above is no sequence, and sums stay far from overflow.
-constexpr std::uint64_t kMaxSequence = (1ULL << 56) - 1;
 // How far before the recorded promotion the batches are compared.
 constexpr std::uint64_t kPromotionWindow = 64;
-constexpr std::uint64_t kMinWindow = 16;
-constexpr std::uint64_t kMaxWindow = 1ULL << 20;
 // Without any record, and where the WALs no longer reach a point that is known to be common, the
 // beginning of what is left may lie beyond a difference that was purged. A single equal batch there can
 // be chance; a run of this many is not.
 constexpr std::uint64_t kMinUnrecordedRun = 16;
 
+// Narrowing: so many parts at most, of no fewer sequences each than kMinPart on average.
+constexpr std::uint64_t kMaxParts = 128;
+constexpr std::uint64_t kMinPart = 32;
+// A range of so many sequences, or a part of so many batches, is listed rather than digested.
+constexpr std::uint64_t kListed = 256;
+// A list begins this many sequences before the position, so that it says again what digests said.
+constexpr std::uint64_t kOverlap = 16;
+// Of the last equal batches, these are compared byte by byte: at least one, then up to so many of so many
+// bytes together.
+constexpr std::size_t kLastBatchesCompared = 8;
+constexpr std::uint64_t kLastBytesCompared = 8192;
+
+// More than any WAL takes; a search that is led on for ever ends here.
+constexpr int kMaxRounds = 10000;
+
 bool Same(const BatchInfo& a, const BatchInfo& b) {
-  return a.first == b.first && a.count == b.count && a.digest == b.digest;
+  return a.first == b.first && a.count == b.count && a.bytes == b.bytes && a.digest == b.digest;
 }
 
-// Batches of count 0 take no sequence and are left out. Returns what is wrong with the list, or "".
-std::string TakeBatches(std::string_view side, const std::vector<BatchInfo>& list, Sequence from,
-                        std::vector<const BatchInfo*>* batches) {
-  const std::string whose = "the " + std::string(side) + "'s list of batches ";
-  for (const auto& batch : list) {
-    if (batch.count == 0) continue;
-    if (batch.first.Value() == 0 || batch.first.Value() > kMaxSequence) {
-      return whose + "holds the impossible sequence " + batch.first.ToString();
-    }
-    if (!batches->empty() && batches->back()->End() != batch.first) {
-      return whose + "goes from " + batches->back()->End().ToString() + " to " + batch.first.ToString();
-    }
-    batches->push_back(&batch);
-  }
-  if (batches->empty()) return whose + "holds nothing at " + from.ToString();
-  if (batches->front()->first > from) {
-    return whose + "begins at " + batches->front()->first.ToString() + ", and " + from.ToString() +
-           " was asked for: its WAL was purged meanwhile";
-  }
-  if (batches->front()->End() <= from) {
-    return whose + "begins with a batch that ends before " + from.ToString();
-  }
-  return "";
-}
-
-std::size_t CountEqual(const std::vector<const BatchInfo*>& a, const std::vector<const BatchInfo*>& b) {
+std::size_t CountEqual(const Batches& a, const Batches& b) {
   std::size_t equal = 0;
   while (equal < a.size() && equal < b.size() && Same(*a[equal], *b[equal])) ++equal;
   return equal;
 }
 
+// A batch begins at the sequence, the beginning of the range that was digested.
+bool BeginsAt(const RangeDigests& digests, Sequence sequence) {
+  return digests.parts.front().batches > 0 && digests.parts.front().first == sequence;
+}
+
 }  // namespace
 
-ForkSearch::ForkSearch(WalExtent rejoiner, WalExtent survivor, KnownHistory known,
-                       std::uint64_t window_records)
-    : rejoiner_(std::move(rejoiner)),
-      survivor_(std::move(survivor)),
-      known_(known),
-      window_records_(std::clamp(window_records, kMinWindow, kMaxWindow)) {
+ForkSearch::ForkSearch(WalExtent rejoiner, WalExtent survivor, KnownHistory known)
+    : rejoiner_(std::move(rejoiner)), survivor_(std::move(survivor)), known_(known) {
   Begin();
 }
 
@@ -119,45 +108,64 @@ void ForkSearch::Begin() {
                        hint_->ToString());
 }
 
-std::optional<ForkSearch::Window> ForkSearch::Next() const {
+std::optional<ForkSearch::Question> ForkSearch::Next() const {
   switch (phase_) {
     case Phase::kAtPromotion: {
       const Sequence from(hint_->Value() >= kPromotionWindow ? hint_->Value() - (kPromotionWindow - 1) : 1);
-      return Window{{std::max(from, *start_), *hint_ + 2}};
+      return Question{Ask::kBatches, {std::max(from, *start_), *hint_ + 2}};
     }
-    case Phase::kForward:
-      return Window{{position_, std::min(position_ + window_, end_ + 1)}};
+    case Phase::kForward: {
+      if (list_to_) return Question{Ask::kBatches, {BeforePosition(), *list_to_}};
+      const std::uint64_t size = Limit() - position_;
+      if (size <= kListed) return Question{Ask::kBatches, {BeforePosition(), Limit()}};
+      const std::uint64_t parts = std::min(size / kMinPart, kMaxParts);
+      return Question{Ask::kDigests, {position_, Limit()}, static_cast<std::uint32_t>(parts)};
+    }
     case Phase::kMarkers:
-      return Window{{scan_, std::min(scan_ + window_, *hint_ + 1)}};
+      return Question{Ask::kMarked, {scan_, *hint_ + 1}};
+    case Phase::kLastBatches:
+      return Question{Ask::kBatches, {BeforePosition(), position_}};
+    case Phase::kLastBytes:
+      return Question{Ask::kBytes, {last_equal_.front().first, next_rejoiner_ ? position_ + 1 : position_}};
     case Phase::kDone:
       return std::nullopt;
   }
   return std::nullopt;
 }
 
-void ForkSearch::Feed(const std::vector<BatchInfo>& rejoiner, const std::vector<BatchInfo>& survivor) {
-  const auto window = Next();
-  if (!window) return;
-  Batches rejoiner_batches;
-  Batches survivor_batches;
-  // In every phase the window begins at a sequence that both sides are known to hold.
-  std::string wrong = TakeBatches("rejoiner", rejoiner, window->range.from, &rejoiner_batches);
-  if (wrong.empty()) wrong = TakeBatches("survivor", survivor, window->range.from, &survivor_batches);
-  if (!wrong.empty()) return FinishUnknown(std::move(wrong));
-
-  switch (phase_) {
-    case Phase::kAtPromotion:
-      return FeedAtPromotion(rejoiner_batches, survivor_batches);
-    case Phase::kForward:
-      return FeedForward(rejoiner_batches, survivor_batches);
-    case Phase::kMarkers:
-      return FeedMarkers(rejoiner_batches, survivor_batches);
-    case Phase::kDone:
-      return;
+std::optional<ForkSearch::Question> ForkSearch::Take(Ask ask) {
+  std::optional<Question> question = Next();
+  if (!question) return std::nullopt;
+  WALSTITCH_CHECK(question->ask == ask);
+  if (rounds_ == kMaxRounds) {
+    FinishUnknown("the search was given up after " + std::to_string(kMaxRounds) + " rounds");
+    return std::nullopt;
   }
+  ++rounds_;
+  return question;
 }
 
 const ForkSearch::Answer& ForkSearch::Result() const { return answer_; }
+
+// Everything from the position on that can be common, or that must hold the difference.
+Sequence ForkSearch::Limit() const { return differs_before_.value_or(end_ + 1); }
+
+Sequence ForkSearch::BeforePosition() const {
+  return position_ - run_start_ > kOverlap ? position_ - kOverlap : run_start_;
+}
+
+void ForkSearch::FeedBatches(const std::vector<BatchInfo>& rejoiner, const std::vector<BatchInfo>& survivor) {
+  const auto question = Take(Ask::kBatches);
+  if (!question) return;
+  Batches rejoiner_batches;
+  Batches survivor_batches;
+  // In every phase the range begins at a sequence that both sides are known to hold.
+  std::string wrong = TakeBatches("rejoiner", rejoiner, question->range.from, &rejoiner_batches);
+  if (wrong.empty()) wrong = TakeBatches("survivor", survivor, question->range.from, &survivor_batches);
+  if (!wrong.empty()) return FinishUnknown(std::move(wrong));
+  if (phase_ == Phase::kAtPromotion) return FeedAtPromotion(rejoiner_batches, survivor_batches);
+  FeedForward(rejoiner_batches, survivor_batches);
+}
 
 void ForkSearch::FeedAtPromotion(const Batches& rejoiner, const Batches& survivor) {
   const std::size_t equal = CountEqual(rejoiner, survivor);
@@ -172,27 +180,72 @@ void ForkSearch::FeedAtPromotion(const Batches& rejoiner, const Batches& survivo
                         ", but the batches up to there are not all equal";
     return GoForward(*start_);
   }
-  GoForward(rejoiner[equal - 1]->End());
+  GoForward(std::max(rejoiner.front()->first, *start_));
+  position_ = rejoiner[equal - 1]->End();
   equal_batches_ = equal;
   from_common_ = true;  // record and bytes agree
+  Remember(rejoiner, survivor, equal);
   if (equal < rejoiner.size() && equal < survivor.size()) return Differ();
   GoOn();
 }
 
 void ForkSearch::FeedForward(const Batches& rejoiner, const Batches& survivor) {
-  const bool on_boundary = rejoiner.front()->first == position_ && survivor.front()->first == position_;
-  if (!on_boundary && equal_batches_ > 0) {
-    return FinishUnknown("a batch ended before " + position_.ToString() +
-                         " when it was read first, and spans it when read again");
-  }
-  if (!on_boundary && restarted_) return Differ();
   const std::size_t equal = CountEqual(rejoiner, survivor);
-  if (equal > 0) {
+  std::size_t known = 0;  // of the equal ones: those before the position
+  if (equal_batches_ > 0) {
+    while (known < equal && rejoiner[known]->End() <= position_) ++known;
+    if (known == 0 || rejoiner[known - 1]->End() != position_) {
+      return FinishUnknown("the batches up to " + position_.ToString() +
+                           " were equal when they were compared first, and are not now");
+    }
+  } else if (restarted_ && (rejoiner.front()->first != position_ || survivor.front()->first != position_)) {
+    return Differ();
+  }
+  list_to_.reset();
+  Remember(rejoiner, survivor, equal);
+  if (phase_ == Phase::kLastBatches) return ConcludeEqual();
+  if (equal > known) {
     position_ = rejoiner[equal - 1]->End();
-    equal_batches_ += equal;
+    equal_batches_ += equal - known;
   }
   if (equal < rejoiner.size() && equal < survivor.size()) return Differ();
-  window_ = std::min(window_ * 4, kMaxWindow);
+  if (equal == known) {
+    return FinishUnknown("the " + std::string(equal == rejoiner.size() ? "rejoiner" : "survivor") +
+                         "'s list of batches holds nothing at " + position_.ToString());
+  }
+  GoOn();
+}
+
+void ForkSearch::FeedDigests(const RangeDigests& rejoiner, const RangeDigests& survivor) {
+  const auto question = Take(Ask::kDigests);
+  if (!question) return;
+  std::string wrong = CheckDigests("rejoiner", rejoiner, question->range, question->parts);
+  if (wrong.empty()) wrong = CheckDigests("survivor", survivor, question->range, question->parts);
+  if (!wrong.empty()) return FinishUnknown(std::move(wrong));
+  if (!BeginsAt(rejoiner, position_) || !BeginsAt(survivor, position_)) {
+    if (equal_batches_ > 0) {
+      return FinishUnknown("a batch ended before " + position_.ToString() +
+                           " when it was read first, and none begins there now");
+    }
+    // The run begins inside a batch, perhaps the same on both sides: the batches themselves tell.
+    list_to_ = std::min(position_ + kListed, Limit());
+    return;
+  }
+  last_equal_.clear();
+  next_rejoiner_.reset();
+  next_survivor_.reset();
+  for (std::uint32_t i = 0; i < std::min(rejoiner.parts.size(), survivor.parts.size()); ++i) {
+    const PartDigest& part = rejoiner.parts[i];
+    const PartDigest& other = survivor.parts[i];
+    if (part != other) {
+      differs_before_ = PartOf(question->range, question->parts, i).to;
+      if (std::max(part.batches, other.batches) <= kListed) list_to_ = differs_before_;
+      return;
+    }
+    if (part.batches == 0) continue;  // a batch that began earlier spans it
+    position_ = part.end;
+    equal_batches_ += part.batches;
+  }
   GoOn();
 }
 
@@ -213,21 +266,22 @@ void ForkSearch::Differ() {
   if (restarted_ || !hint_ || position_ > *hint_) return Conclude();
   phase_ = Phase::kMarkers;
   scan_ = position_;
-  window_ = window_records_;
 }
 
-void ForkSearch::FeedMarkers(const Batches& rejoiner, const Batches& survivor) {
-  for (const Batches* side : {&rejoiner, &survivor}) {
-    for (const BatchInfo* batch : *side) {
-      if (batch->marker.empty() || batch->first < position_ || batch->End() > *hint_ + 1) continue;
-      if (!restart_ || batch->End() > *restart_) restart_ = batch->End();
+void ForkSearch::FeedMarked(const MarkedBatches& rejoiner, const MarkedBatches& survivor) {
+  const auto question = Take(Ask::kMarked);
+  if (!question) return;
+  std::string wrong = CheckMarked("rejoiner", rejoiner, question->range);
+  if (wrong.empty()) wrong = CheckMarked("survivor", survivor, question->range);
+  if (!wrong.empty()) return FinishUnknown(std::move(wrong));
+  for (const MarkedBatches* side : {&rejoiner, &survivor}) {
+    for (const BatchInfo& batch : side->batches) {
+      if (batch.first < position_ || batch.End() > *hint_ + 1) continue;
+      if (!restart_ || batch.End() > *restart_) restart_ = batch.End();
     }
   }
-  scan_ = std::min(rejoiner.back()->End(), survivor.back()->End());
-  if (scan_ <= *hint_) {
-    window_ = std::min(window_ * 4, kMaxWindow);
-    return;
-  }
+  scan_ = std::min(rejoiner.looked_to, survivor.looked_to);
+  if (scan_ <= *hint_) return;
   if (!restart_) return Conclude();
   remark_ = "the batches differ at " + position_.ToString() + ", before a recorded stitch that ends at " +
             (*restart_ - 1).ToString();
@@ -239,21 +293,45 @@ void ForkSearch::FeedMarkers(const Batches& rejoiner, const Batches& survivor) {
 
 void ForkSearch::GoForward(Sequence from) {
   phase_ = Phase::kForward;
+  run_start_ = from;
   position_ = from;
   equal_batches_ = 0;
-  window_ = window_records_;
+  differs_before_.reset();
+  list_to_.reset();
+  last_equal_.clear();
+  next_rejoiner_.reset();
+  next_survivor_.reset();
 }
 
 void ForkSearch::GoOn() {
+  if (differs_before_ && position_ >= *differs_before_) {
+    return FinishUnknown("the digests differed before " + differs_before_->ToString() +
+                         ", and the batches up to there are all equal");
+  }
   if (position_ > end_) Conclude();
+}
+
+// Keeps of two lists what the last look is for: the end of the run, and what stands behind it.
+void ForkSearch::Remember(const Batches& rejoiner, const Batches& survivor, std::size_t equal) {
+  last_equal_.clear();
+  next_rejoiner_.reset();
+  next_survivor_.reset();
+  std::uint64_t bytes = 0;
+  std::size_t from = equal;
+  while (from > 0 && equal - from < kLastBatchesCompared) {
+    bytes += std::min(rejoiner[from - 1]->bytes, kLastBytesCompared + 1);
+    if (from < equal && bytes > kLastBytesCompared) break;
+    --from;
+  }
+  for (std::size_t i = from; i < equal; ++i) last_equal_.push_back(*rejoiner[i]);
+  if (equal < rejoiner.size() && equal < survivor.size()) {
+    next_rejoiner_ = *rejoiner[equal];
+    next_survivor_ = *survivor[equal];
+  }
 }
 
 void ForkSearch::Conclude() {
   const Sequence zero(0);
-  const std::string next = position_.ToString();
-  const std::string what_follows = position_ > rejoiner_last_ ? "the rejoiner has no next"
-                                   : position_ > end_         ? "the survivor has no next"
-                                                              : "the next ones, at " + next + ", differ";
   if (equal_batches_ > 0) {
     if (!from_common_ && equal_batches_ < kMinUnrecordedRun) {
       return FinishUnknown("from " + start_->ToString() +
@@ -261,9 +339,7 @@ void ForkSearch::Conclude() {
                            (position_ - 1).ToString() + " only, and no record tells what was before: " +
                            std::to_string(equal_batches_) + " equal, too few to tell from chance");
     }
-    return Finish(
-        {position_ - 1, ForkProof::kEqualBatches,
-         "both WALs hold the same batch ending at " + (position_ - 1).ToString() + ", and " + what_follows});
+    return ConcludeEqual();
   }
   if (restarted_) {
     if (known_.same_stream && position_ == rejoiner_last_ + 1) {
@@ -281,7 +357,40 @@ void ForkSearch::Conclude() {
     return Finish({zero, ForkProof::kEqualBatches,
                    "both WALs reach back to the beginning, and differ from the first batch on"});
   }
-  FinishUnknown("no batch from " + next + " on is equal, and the WALs reach no further back");
+  FinishUnknown("no batch from " + position_.ToString() + " on is equal, and the WALs reach no further back");
+}
+
+// A fork that is too high would hide divergence, so nothing rests on digests alone: what ends at the fork is
+// listed, and then read.
+void ForkSearch::ConcludeEqual() { phase_ = last_equal_.empty() ? Phase::kLastBatches : Phase::kLastBytes; }
+
+void ForkSearch::FeedBytes(std::string_view rejoiner, std::string_view survivor) {
+  if (!Take(Ask::kBytes)) return;
+  std::uint64_t equal_bytes = 0;
+  for (const auto& batch : last_equal_) equal_bytes += std::min<std::uint64_t>(batch.bytes, kMaxBytes);
+  std::vector<BatchInfo> rejoiner_batches = last_equal_;
+  std::vector<BatchInfo> survivor_batches = last_equal_;
+  if (next_rejoiner_) {
+    rejoiner_batches.push_back(*next_rejoiner_);
+    survivor_batches.push_back(*next_survivor_);
+  }
+  std::string wrong = CheckBytes("rejoiner", rejoiner, rejoiner_batches, kMaxBytes);
+  if (wrong.empty()) wrong = CheckBytes("survivor", survivor, survivor_batches, kMaxBytes);
+  if (!wrong.empty()) return FinishUnknown(std::move(wrong));
+  if (rejoiner.substr(0, equal_bytes) != survivor.substr(0, equal_bytes)) {
+    return FinishUnknown("the digests of the batches up to " + (position_ - 1).ToString() +
+                         " are equal, and their bytes are not");
+  }
+  if (next_rejoiner_ && rejoiner == survivor && rejoiner.size() < kMaxBytes) {
+    return FinishUnknown("the digests of the batches at " + position_.ToString() +
+                         " differ, and their bytes are equal");
+  }
+  const std::string what_follows = position_ > rejoiner_last_ ? "the rejoiner has no next"
+                                   : position_ > end_
+                                       ? "the survivor has no next"
+                                       : "the next ones, at " + position_.ToString() + ", differ";
+  Finish({position_ - 1, ForkProof::kEqualBatches,
+          "both WALs hold the same batch ending at " + (position_ - 1).ToString() + ", and " + what_follows});
 }
 
 // Only the records can answer.

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "policies/model/bytes.h"
 #include "policies/model/json.h"
 #include "policies/model/names.h"
 
@@ -9,6 +10,7 @@ namespace walstitch::shell {
 namespace {
 
 constexpr std::chrono::milliseconds kReadTimeout{10000};
+constexpr std::chrono::milliseconds kLongReadTimeout{60000};
 constexpr std::chrono::milliseconds kReportTimeout{2500};
 // How much longer than its own deadline a command's answer is waited for.
 constexpr std::chrono::milliseconds kAnswerSlack{2000};
@@ -52,10 +54,9 @@ std::string RangeQuery(SequenceRange range) {
 
 }  // namespace
 
-boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string target) const {
-  const bool report = target.starts_with("/v1/report");
-  auto response =
-      co_await http::Fetch(url_, "GET", target, "", token_, report ? kReportTimeout : kReadTimeout);
+boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string target,
+                                                                    std::chrono::milliseconds timeout) const {
+  auto response = co_await http::Fetch(url_, "GET", target, "", token_, timeout);
   if (!response) co_return Fail(response.error(), "agent of " + node_);
   if (response->status != 200) co_return Fail(ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
@@ -64,7 +65,7 @@ boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string 
 }
 
 boost::asio::awaitable<Result<Report>> AgentClient::FreshReport() const {
-  auto json = co_await Get("/v1/report?fresh=1");
+  auto json = co_await Get("/v1/report?fresh=1", kReportTimeout);
   if (!json) co_return Fail(json.error());
   co_return ReportFromJson(*json);
 }
@@ -88,14 +89,15 @@ boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command) 
 }
 
 boost::asio::awaitable<Result<WalExtent>> AgentClient::Extent() const {
-  auto json = co_await Get("/v1/wal/extent");
+  auto json = co_await Get("/v1/wal/extent", kReadTimeout);
   if (!json) co_return Fail(json.error());
   co_return WalExtentFromJson(*json);
 }
 
 boost::asio::awaitable<Result<std::vector<BatchInfo>>> AgentClient::Batches(SequenceRange range,
                                                                             std::size_t max) const {
-  auto json = co_await Get("/v1/wal/batches?" + RangeQuery(range) + "&max=" + std::to_string(max));
+  auto json =
+      co_await Get("/v1/wal/batches?" + RangeQuery(range) + "&max=" + std::to_string(max), kReadTimeout);
   if (!json) co_return Fail(json.error());
   const auto* object = json->if_object();
   const auto* list = object == nullptr ? nullptr : object->if_contains("batches");
@@ -112,8 +114,39 @@ boost::asio::awaitable<Result<std::vector<BatchInfo>>> AgentClient::Batches(Sequ
   co_return batches;
 }
 
+boost::asio::awaitable<Result<RangeDigests>> AgentClient::Digests(SequenceRange range, std::uint32_t parts,
+                                                                  DigestKey key) const {
+  const std::string hex = ToHex(std::string(key.bytes.begin(), key.bytes.end()));
+  auto json =
+      co_await Get("/v1/wal/digests?" + RangeQuery(range) + "&parts=" + std::to_string(parts) + "&key=" + hex,
+                   kLongReadTimeout);
+  if (!json) co_return Fail(json.error());
+  auto digests = RangeDigestsFromJson(*json);
+  if (!digests) co_return Fail(digests.error(), "agent of " + node_);
+  co_return std::move(*digests);
+}
+
+boost::asio::awaitable<Result<MarkedBatches>> AgentClient::Marked(SequenceRange range,
+                                                                  std::size_t max) const {
+  auto json =
+      co_await Get("/v1/wal/marked?" + RangeQuery(range) + "&max=" + std::to_string(max), kLongReadTimeout);
+  if (!json) co_return Fail(json.error());
+  auto marked = MarkedBatchesFromJson(*json);
+  if (!marked) co_return Fail(marked.error(), "agent of " + node_);
+  co_return std::move(*marked);
+}
+
+boost::asio::awaitable<Result<RangeBytes>> AgentClient::Bytes(SequenceRange range, std::size_t max) const {
+  auto json =
+      co_await Get("/v1/wal/bytes?" + RangeQuery(range) + "&max=" + std::to_string(max), kReadTimeout);
+  if (!json) co_return Fail(json.error());
+  auto bytes = RangeBytesFromJson(*json);
+  if (!bytes) co_return Fail(bytes.error(), "agent of " + node_);
+  co_return std::move(*bytes);
+}
+
 boost::asio::awaitable<Result<Sequence>> AgentClient::Boundary(Sequence at) const {
-  auto json = co_await Get("/v1/wal/boundary?at=" + at.ToString());
+  auto json = co_await Get("/v1/wal/boundary?at=" + at.ToString(), kReadTimeout);
   if (!json) co_return Fail(json.error());
   const auto* object = json->if_object();
   const auto* boundary = object == nullptr ? nullptr : object->if_contains("boundary");
@@ -126,13 +159,14 @@ boost::asio::awaitable<Result<Sequence>> AgentClient::Boundary(Sequence at) cons
 
 boost::asio::awaitable<Result<Touched>> AgentClient::ListTouched(SequenceRange range,
                                                                  std::size_t max_keys) const {
-  auto json = co_await Get("/v1/wal/touched?" + RangeQuery(range) + "&max_keys=" + std::to_string(max_keys));
+  auto json = co_await Get("/v1/wal/touched?" + RangeQuery(range) + "&max_keys=" + std::to_string(max_keys),
+                           kReadTimeout);
   if (!json) co_return Fail(json.error());
   co_return TouchedFromJson(*json);
 }
 
 boost::asio::awaitable<Result<std::string>> AgentClient::ReplicationId(Sequence at) const {
-  auto json = co_await Get("/v1/wal/replication_id?at=" + at.ToString());
+  auto json = co_await Get("/v1/wal/replication_id?at=" + at.ToString(), kReadTimeout);
   if (!json) co_return Fail(json.error());
   const auto* object = json->if_object();
   const auto* id = object == nullptr ? nullptr : object->if_contains("replication_id");

@@ -30,12 +30,19 @@ class AgentClient {
 
   boost::asio::awaitable<Result<WalExtent>> Extent() const;
   boost::asio::awaitable<Result<std::vector<BatchInfo>>> Batches(SequenceRange range, std::size_t max) const;
+  // Two WALs compared by digests: agents/wal/range_digest.h. The agent reads up to a GiB for a digest, or for
+  // a list of marked batches, so these two are waited for a minute: 18 MB/s are enough.
+  boost::asio::awaitable<Result<RangeDigests>> Digests(SequenceRange range, std::uint32_t parts,
+                                                       DigestKey key) const;
+  boost::asio::awaitable<Result<MarkedBatches>> Marked(SequenceRange range, std::size_t max) const;
+  boost::asio::awaitable<Result<RangeBytes>> Bytes(SequenceRange range, std::size_t max) const;
   boost::asio::awaitable<Result<Sequence>> Boundary(Sequence at) const;
   boost::asio::awaitable<Result<Touched>> ListTouched(SequenceRange range, std::size_t max_keys) const;
   boost::asio::awaitable<Result<std::string>> ReplicationId(Sequence at) const;
 
  private:
-  boost::asio::awaitable<Result<boost::json::value>> Get(std::string target) const;
+  boost::asio::awaitable<Result<boost::json::value>> Get(std::string target,
+                                                         std::chrono::milliseconds timeout) const;
 
   std::string node_;
   http::Url url_;

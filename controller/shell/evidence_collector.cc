@@ -1,15 +1,18 @@
 #include "controller/shell/evidence_collector.h"
 
-#include <boost/json.hpp>
+#include <openssl/rand.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <utility>
 
 namespace walstitch::shell {
+
+namespace asio = boost::asio;
+
 namespace {
 
-// A window of the fork search never asks for more batches than this; the search copes with shorter lists.
-constexpr std::size_t kMaxBatches = 100000;  // what an agent gives at most
 constexpr std::size_t kMaxKeys = 200000;
-// A search that reads more windows than this is given up: the fork stays unknown.
-constexpr int kMaxWindows = 100000;
 
 SideEvidence SideOf(const Report& report, const WalExtent& extent) {
   SideEvidence side;
@@ -35,22 +38,72 @@ void NoteMissing(Evidence& evidence, const Error& error, std::string_view what) 
   evidence.expected_to_come = evidence.expected_to_come || MayCome(error);
 }
 
-// What the window holds on one side. Sequences that the side does not have are no error here: the list
-// is then shorter, or empty.
-boost::asio::awaitable<Result<std::vector<BatchInfo>>> ReadWindow(AgentClient client, WalExtent extent,
-                                                                  SequenceRange window) {
-  if (!extent.oldest || !extent.last) co_return std::vector<BatchInfo>{};
-  window.from = std::max(window.from, *extent.oldest);
-  window.to = std::min(window.to, *extent.last + 1);
-  if (window.Empty()) co_return std::vector<BatchInfo>{};
-  auto batches = co_await client.Batches(window, kMaxBatches);
-  if (!batches && batches.error().Code() == ErrorCode::kNotFound) co_return std::vector<BatchInfo>{};
-  co_return batches;
+template <typename T>
+using Both = std::pair<T, T>;  // the rejoiner's, the survivor's
+
+// Both sides' answers; they work at the same time. Sequences that a side does not hold any more are no error
+// here: its answer is then empty, and the search makes of it what it can.
+template <typename T>
+asio::awaitable<Result<Both<T>>> AwaitBoth(asio::awaitable<Result<T>> rejoiner,
+                                           asio::awaitable<Result<T>> survivor) {
+  using asio::experimental::awaitable_operators::operator&&;
+  auto both = std::move(rejoiner) && std::move(survivor);
+  auto [a, b] = co_await std::move(both);
+  for (auto* answer : {&a, &b}) {
+    if (!*answer && answer->error().Code() == ErrorCode::kNotFound) *answer = T{};
+    if (!*answer) co_return Fail(answer->error());
+  }
+  co_return Both<T>(std::move(*a), std::move(*b));
+}
+
+DigestKey DrawKey() {
+  DigestKey key;
+  // Without randomness nobody could be trusted to be equal.
+  WALSTITCH_CHECK(RAND_bytes(key.bytes.data(), static_cast<int>(key.bytes.size())) == 1);
+  return key;
+}
+
+asio::awaitable<Result<void>> AskBoth(AgentClient rejoiner, AgentClient survivor,
+                                      core::ForkSearch::Question question, core::ForkSearch* search) {
+  using core::ForkSearch;
+  const SequenceRange range = question.range;
+  switch (question.ask) {
+    case ForkSearch::Ask::kBatches: {
+      auto both = co_await AwaitBoth(rejoiner.Batches(range, ForkSearch::kMaxBatches),
+                                     survivor.Batches(range, ForkSearch::kMaxBatches));
+      if (!both) co_return Fail(both.error());
+      search->FeedBatches(both->first, both->second);
+      break;
+    }
+    case ForkSearch::Ask::kDigests: {
+      const DigestKey key = DrawKey();
+      auto both = co_await AwaitBoth(rejoiner.Digests(range, question.parts, key),
+                                     survivor.Digests(range, question.parts, key));
+      if (!both) co_return Fail(both.error());
+      search->FeedDigests(both->first, both->second);
+      break;
+    }
+    case ForkSearch::Ask::kMarked: {
+      auto both = co_await AwaitBoth(rejoiner.Marked(range, ForkSearch::kMaxMarked),
+                                     survivor.Marked(range, ForkSearch::kMaxMarked));
+      if (!both) co_return Fail(both.error());
+      search->FeedMarked(both->first, both->second);
+      break;
+    }
+    case ForkSearch::Ask::kBytes: {
+      auto both = co_await AwaitBoth(rejoiner.Bytes(range, ForkSearch::kMaxBytes),
+                                     survivor.Bytes(range, ForkSearch::kMaxBytes));
+      if (!both) co_return Fail(both.error());
+      search->FeedBytes(both->first.bytes, both->second.bytes);
+      break;
+    }
+  }
+  co_return Result<void>();
 }
 
 }  // namespace
 
-boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
+asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   Evidence evidence;
   evidence.rejoiner = SideOf(request.rejoiner_report, {});
   evidence.survivor = SideOf(request.survivor_report, {});
@@ -84,24 +137,15 @@ boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   if (*survivor_wal.last > *evidence.survivor.last) evidence.survivor.last = survivor_wal.last;
 
   core::ForkSearch search(rejoiner_wal, survivor_wal, request.known);
-  for (int windows = 0; auto window = search.Next(); ++windows) {
-    if (windows == kMaxWindows) {
-      evidence.missing.push_back("the fork: the search was given up after " + std::to_string(windows) +
-                                 " windows");
+  while (auto question = search.Next()) {
+    auto answered = co_await AskBoth(request.rejoiner, request.survivor, *question, &search);
+    if (!answered) {
+      NoteMissing(evidence, answered.error(), "the fork");
       co_return evidence;
     }
-    auto rejoiner = co_await ReadWindow(request.rejoiner, rejoiner_wal, window->range);
-    if (!rejoiner) {
-      NoteMissing(evidence, rejoiner.error(), "the fork");
-      co_return evidence;
-    }
-    auto survivor = co_await ReadWindow(request.survivor, survivor_wal, window->range);
-    if (!survivor) {
-      NoteMissing(evidence, survivor.error(), "the fork");
-      co_return evidence;
-    }
-    search.Feed(*rejoiner, *survivor);
   }
+  spdlog::debug("Fork of {} and {}: {} after {} rounds.", evidence.rejoiner.node, evidence.survivor.node,
+                search.Result().fork ? search.Result().fork->ToString() : "unknown", search.Rounds());
   evidence.fork = search.Result().fork;
   evidence.proof = search.Result().proof;
   evidence.same_stream = request.known.same_stream;

@@ -39,7 +39,8 @@ struct DigestKey {
 
 // The batches (count > 0) whose first sequence lies in one part of a range, in one digest: Poly1305 with the
 // question's key over their bytes as they stand in the WAL, one behind the other. It is a universal hash: two
-// different texts of up to 4 GiB meet with a probability of less than 2^-75, whatever they are.
+// different texts of up to 4 GiB meet with a probability of less than 2^-75, whatever they are. A part
+// without a batch is all zeroes.
 struct PartDigest {
   std::uint64_t batches = 0;
   Sequence first;  // of the first batch; 0 if there is none
@@ -53,6 +54,21 @@ struct RangeDigests {
   // answered had read enough for one answer; ask again for the rest.
   std::vector<PartDigest> parts;
   bool operator==(const RangeDigests&) const = default;
+};
+
+// The batches of a range that carry a marker of ours, in order.
+struct MarkedBatches {
+  std::vector<BatchInfo> batches;
+  // Every batch that begins before it was looked at: the range's end (or the WAL's), or less if whoever
+  // answered had read, or found, enough for one answer; ask again from here on.
+  Sequence looked_to;
+  bool operator==(const MarkedBatches&) const = default;
+};
+
+// The bytes of a range's batches (count > 0), one behind the other, perhaps cut off.
+struct RangeBytes {
+  std::string bytes;
+  bool operator==(const RangeBytes&) const = default;
 };
 
 // The i-th of `parts` parts of the range, as equal as can be; all of them together are the range. i < parts.

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -14,6 +15,17 @@ std::optional<unsigned> HexValue(char c) {
   if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
   if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a') + 10;
   if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A') + 10;
+  return std::nullopt;
+}
+
+constexpr char kBase64Digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+std::optional<std::uint32_t> Base64Value(char c) {
+  if (c >= 'A' && c <= 'Z') return static_cast<std::uint32_t>(c - 'A');
+  if (c >= 'a' && c <= 'z') return static_cast<std::uint32_t>(c - 'a') + 26;
+  if (c >= '0' && c <= '9') return static_cast<std::uint32_t>(c - '0') + 52;
+  if (c == '+') return 62;
+  if (c == '/') return 63;
   return std::nullopt;
 }
 
@@ -95,6 +107,50 @@ Result<std::string> FromHex(std::string_view text) {
                   "hex: character " + std::to_string(high ? i + 2 : i + 1) + " is not a hexadecimal digit");
     }
     out.push_back(static_cast<char>(*high << 4 | *low));
+  }
+  return out;
+}
+
+std::string ToBase64(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t size = std::min<std::size_t>(bytes.size() - i, 3);
+    std::uint32_t group = 0;  // 24 bits, zeroes at the end
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (k < size ? static_cast<std::uint8_t>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out.push_back(k <= size ? kBase64Digits[(group >> (18 - 6 * k)) & 63U] : '=');
+    }
+  }
+  return out;
+}
+
+Result<std::string> FromBase64(std::string_view text) {
+  if (text.size() % 4 != 0) {
+    return Fail(ErrorCode::kInvalid,
+                "base64: " + std::to_string(text.size()) + " characters; expected a multiple of four");
+  }
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  std::string out;
+  out.reserve(text.size() / 4 * 3);
+  for (std::size_t i = 0; i < text.size(); i += 4) {
+    const std::size_t digits = i + 4 == text.size() ? 4 - padding : 4;
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 4; ++k) {
+      const auto value = k < digits ? Base64Value(text[i + k]) : 0U;
+      if (!value) {
+        return Fail(ErrorCode::kInvalid,
+                    "base64: character " + std::to_string(i + k + 1) + " is not a digit of it");
+      }
+      group = (group << 6) | *value;
+    }
+    for (std::size_t k = 0; k + 1 < digits; ++k) out.push_back(static_cast<char>(group >> (16 - 8 * k)));
+    // Of several spellings of the same bytes one is right.
+    if ((group & (0xffffffU >> (8 * (digits - 1)))) != 0) {
+      return Fail(ErrorCode::kInvalid, "base64: bits are left over at the end");
+    }
   }
   return out;
 }

@@ -19,6 +19,9 @@ Result<std::string> FromPrintable(std::string_view text);
 std::string ToHex(std::string_view bytes);           // lower-case
 Result<std::string> FromHex(std::string_view text);  // either case
 
+std::string ToBase64(std::string_view bytes);           // RFC 4648, padded
+Result<std::string> FromBase64(std::string_view text);  // that and nothing else: no white space, all padding
+
 std::array<std::uint8_t, 32> Sha256(std::string_view bytes);
 
 // SHA-256 of the bytes as 64 lower-case hex digits.

@@ -1,6 +1,6 @@
 // The shared words as JSON, for the API, the decision log and `--output json`. Field names are the
-// struct's, sequences are numbers, raw bytes are printable text (bytes.h), enums are their stable
-// strings, absent optionals are left out. Reading refuses unknown enum strings, missing required
+// struct's, sequences are numbers, raw bytes are printable text (bytes.h; many of them base64), enums are
+// their stable strings, absent optionals are left out. Reading refuses unknown enum strings, missing required
 // fields and wrong types, naming the field; unknown fields are ignored (a newer peer may send them).
 #pragma once
 
@@ -22,6 +22,9 @@ boost::json::value ToJson(const CommandResult& value);
 boost::json::value ToJson(const BatchInfo& value);  // digest as hex
 boost::json::value ToJson(const WalExtent& value);
 boost::json::value ToJson(const Touched& value);
+boost::json::value ToJson(const RangeDigests& value);  // digests as hex
+boost::json::value ToJson(const MarkedBatches& value);
+boost::json::value ToJson(const RangeBytes& value);  // as base64
 boost::json::value ToJson(const Evidence& value);
 boost::json::value ToJson(const VerdictDecision& value);
 boost::json::value ToJson(const Decision& value);
@@ -37,6 +40,9 @@ Result<CommandResult> CommandResultFromJson(const boost::json::value& json);
 Result<BatchInfo> BatchInfoFromJson(const boost::json::value& json);
 Result<WalExtent> WalExtentFromJson(const boost::json::value& json);
 Result<Touched> TouchedFromJson(const boost::json::value& json);
+Result<RangeDigests> RangeDigestsFromJson(const boost::json::value& json);
+Result<MarkedBatches> MarkedBatchesFromJson(const boost::json::value& json);
+Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json);
 Result<Evidence> EvidenceFromJson(const boost::json::value& json);
 Result<VerdictDecision> VerdictDecisionFromJson(const boost::json::value& json);
 Result<Decision> DecisionFromJson(const boost::json::value& json);

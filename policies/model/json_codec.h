@@ -5,9 +5,11 @@
 //   visit("name", object.name)          required when read; an optional<> may be absent or null
 //   visit.Defaulted("name", ...)        may be absent: the struct's own default stays
 //   visit.Raw("name", ...)              raw bytes, as printable text (bytes.h)
+//   visit.Base64("name", ...)           raw bytes, many of them
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <concepts>
 #include <cstdint>
@@ -28,6 +30,8 @@
 #include "policies/model/sequence.h"
 
 namespace walstitch::codec {
+
+using DigestBytes = std::array<std::uint8_t, 16>;
 
 template <typename T>
 inline constexpr bool kIsOptional = false;
@@ -63,6 +67,7 @@ struct Writer {
     (*this)(name, value);
   }
   void Raw(std::string_view name, const std::string& bytes) { out[name] = ToPrintable(bytes); }
+  void Base64(std::string_view name, const std::string& bytes) { out[name] = ToBase64(bytes); }
 };
 
 boost::json::value WriteAction(const Action& action);
@@ -82,8 +87,9 @@ boost::json::value Write(const T& value) {
   } else if constexpr (std::is_same_v<T, Sequence>) {
     return value.Value();
   } else if constexpr (std::is_same_v<T, BatchDigest>) {
-    std::string bytes(value.bytes.begin(), value.bytes.end());
-    return boost::json::value(ToHex(bytes));
+    return Write(value.bytes);
+  } else if constexpr (std::is_same_v<T, DigestBytes>) {
+    return boost::json::value(ToHex(std::string(value.begin(), value.end())));
   } else if constexpr (std::is_same_v<T, Action>) {
     return WriteAction(value);
   } else if constexpr (kIsVector<T>) {
@@ -149,18 +155,21 @@ struct Reader {
   void Defaulted(std::string_view name, T& out) {
     if (object.contains(name)) (*this)(name, out);
   }
-  void Raw(std::string_view name, std::string& out) {
+  void Raw(std::string_view name, std::string& out) { Decoded(name, out, FromPrintable); }
+  void Base64(std::string_view name, std::string& out) { Decoded(name, out, FromBase64); }
+
+  void Decoded(std::string_view name, std::string& out, Result<std::string> (*decode)(std::string_view)) {
     std::string text;
     (*this)(name, text);
     if (failure.error) return;
-    auto bytes = FromPrintable(text);
+    auto bytes = decode(text);
     if (!bytes) return failure.At(Path{&path, name, {}}, bytes.error().Message());
     out = std::move(*bytes);
   }
 };
 
 void ReadAction(const boost::json::value& json, const Path& path, Action& out, Failure& failure);
-void ReadDigest(const boost::json::value& json, const Path& path, BatchDigest& out, Failure& failure);
+void ReadDigest(const boost::json::value& json, const Path& path, DigestBytes& out, Failure& failure);
 
 template <typename T>
 void ReadNumber(const boost::json::value& json, const Path& path, T& out, Failure& failure) {
@@ -203,6 +212,8 @@ void Read(const boost::json::value& json, const Path& path, T& out, Failure& fai
     ReadNumber(json, path, value, failure);
     out = Sequence(value);
   } else if constexpr (std::is_same_v<T, BatchDigest>) {
+    ReadDigest(json, path, out.bytes, failure);
+  } else if constexpr (std::is_same_v<T, DigestBytes>) {
     ReadDigest(json, path, out, failure);
   } else if constexpr (std::is_same_v<T, Action>) {
     ReadAction(json, path, out, failure);

@@ -34,6 +34,30 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("marker", s.marker);
 }
 
+template <typename V, Like<PartDigest> S>
+void Fields(V& visit, S& s) {
+  visit("batches", s.batches);
+  visit("first", s.first);
+  visit("end", s.end);
+  visit("digest", s.digest);
+}
+
+template <typename V, Like<RangeDigests> S>
+void Fields(V& visit, S& s) {
+  visit("parts", s.parts);
+}
+
+template <typename V, Like<MarkedBatches> S>
+void Fields(V& visit, S& s) {
+  visit("batches", s.batches);
+  visit("looked_to", s.looked_to);
+}
+
+template <typename V, Like<RangeBytes> S>
+void Fields(V& visit, S& s) {
+  visit.Base64("bytes", s.bytes);
+}
+
 template <typename V, Like<WalExtent> S>
 void Fields(V& visit, S& s) {
   visit("oldest", s.oldest);

@@ -52,15 +52,15 @@ void ReadAction(const boost::json::value& json, const Path& path, Action& out, F
   std::visit([&reader](auto& one) { Fields(reader, one); }, out);
 }
 
-void ReadDigest(const boost::json::value& json, const Path& path, BatchDigest& out, Failure& failure) {
+void ReadDigest(const boost::json::value& json, const Path& path, DigestBytes& out, Failure& failure) {
   std::string text;
   Read(json, path, text, failure);
   if (failure.error) return;
   auto bytes = FromHex(text);
-  if (!bytes || bytes->size() != out.bytes.size()) {
-    return failure.At(path, "expected " + std::to_string(out.bytes.size() * 2) + " hexadecimal digits");
+  if (!bytes || bytes->size() != out.size()) {
+    return failure.At(path, "expected " + std::to_string(out.size() * 2) + " hexadecimal digits");
   }
-  std::copy(bytes->begin(), bytes->end(), out.bytes.begin());
+  std::copy(bytes->begin(), bytes->end(), out.begin());
 }
 
 }  // namespace codec
@@ -73,6 +73,9 @@ boost::json::value ToJson(const CommandResult& value) { return codec::Write(valu
 boost::json::value ToJson(const BatchInfo& value) { return codec::Write(value); }
 boost::json::value ToJson(const WalExtent& value) { return codec::Write(value); }
 boost::json::value ToJson(const Touched& value) { return codec::Write(value); }
+boost::json::value ToJson(const RangeDigests& value) { return codec::Write(value); }
+boost::json::value ToJson(const MarkedBatches& value) { return codec::Write(value); }
+boost::json::value ToJson(const RangeBytes& value) { return codec::Write(value); }
 
 Result<Endpoint> EndpointFromJson(const boost::json::value& json) {
   return codec::ReadRoot<Endpoint>(json, "endpoint");
@@ -97,6 +100,15 @@ Result<WalExtent> WalExtentFromJson(const boost::json::value& json) {
 }
 Result<Touched> TouchedFromJson(const boost::json::value& json) {
   return codec::ReadRoot<Touched>(json, "touched");
+}
+Result<RangeDigests> RangeDigestsFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<RangeDigests>(json, "digests");
+}
+Result<MarkedBatches> MarkedBatchesFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<MarkedBatches>(json, "marked");
+}
+Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<RangeBytes>(json, "bytes");
 }
 
 }  // namespace walstitch

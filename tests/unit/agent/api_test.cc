@@ -166,6 +166,49 @@ TEST_F(ApiTest, BatchesComeInPages) {
   EXPECT_FALSE(json->at("more").as_bool());
 }
 
+const std::string kKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+TEST_F(ApiTest, DigestsOfPartsAreGiven) {
+  const auto ask = [&](const std::string& key) {
+    return Wal("digests", {{"from", "1"}, {"to", "51"}, {"parts", "2"}, {"key", key}});
+  };
+  const http::Response response = ask(kKey);
+  EXPECT_EQ(response.status, 200) << response.body;
+  auto digests = RangeDigestsFromJson(*ParseJson(response.body));
+  ASSERT_TRUE(digests) << digests.error().Message();
+  ASSERT_EQ(digests->parts.size(), 2U);
+  EXPECT_EQ(digests->parts[0].batches, 3U);  // at 1, 11, 21
+  EXPECT_EQ(digests->parts[0].first, Sequence(1));
+  EXPECT_EQ(digests->parts[0].end, Sequence(31));
+  EXPECT_EQ(digests->parts[1].batches, 2U);
+  EXPECT_EQ(ask(kKey).body, response.body);
+  EXPECT_NE(ask(kKey.substr(2) + "ff").body, response.body);
+}
+
+TEST_F(ApiTest, AKeyThatIsNoneIsRefusedAndNotRepeated) {
+  for (const std::string& key : {std::string(), kKey.substr(1), kKey + "00", kKey.substr(1) + "g"}) {
+    const http::Response response =
+        Wal("digests", {{"from", "1"}, {"to", "51"}, {"parts", "2"}, {"key", key}});
+    EXPECT_EQ(response.status, 400);
+    EXPECT_EQ(response.body,
+              R"({"error":"the query parameter 'key' must be 64 hexadecimal digits","code":"invalid"})");
+  }
+  EXPECT_EQ(Wal("digests", {{"from", "1"}, {"to", "51"}, {"parts", "2"}}).status, 400);
+}
+
+TEST_F(ApiTest, MarkedBatchesAreGiven) {
+  const http::Response response = Wal("marked", {{"from", "1"}, {"to", "45"}});
+  EXPECT_EQ(response.body, R"({"batches":[],"looked_to":45})");
+}
+
+TEST_F(ApiTest, BytesAreGivenUpToAMaximum) {
+  auto bytes = RangeBytesFromJson(*ParseJson(Wal("bytes", {{"from", "11"}, {"to", "22"}}).body));
+  ASSERT_TRUE(bytes) << bytes.error().Message();
+  EXPECT_EQ(bytes->bytes, std::string(24, '\0'));
+  bytes = RangeBytesFromJson(*ParseJson(Wal("bytes", {{"from", "1"}, {"to", "51"}, {"max", "13"}}).body));
+  EXPECT_EQ(bytes->bytes.size(), 13U);
+}
+
 TEST_F(ApiTest, BoundaryIsGiven) {
   EXPECT_EQ(Wal("boundary", {{"at", "12"}}).body, R"({"boundary":21})");
   EXPECT_EQ(Wal("boundary", {{"at", "99"}}).status, 404);
@@ -178,7 +221,16 @@ TEST_F(ApiTest, BadNumbersAreBadRequests) {
     EXPECT_EQ(Wal("batches", {{"from", number}, {"to", "2"}}).status, 400) << number;
     EXPECT_EQ(Wal("touched", {{"from", "1"}, {"to", number}}).status, 400) << number;
     EXPECT_EQ(Wal("batches", {{"from", "1"}, {"to", "2"}, {"max", number}}).status, 400) << number;
+    EXPECT_EQ(Wal("marked", {{"from", "1"}, {"to", "2"}, {"max", number}}).status, 400) << number;
+    EXPECT_EQ(Wal("bytes", {{"from", "1"}, {"to", "2"}, {"max", number}}).status, 400) << number;
+    EXPECT_EQ(Wal("digests", {{"from", "1"}, {"to", "2"}, {"parts", number}, {"key", kKey}}).status, 400)
+        << number;
   }
+  EXPECT_EQ(Wal("digests", {{"from", "1"}, {"to", "2"}, {"parts", "0"}, {"key", kKey}}).status, 400);
+  EXPECT_EQ(Wal("digests", {{"from", "1"}, {"to", "2"}, {"parts", "1025"}, {"key", kKey}}).status, 400);
+  EXPECT_EQ(Wal("digests", {{"from", "2"}, {"to", "1"}, {"parts", "1"}, {"key", kKey}}).status, 400);
+  EXPECT_EQ(Wal("marked", {{"from", "1"}, {"to", "2"}, {"max", "1001"}}).status, 400);
+  EXPECT_EQ(Wal("bytes", {{"from", "1"}, {"to", "2"}, {"max", "1048577"}}).status, 400);
   EXPECT_EQ(Wal("batches").status, 400);
   EXPECT_EQ(Wal("batches", {{"from", "2"}, {"to", "1"}}).status, 400);
   EXPECT_EQ(Wal("batches", {{"from", "1"}, {"to", "2"}, {"max", "0"}}).status, 400);

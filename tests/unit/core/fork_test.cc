@@ -1,17 +1,16 @@
 #include "controller/core/fork.h"
 
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <optional>
 #include <ostream>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "tests/unit/core/fork_wal.h"
 
 namespace walstitch {
 
@@ -24,108 +23,7 @@ static std::ostream& operator<<(std::ostream& out, const Sequence& sequence) {
 namespace walstitch::core {
 namespace {
 
-// A node's WAL, written batch by batch. Batches of the same content at the same place are equal.
-class Wal {
- public:
-  Wal() = default;
-  // The history so far, shared.
-  explicit Wal(const Wal& common, std::size_t batches)
-      : batches_(common.batches_.begin(), common.batches_.begin() + static_cast<std::ptrdiff_t>(batches)) {}
-
-  Wal& Add(std::uint32_t count, std::uint8_t content, const std::string& marker = "") {
-    BatchInfo batch;
-    batch.first = Sequence(Last() + 1);
-    batch.count = count;
-    batch.bytes = 12 + 20ULL * count;
-    batch.digest.bytes[0] = content;
-    for (int i = 0; i < 8; ++i) {
-      batch.digest.bytes[static_cast<std::size_t>(i) + 1] =
-          static_cast<std::uint8_t>(batch.first.Value() >> (8 * i));
-    }
-    batch.marker = marker;
-    batches_.push_back(batch);
-    return *this;
-  }
-  Wal& Add(int batches, std::uint32_t count, std::uint8_t content) {
-    for (int i = 0; i < batches; ++i) Add(count, content);
-    return *this;
-  }
-  // What the other wrote from this WAL's end on: this node follows it.
-  Wal& Follow(const Wal& other) {
-    const std::uint64_t next = Last() + 1;
-    for (const auto& batch : other.batches_) {
-      if (batch.first >= Sequence(next)) batches_.push_back(batch);
-    }
-    return *this;
-  }
-  Wal& Purge(std::size_t batches) {
-    purged_ = std::min(batches, batches_.size());
-    return *this;
-  }
-
-  [[nodiscard]] std::uint64_t Last() const {
-    return batches_.empty() ? 0 : (batches_.back().End() - 1).Value();
-  }
-  [[nodiscard]] std::size_t Size() const { return batches_.size(); }
-  [[nodiscard]] const BatchInfo& At(std::size_t i) const { return batches_[i]; }
-  [[nodiscard]] WalExtent Extent() const {
-    WalExtent extent;
-    extent.last = Sequence(Last());
-    if (purged_ < batches_.size()) extent.oldest = batches_[purged_].first;
-    return extent;
-  }
-  [[nodiscard]] std::vector<BatchInfo> List(SequenceRange range, std::size_t max_batches) const {
-    std::vector<BatchInfo> list;
-    auto from = std::partition_point(batches_.begin() + static_cast<std::ptrdiff_t>(purged_), batches_.end(),
-                                     [&](const BatchInfo& batch) { return batch.End() <= range.from; });
-    for (; from != batches_.end() && from->first < range.to && list.size() < max_batches; ++from) {
-      list.push_back(*from);
-    }
-    return list;
-  }
-
- private:
-  std::vector<BatchInfo> batches_;
-  std::size_t purged_ = 0;
-};
-
-struct Found {
-  ForkSearch::Answer answer;
-  int rounds = 0;
-};
-
-Found Search(const Wal& rejoiner, const Wal& survivor, const KnownHistory& known, std::uint64_t window = 4096,
-             std::size_t max_batches = std::numeric_limits<std::size_t>::max(), int max_rounds = 1000) {
-  ForkSearch search(rejoiner.Extent(), survivor.Extent(), known, window);
-  Found found;
-  while (auto next = search.Next()) {
-    if (++found.rounds > max_rounds) {
-      ADD_FAILURE() << "no end after " << max_rounds << " rounds";
-      break;
-    }
-    search.Feed(rejoiner.List(next->range, max_batches), survivor.List(next->range, max_batches));
-  }
-  found.answer = search.Result();
-  return found;
-}
-
-KnownHistory PromotedAt(std::uint64_t sequence) {
-  KnownHistory known;
-  known.promoted_at = Sequence(sequence);
-  return known;
-}
-
-KnownHistory SharedFrom(std::uint64_t sequence) {
-  KnownHistory known;
-  known.shared_from = Sequence(sequence);
-  return known;
-}
-
-KnownHistory SameStream() {
-  KnownHistory known;
-  known.same_stream = true;
-  return known;
-}
+using Ask = ForkSearch::Ask;
 
 void ExpectFork(const Found& found, std::uint64_t fork, ForkProof proof) {
   ASSERT_TRUE(found.answer.fork) << found.answer.note;
@@ -140,7 +38,7 @@ void ExpectUnknown(const Found& found) {
   EXPECT_FALSE(found.answer.note.empty());
 }
 
-TEST(ForkTest, APromotionThatTheBytesConfirmIsProvenInOneRound) {
+TEST(ForkTest, APromotionThatTheBytesConfirmIsProvenInTwoRounds) {
   Wal common;
   common.Add(1000, 1, 0);
   Wal rejoiner(common, 1000);
@@ -149,7 +47,7 @@ TEST(ForkTest, APromotionThatTheBytesConfirmIsProvenInOneRound) {
   survivor.Add(5, 2);
   const Found found = Search(rejoiner, survivor, PromotedAt(1000));
   ExpectFork(found, 1000, ForkProof::kEqualBatches);
-  EXPECT_EQ(found.rounds, 1);
+  EXPECT_EQ(found.asked, (std::vector{Ask::kBatches, Ask::kBytes}));
 }
 
 TEST(ForkTest, ARejoinerWithoutATailForksAtItsEnd) {
@@ -236,29 +134,68 @@ TEST(ForkTest, ALongRunBehindAPurgedBeginningIsProof) {
   ExpectFork(Search(rejoiner, survivor, {}), 10000, ForkProof::kEqualBatches);
 }
 
-TEST(ForkTest, WindowsGrowSoThatALongSearchTakesFewRounds) {
-  Wal common;
-  common.Add(400000, 1, 0);
-  Wal rejoiner(common, 400000);
-  rejoiner.Add(1, 1);
-  Wal survivor(common, 400000);
-  survivor.Add(1, 2);
+TEST(ForkTest, TenMillionSequencesTakeFiveRoundsAndKilobytes) {
+  Wal survivor;
+  survivor.Add(2'000'000, 5, 0);
+  Wal rejoiner(survivor, 1'234'567);
+  rejoiner.Add(1, 5, 1).Follow(survivor);
   const Found found = Search(rejoiner, survivor, {});
-  ExpectFork(found, 400000, ForkProof::kEqualBatches);
-  EXPECT_LE(found.rounds, 6);
+  ExpectFork(found, 1'234'567 * 5, ForkProof::kEqualBatches);
+  EXPECT_LE(found.rounds, 5);
+  EXPECT_LT(found.bytes, 150U << 10);
 }
 
-TEST(ForkTest, ListsThatTheCallerCutShortAreWalkedOn) {
+TEST(ForkTest, EqualHistoriesAreDigestedOnce) {
+  Wal wal;
+  wal.Add(400000, 1, 0);
+  const Found found = Search(wal, wal, {});
+  ExpectFork(found, 400000, ForkProof::kEqualBatches);
+  EXPECT_EQ(found.asked, (std::vector{Ask::kDigests, Ask::kBatches, Ask::kBytes}));
+}
+
+TEST(ForkTest, AnswersThatEndEarlyAreWalkedOn) {
   Wal common;
-  common.Add(500, 3, 0);
-  Wal rejoiner(common, 500);
+  common.Add(5000, 3, 0);
+  Wal rejoiner(common, 5000);
   rejoiner.Add(1, 1);
-  Wal survivor(common, 500);
+  Wal survivor(common, 5000);
   survivor.Add(2, 2);
-  const Found found = Search(rejoiner, survivor, {}, 4096, 7);
-  ExpectFork(found, 1500, ForkProof::kEqualBatches);
-  EXPECT_LE(found.rounds, 500 / 7 + 2);
-  ExpectFork(Search(rejoiner, survivor, PromotedAt(1500), 4096, 7), 1500, ForkProof::kEqualBatches);
+  SearchOptions options;
+  options.max_batches = 7;
+  options.max_digested = 300;
+  const Found found = Search(rejoiner, survivor, {}, options);
+  ExpectFork(found, 15000, ForkProof::kEqualBatches);
+  EXPECT_LE(found.rounds, 2 * 5000 / 150);
+  ExpectFork(Search(rejoiner, survivor, PromotedAt(15000), options), 15000, ForkProof::kEqualBatches);
+}
+
+TEST(ForkTest, ABatchThatSpansManyPartsIsOneBatch) {
+  Wal common;
+  common.Add(10, 2, 0).Add(60000, 4).Add(10, 2, 0);
+  Wal rejoiner(common, common.Size());
+  rejoiner.Add(50000, 1).Add(3, 1);
+  Wal survivor(common, common.Size());
+  survivor.Add(50000, 2).Add(3, 1);
+  ExpectFork(Search(rejoiner, survivor, {}), 60040, ForkProof::kEqualBatches);
+  ExpectFork(Search(rejoiner, survivor, PromotedAt(60040)), 60040, ForkProof::kEqualBatches);
+  // One spans where another has many.
+  Wal many(common, common.Size());
+  many.Add(50003, 1, 1);
+  ExpectFork(Search(rejoiner, many, {}), 60040, ForkProof::kEqualBatches);
+  ExpectFork(Search(many, rejoiner, {}), 60040, ForkProof::kEqualBatches);
+}
+
+TEST(ForkTest, ARunThatBeginsInsideABatchBeginsWithThatBatch) {
+  Wal common;
+  common.Add(100, 1, 0).Add(1000, 0).Add(5000, 1, 0);
+  Wal rejoiner(common, common.Size());
+  rejoiner.Add(1, 1);
+  Wal survivor(common, common.Size());
+  survivor.Add(1, 2);
+  ExpectFork(Search(rejoiner, survivor, SharedFrom(600)), 6100, ForkProof::kEqualBatches);
+  Wal other;
+  other.Add(100, 1, 0).Add(1000, 3).Add(5000, 1, 0);
+  ExpectUnknown(Search(rejoiner, other, SharedFrom(600)));
 }
 
 TEST(ForkTest, AnEmptyRejoinerForksAtTheBeginning) {
@@ -361,7 +298,7 @@ TEST(ForkTest, AnOldStitchIsNoNewDivergence) {
   known.promoted_at = Sequence(159);
   const Found found = Search(rejoiner, survivor, known);
   ExpectFork(found, 159, ForkProof::kEqualBatches);
-  EXPECT_EQ(found.rounds, 1);
+  EXPECT_EQ(found.rounds, 2);
 }
 
 TEST(ForkTest, AStitchedNodeInTheSameStreamIsConfirmedBehindItsMarker) {
@@ -442,63 +379,218 @@ TEST(ForkTest, SequencesBeforeTheSharedStreamAreNotCompared) {
   ExpectFork(Search(rejoiner, survivor, SharedFrom(11)), 60, ForkProof::kEqualBatches);
 }
 
-// Lists that cannot be right.
+TEST(ForkTest, MarkersAreAskedForUntilTheHint) {
+  Wal common;
+  common.Add(100, 1, 0);
+  Wal padded(common, 100);
+  padded.Add(5, 1, 1);
+  for (int i = 0; i < 40; ++i) padded.Add(5, 3, "01J0");
+  Wal other(common, 100);
+  other.Add(205, 1, 2).Add(30, 1, 0);
+  padded.Follow(other);
+  SearchOptions options;
+  options.max_marked = 7;
+  const Found found = Search(padded, other, SameStream(), options);
+  ExpectFork(found, 335, ForkProof::kEqualBatches);
+  EXPECT_EQ(std::count(found.asked.begin(), found.asked.end(), Ask::kMarked), 6);
+}
 
-using Lists = std::pair<std::vector<BatchInfo>, std::vector<BatchInfo>>;
+// Answers that cannot be right.
 
-Found FeedSpoiled(const std::function<void(Lists&)>& spoil) {
-  Wal wal;
-  wal.Add(100, 2, 0);
-  ForkSearch search(wal.Extent(), wal.Extent(), {}, 64);
-  Found found;
-  while (auto next = search.Next()) {
-    if (++found.rounds > 100) {
-      ADD_FAILURE() << "no end";
-      break;
-    }
-    Lists lists{wal.List(next->range, 1000), wal.List(next->range, 1000)};
-    spoil(lists);
-    search.Feed(lists.first, lists.second);
+using Question = ForkSearch::Question;
+
+// Two histories that take every kind of question: a stitch at 10001, and a difference at 20001.
+Found SearchSpoiled(Ask ask, const std::function<void(const Question&, Answers*)>& spoil) {
+  Wal survivor;
+  survivor.Add(10000, 1, 0);
+  Wal rejoiner(survivor, 10000);
+  rejoiner.Add(4, 1, 1).Add(5, 3, "01J0");
+  survivor.Add(9, 1, 2).Add(9991, 1, 0);
+  rejoiner.Follow(survivor);
+  survivor.Add(3, 4, 1);
+  rejoiner.Add(2, 4, 2);
+  SearchOptions options;
+  options.spoil = [&](const Question& question, Answers* answers) {
+    if (question.ask == ask) spoil(question, answers);
+  };
+  options.max_rounds = 100;
+  return Search(rejoiner, survivor, PromotedAt(20004), options);
+}
+
+TEST(ForkTest, RightAnswersOfEveryKindFindTheFork) {
+  const Found found = SearchSpoiled(Ask::kBatches, [](const Question&, Answers*) {});
+  ExpectFork(found, 20000, ForkProof::kEqualBatches);
+  for (const Ask ask : {Ask::kBatches, Ask::kDigests, Ask::kMarked, Ask::kBytes}) {
+    EXPECT_TRUE(std::count(found.asked.begin(), found.asked.end(), ask));
   }
-  found.answer = search.Result();
-  return found;
 }
 
-TEST(ForkTest, EmptyListsEndTheSearch) {
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { lists.first.clear(); }));
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { lists = {}; }));
+TEST(ForkTest, NoAnswerEndsTheSearch) {
+  for (const Ask ask : {Ask::kBatches, Ask::kDigests, Ask::kMarked, Ask::kBytes}) {
+    ExpectUnknown(SearchSpoiled(ask, [](const Question&, Answers* answers) {
+      answers->batches[0].clear();
+      answers->digests[0] = {};
+      answers->marked[0] = {};
+      answers->bytes[0].clear();
+    }));
+    ExpectUnknown(SearchSpoiled(ask, [](const Question&, Answers* answers) { *answers = {}; }));
+  }
 }
 
-TEST(ForkTest, AGapEndsTheSearch) {
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { lists.second.erase(lists.second.begin() + 3); }));
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { lists.second.erase(lists.second.begin()); }));
+void ExpectListSpoils(const std::function<void(std::vector<BatchInfo>*)>& spoil) {
+  for (int side = 0; side < 2; ++side) {
+    ExpectUnknown(SearchSpoiled(Ask::kBatches,
+                                [&](const Question&, Answers* answers) { spoil(&answers->batches[side]); }));
+  }
 }
 
-TEST(ForkTest, DisorderEndsTheSearch) {
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { std::reverse(lists.first.begin(), lists.first.end()); }));
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { lists.first[0].first = Sequence(~0ULL); }));
-  ExpectUnknown(FeedSpoiled([](Lists& lists) { lists.first[0].first = Sequence(0); }));
+TEST(ForkTest, AGapInAListEndsTheSearch) {
+  ExpectListSpoils([](auto* list) { list->erase(list->begin() + 3); });
+  ExpectListSpoils([](auto* list) { list->erase(list->begin()); });
 }
 
-TEST(ForkTest, TheSameListAgainEndsTheSearch) {
-  Wal wal;
-  wal.Add(1000, 2, 0);
-  ForkSearch search(wal.Extent(), wal.Extent(), {}, 64);
-  const auto list = wal.List(search.Next()->range, 1000);
-  search.Feed(list, list);
-  ASSERT_TRUE(search.Next());
-  search.Feed(list, list);
-  EXPECT_FALSE(search.Next());
-  EXPECT_EQ(search.Result().proof, ForkProof::kUnknown);
+TEST(ForkTest, DisorderInAListEndsTheSearch) {
+  ExpectListSpoils([](auto* list) { std::reverse(list->begin(), list->end()); });
+  ExpectListSpoils([](auto* list) { list->front().first = Sequence(~0ULL); });
+  ExpectListSpoils([](auto* list) { list->front().first = Sequence(0); });
+}
+
+TEST(ForkTest, AListOfAnotherPlaceEndsTheSearch) {
+  std::optional<std::vector<BatchInfo>> before;
+  ExpectListSpoils([&](auto* list) {
+    if (before) *list = *before;
+    before = *list;
+  });
 }
 
 TEST(ForkTest, BatchesOfCountZeroAreNoDifference) {
-  const Found found = FeedSpoiled([](Lists& lists) {
+  const Found found = SearchSpoiled(Ask::kBatches, [](const Question&, Answers* answers) {
     BatchInfo empty;
-    empty.first = lists.first[1].first;
-    lists.first.insert(lists.first.begin() + 1, empty);
+    empty.first = answers->batches[0][1].first;
+    answers->batches[0].insert(answers->batches[0].begin() + 1, empty);
   });
-  ExpectFork(found, 200, ForkProof::kEqualBatches);
+  ExpectFork(found, 20000, ForkProof::kEqualBatches);
+}
+
+void ExpectDigestsSpoil(const std::function<void(const Question&, RangeDigests*)>& spoil) {
+  for (int side = 0; side < 2; ++side) {
+    ExpectUnknown(SearchSpoiled(Ask::kDigests, [&](const Question& question, Answers* answers) {
+      spoil(question, &answers->digests[side]);
+    }));
+  }
+}
+
+TEST(ForkTest, MorePartsThanAskedForEndTheSearch) {
+  ExpectDigestsSpoil(
+      [](const Question&, RangeDigests* digests) { digests->parts.push_back(digests->parts.back()); });
+}
+
+TEST(ForkTest, PartsThatCannotBeEndTheSearch) {
+  ExpectDigestsSpoil([](const Question&, RangeDigests* digests) { digests->parts[1] = digests->parts[0]; });
+  ExpectDigestsSpoil([](const Question&, RangeDigests* digests) { digests->parts[1] = {}; });
+  ExpectDigestsSpoil([](const Question&, RangeDigests* digests) { digests->parts[1].batches = 0; });
+  ExpectDigestsSpoil([](const Question&, RangeDigests* digests) { digests->parts[1].batches = ~0ULL; });
+  ExpectDigestsSpoil(
+      [](const Question&, RangeDigests* digests) { digests->parts[1].first = digests->parts[1].first + 1; });
+  ExpectDigestsSpoil([](const Question&, RangeDigests* digests) { digests->parts.back().end = Sequence(); });
+  ExpectDigestsSpoil(
+      [](const Question&, RangeDigests* digests) { digests->parts.back().end = Sequence(~0ULL); });
+  ExpectDigestsSpoil([](const Question& question, RangeDigests* digests) {
+    digests->parts.back().first = question.range.to;
+    digests->parts.back().end = question.range.to + 1;
+  });
+}
+
+TEST(ForkTest, DigestsThatDifferOverEqualBatchesAreAContradiction) {
+  ExpectDigestsSpoil([](const Question&, RangeDigests* digests) { digests->parts[0].digest[3] ^= 1; });
+}
+
+TEST(ForkTest, ADigestThatHidesADifferenceIsCaughtByTheBytes) {
+  // The rejoiner says of its every part, and then of its every batch, what the survivor says.
+  Wal survivor;
+  survivor.Add(5000, 1, 0);
+  Wal rejoiner;
+  rejoiner.Add(3000, 1, 0).Add(2000, 1, 1);
+  SearchOptions options;
+  options.spoil = [](const Question&, Answers* answers) { answers->digests[0] = answers->digests[1]; };
+  Found found = Search(rejoiner, survivor, {}, options);
+  ExpectUnknown(found);
+  EXPECT_NE(found.answer.note.find("equal when they were compared first"), std::string::npos)
+      << found.answer.note;
+  options.spoil = [](const Question&, Answers* answers) {
+    answers->digests[0] = answers->digests[1];
+    answers->batches[0] = answers->batches[1];
+  };
+  found = Search(rejoiner, survivor, {}, options);
+  ExpectUnknown(found);
+  EXPECT_EQ(found.asked.back(), Ask::kBytes);
+}
+
+TEST(ForkTest, BytesThatAreNotThoseOfTheListEndTheSearch) {
+  for (int side = 0; side < 2; ++side) {
+    const auto spoil = [&](const std::function<void(std::string*)>& change) {
+      ExpectUnknown(SearchSpoiled(Ask::kBytes,
+                                  [&](const Question&, Answers* answers) { change(&answers->bytes[side]); }));
+    };
+    spoil([](std::string* bytes) { bytes->front() ^= 1; });
+    spoil([](std::string* bytes) { bytes->back() ^= 1; });
+    spoil([](std::string* bytes) { bytes->pop_back(); });
+    spoil([](std::string* bytes) { bytes->push_back('x'); });
+    spoil([](std::string* bytes) { bytes->resize(1 << 20, 'x'); });
+  }
+}
+
+TEST(ForkTest, BatchesTooBigToReadAreComparedAsFarAsTheyAreRead) {
+  Wal common;
+  common.Add(100, 1, 0).Add(5000, 0);
+  Wal rejoiner(common, common.Size());
+  rejoiner.Add(9000, 1);
+  Wal survivor(common, common.Size());
+  survivor.Add(9000, 2);
+  ExpectFork(Search(rejoiner, survivor, {}), 5100, ForkProof::kEqualBatches);
+  SearchOptions options;
+  options.spoil = [](const Question&, Answers* answers) {
+    if (!answers->bytes[1].empty()) answers->bytes[1][50000] ^= 1;
+  };
+  ExpectUnknown(Search(rejoiner, survivor, {}, options));
+}
+
+TEST(ForkTest, MarkedBatchesThatCannotBeEndTheSearch) {
+  for (int side = 0; side < 2; ++side) {
+    const auto spoil = [&](const std::function<void(const Question&, MarkedBatches*)>& change) {
+      ExpectUnknown(SearchSpoiled(Ask::kMarked, [&](const Question& question, Answers* answers) {
+        auto& marked = answers->marked[side];
+        if (marked.batches.empty()) marked.batches = answers->marked[1 - side].batches;
+        change(question, &marked);
+      }));
+    };
+    spoil([](const Question& question, MarkedBatches* marked) { marked->looked_to = question.range.from; });
+    spoil([](const Question& question, MarkedBatches* marked) { marked->looked_to = question.range.to + 1; });
+    spoil([](const Question&, MarkedBatches* marked) { marked->batches.front().marker.clear(); });
+    spoil([](const Question&, MarkedBatches* marked) { marked->batches.front().count = 0; });
+    spoil([](const Question&, MarkedBatches* marked) { marked->batches.front().first = Sequence(~0ULL); });
+    spoil([](const Question& question, MarkedBatches* marked) {
+      marked->batches.front().first = question.range.to;
+    });
+    spoil([](const Question&, MarkedBatches* marked) { marked->batches.front().first = Sequence(1); });
+    spoil([](const Question&, MarkedBatches* marked) { marked->batches.push_back(marked->batches.front()); });
+  }
+}
+
+TEST(ForkTest, ASearchThatIsLedOnForEverIsGivenUp) {
+  // Both sides answer a batch at a time, of a WAL without end.
+  WalExtent extent;
+  extent.oldest = Sequence(1);
+  extent.last = Sequence(1ULL << 55);
+  ForkSearch search(extent, extent, {});
+  while (auto next = search.Next()) {
+    ASSERT_EQ(next->ask, Ask::kDigests);
+    const PartDigest part{1, next->range.from, next->range.from + 1, {}};
+    search.FeedDigests({{part}}, {{part}});
+  }
+  EXPECT_FALSE(search.Result().fork);
+  EXPECT_NE(search.Result().note.find("given up"), std::string::npos) << search.Result().note;
+  EXPECT_EQ(search.Rounds(), 10000);
 }
 
 TEST(ForkTest, FeedingAfterTheEndChangesNothing) {
@@ -506,7 +598,10 @@ TEST(ForkTest, FeedingAfterTheEndChangesNothing) {
   wal.Add(10, 1, 0);
   ForkSearch search({}, wal.Extent(), {});
   ASSERT_FALSE(search.Next());
-  search.Feed(wal.List({Sequence(1), Sequence(11)}, 100), {});
+  search.FeedBatches(wal.List({Sequence(1), Sequence(11)}, 100), {});
+  search.FeedDigests({}, {});
+  search.FeedMarked({}, {});
+  search.FeedBytes("a", "b");
   EXPECT_EQ(search.Result().fork, Sequence(0));
 }
 
@@ -521,137 +616,6 @@ TEST(ForkTest, ImpossibleExtentsAreUnknown) {
   extent.oldest = Sequence(~0ULL);
   EXPECT_FALSE(ForkSearch(extent, wal.Extent(), {}).Next());
   EXPECT_FALSE(ForkSearch(wal.Extent(), wal.Extent(), SharedFrom(~0ULL)).Next());
-}
-
-// Properties.
-
-std::uint64_t TrueFork(const Wal& a, const Wal& b) {
-  std::size_t i = 0;
-  while (i < a.Size() && i < b.Size() && a.At(i).first == b.At(i).first && a.At(i).count == b.At(i).count &&
-         a.At(i).digest == b.At(i).digest) {
-    ++i;
-  }
-  return i == 0 ? 0 : (a.At(i - 1).End() - 1).Value();
-}
-
-// Two histories with a common beginning; beyond it, batches that are equal by chance are frequent.
-struct Histories {
-  Wal rejoiner;
-  Wal survivor;
-  std::uint64_t fork = 0;
-};
-
-// Evenly, whatever the size that the check has grown to.
-template <typename T>
-T Number(T from, T to) {
-  return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(from, to));
-}
-
-Histories RandomHistories() {
-  Wal common;
-  const int batches = Number(0, 150);
-  for (int i = 0; i < batches; ++i) common.Add(static_cast<std::uint32_t>(Number(1, 6)), 0);
-  Histories histories{Wal(common, common.Size()), Wal(common, common.Size()), 0};
-  for (Wal* side : {&histories.rejoiner, &histories.survivor}) {
-    const int own = Number(0, 60);
-    for (int i = 0; i < own; ++i) {
-      side->Add(static_cast<std::uint32_t>(Number(1, 3)), static_cast<std::uint8_t>(Number(0, 3)));
-    }
-  }
-  histories.fork = TrueFork(histories.rejoiner, histories.survivor);
-  return histories;
-}
-
-TEST(ForkProperty, AProvenForkIsTheTrueOne) {
-  EXPECT_TRUE(rc::check([] {
-    Histories histories = RandomHistories();
-    const std::size_t window = Number<std::size_t>(1, 400);
-    const std::size_t max_batches = *rc::gen::element<std::size_t>(1, 3, 50, 100000);
-    const int wrong_by = Number(-20, 20);
-    const int kind = Number(0, 3);
-    KnownHistory known;
-    if (kind > 0) known.promoted_at = Sequence(histories.fork);
-    if (kind == 2) {
-      const auto promoted = static_cast<std::int64_t>(histories.fork) + wrong_by;
-      known.promoted_at = Sequence(static_cast<std::uint64_t>(std::max<std::int64_t>(promoted, 0)));
-    } else {
-      // A record that misleads is told from a true one by bytes, so it gets all of them.
-      histories.rejoiner.Purge(Number<std::size_t>(0, 120));
-      histories.survivor.Purge(Number<std::size_t>(0, 120));
-    }
-    const Found found = Search(histories.rejoiner, histories.survivor, known, window, max_batches);
-    RC_TAG(std::string(found.answer.proof == ForkProof::kEqualBatches        ? "equal batches"
-                       : found.answer.proof == ForkProof::kRecordedPromotion ? "recorded"
-                                                                             : "unknown"));
-    if (found.answer.proof == ForkProof::kEqualBatches)
-      RC_ASSERT(found.answer.fork == Sequence(histories.fork));
-    if (found.answer.proof == ForkProof::kRecordedPromotion && kind == 1) {
-      RC_ASSERT(found.answer.fork == Sequence(histories.fork));
-    }
-    RC_ASSERT(found.answer.proof != ForkProof::kSameStream);
-    RC_ASSERT(!found.answer.note.empty());
-    // All of both WALs there and a record that is right: always found.
-    if (kind == 2 && wrong_by == 0) RC_ASSERT(found.answer.proof == ForkProof::kEqualBatches);
-  }));
-}
-
-TEST(ForkProperty, UnpurgedHistoriesAreAlwaysProvenInFewRounds) {
-  EXPECT_TRUE(rc::check([] {
-    const Histories histories = RandomHistories();
-    RC_PRE(histories.survivor.Size() > 0);
-    const Found found = Search(histories.rejoiner, histories.survivor, {}, 16);
-    RC_ASSERT(found.answer.proof == ForkProof::kEqualBatches);
-    RC_ASSERT(found.answer.fork == Sequence(histories.fork));
-    RC_ASSERT(found.rounds <= 6);
-  }));
-}
-
-TEST(ForkProperty, AnyListsAndExtentsEndTheSearch) {
-  EXPECT_TRUE(rc::check([] {
-    const auto sequence = [] {
-      return Sequence(
-          *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(0, 40), rc::gen::arbitrary<std::uint64_t>()));
-    };
-    const auto maybe = [&]() -> std::optional<Sequence> {
-      if (Number(0, 4) == 0) return std::nullopt;
-      return sequence();
-    };
-    const auto extent = [&] {
-      WalExtent made;
-      made.oldest = maybe();
-      made.last = maybe();
-      return made;
-    };
-    KnownHistory known;
-    known.shared_from = maybe();
-    known.promoted_at = maybe();
-    known.same_stream = *rc::gen::arbitrary<bool>();
-    ForkSearch search(extent(), extent(), known, Number<std::uint64_t>(0, 100));
-    int rounds = 0;
-    while (auto next = search.Next()) {
-      RC_ASSERT(++rounds < 100);
-      RC_ASSERT(!next->range.Empty());
-      const auto list = [&] {
-        std::vector<BatchInfo> made;
-        Sequence first = next->range.from;
-        const int size = Number(0, 12);
-        for (int i = 0; i < size; ++i) {
-          BatchInfo batch;
-          batch.first = Number(0, 30) == 0 ? sequence() : first;
-          batch.count = static_cast<std::uint32_t>(Number(0, 4));
-          batch.digest.bytes[0] = static_cast<std::uint8_t>(Number(0, 8) == 0);
-          if (Number(0, 6) == 0) batch.marker = "01J0";
-          first = batch.End();
-          made.push_back(batch);
-        }
-        return made;
-      };
-      const auto rejoiner = list();
-      search.Feed(rejoiner, *rc::gen::arbitrary<bool>() ? rejoiner : list());
-    }
-    RC_ASSERT(!search.Result().note.empty());
-    RC_ASSERT(search.Result().fork.has_value() == (search.Result().proof != ForkProof::kUnknown));
-  }));
 }
 
 }  // namespace

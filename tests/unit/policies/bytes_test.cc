@@ -34,9 +34,41 @@ RC_GTEST_PROP(Bytes, HexIsReversible, (const std::string& bytes)) {
   RC_ASSERT(*back == bytes);
 }
 
+RC_GTEST_PROP(Bytes, Base64IsReversible, (const std::string& bytes)) {
+  auto back = FromBase64(ToBase64(bytes));
+  RC_ASSERT(back.has_value());
+  RC_ASSERT(*back == bytes);
+}
+
+RC_GTEST_PROP(Bytes, OneTextOfBase64StandsForSomeBytes, ()) {
+  // Texts of few digits, so that many of them are valid.
+  const auto text = *rc::gen::container<std::string>(rc::gen::elementOf(std::string("AQgw/=")));
+  auto bytes = FromBase64(text);
+  if (bytes) RC_ASSERT(ToBase64(*bytes) == text);
+}
+
+TEST(Bytes, Base64IsThatOfTheStandard) {
+  EXPECT_EQ(ToBase64(""), "");
+  EXPECT_EQ(ToBase64("f"), "Zg==");
+  EXPECT_EQ(ToBase64("fo"), "Zm8=");
+  EXPECT_EQ(ToBase64("foo"), "Zm9v");
+  EXPECT_EQ(ToBase64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(ToBase64("\xfb\xff\xfe"), "+//+");
+}
+
+TEST(Bytes, Base64IsReadStrictly) {
+  for (const char* text :
+       {"Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm-_", "Zm9v\n"}) {
+    EXPECT_FALSE(FromBase64(text)) << text;
+  }
+  EXPECT_EQ(FromBase64("Zm9!").error().Message(), "base64: character 4 is not a digit of it");
+}
+
 RC_GTEST_PROP(Bytes, AnyTextEndsInBytesOrAnError, (const std::string& text)) {
   auto printable = FromPrintable(text);
   if (printable) RC_ASSERT(printable->size() <= text.size());
+  auto base64 = FromBase64(text);
+  if (base64) RC_ASSERT(base64->size() <= text.size());
   auto hex = FromHex(text);
   if (hex) RC_ASSERT(hex->size() * 2 == text.size());
 }

@@ -103,6 +103,15 @@ BatchInfo AnyBatch() {
   return batch;
 }
 
+PartDigest AnyPart() {
+  PartDigest part{AnyNumber(), AnySequence(), AnySequence(), {}};
+  for (auto& byte : part.digest) byte = *rc::gen::arbitrary<std::uint8_t>();
+  return part;
+}
+RangeDigests AnyDigests() { return {Several(AnyPart)}; }
+MarkedBatches AnyMarked() { return {Several(AnyBatch), AnySequence()}; }
+RangeBytes AnyBytes() { return {AnyText()}; }
+
 WalExtent AnyExtent() {
   return {Maybe(AnySequence), Maybe(AnySequence), AnyNumber(), AnyNumber(), AnyText()};
 }
@@ -190,6 +199,9 @@ RC_GTEST_PROP(JsonRoundTrip, Result, ()) { ComesBack(AnyResult(), CommandResultF
 RC_GTEST_PROP(JsonRoundTrip, Batch, ()) { ComesBack(AnyBatch(), BatchInfoFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Extent, ()) { ComesBack(AnyExtent(), WalExtentFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Touched, ()) { ComesBack(AnyTouched(), TouchedFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, Digests, ()) { ComesBack(AnyDigests(), RangeDigestsFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, Marked, ()) { ComesBack(AnyMarked(), MarkedBatchesFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, RangeBytes, ()) { ComesBack(AnyBytes(), RangeBytesFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Evidence, ()) { ComesBack(AnyEvidence(), EvidenceFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Verdict, ()) { ComesBack(AnyVerdict(), VerdictDecisionFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Decision, ()) { ComesBack(AnyDecision(), DecisionFromJson); }
@@ -201,6 +213,10 @@ RC_GTEST_PROP(JsonRoundTrip, BatchesAndKeysComeBackByteForByte, ()) {
   BatchInfo batch = AnyBatch();
   batch.marker = "01J";
   RC_ASSERT(*BatchInfoFromJson(ToJson(batch)) == batch);
+  const RangeDigests digests = AnyDigests();
+  RC_ASSERT(*RangeDigestsFromJson(ToJson(digests)) == digests);
+  const RangeBytes bytes = AnyBytes();
+  RC_ASSERT(*RangeBytesFromJson(ToJson(bytes)) == bytes);
   Touched touched = AnyTouched();
   for (auto& key : touched.keys) {
     key.internal.clear();
@@ -279,6 +295,23 @@ TEST(JsonReading, PortsAndDigestsAreChecked) {
           .error()
           .Message(),
       "touched.keys[0].key: printable text, character 1: a backslash that begins neither \\\\ nor \\xHH");
+}
+
+TEST(JsonReading, AnswersToAComparisonAreChecked) {
+  EXPECT_EQ(RangeDigestsFromJson(*ParseJson("{}")).error().Message(), "digests.parts: missing");
+  EXPECT_EQ(RangeDigestsFromJson(
+                *ParseJson(R"({"parts":[{"batches":1,"first":1,"end":2,"digest":"0123456789abcdef"}]})"))
+                .error()
+                .Message(),
+            "digests.parts[0].digest: expected 32 hexadecimal digits");
+  EXPECT_EQ(RangeDigestsFromJson(*ParseJson(R"({"parts":[{"batches":-1}]})")).error().Message(),
+            "digests.parts[0].batches: out of range; expected a whole number from 0 to 18446744073709551615");
+  EXPECT_EQ(MarkedBatchesFromJson(*ParseJson(R"({"batches":[]})")).error().Message(),
+            "marked.looked_to: missing");
+  EXPECT_EQ(RangeBytesFromJson(*ParseJson(R"({"bytes":"Zm9"})")).error().Message(),
+            "bytes.bytes: base64: 3 characters; expected a multiple of four");
+  EXPECT_EQ(RangeBytesFromJson(*ParseJson(R"({"bytes":[1]})")).error().Message(),
+            "bytes.bytes: expected a string, got an array");
 }
 
 TEST(JsonReading, WhatANewerPeerAddsIsIgnored) {

@@ -38,9 +38,7 @@ TEST(Crc32cTest, AgreesWithTheDefinitionAtEveryLengthAndAlignment) {
   }
 }
 
-TEST(Crc32cTest, GoesOnBehindAPrefix) {
-  EXPECT_EQ(Crc32c("world", Crc32c("hello ")), Crc32c("hello world"));
-}
+TEST(Crc32cTest, GoesOnBehindAPrefix) { EXPECT_EQ(Crc32c("world", Crc32c("hello ")), Crc32c("hello world")); }
 
 TEST(Crc32cTest, MaskingIsUndone) {
   for (const std::uint32_t crc : {0U, 1U, 0xffffffffU, 0x8a9136aaU}) {
