@@ -307,22 +307,10 @@ Result<void> LogReader::StartAt(std::uint64_t block_offset) {
     if (Result<void> set = SetCompression(covered.substr(1), 0); !set) return set;
   }
   compression_set_ = true;  // later than here it cannot be set any more
-  start_ = block_offset;
   position_ = block_offset;
   end_offset_ = block_offset;
   in_earlier_ = true;
   return {};
-}
-
-void LogReader::Resume() {
-  WALSTITCH_CHECK(finished_ && !error_);
-  finished_ = false;
-  tail_note_.clear();
-  position_ = end_offset_;
-  in_earlier_ = start_ > 0 && position_ == start_;
-  buffer_size_ = 0;
-  buffer_at_end_ = false;
-  buffer_start_ = position_ - position_ % kBlockSize;
 }
 
 // Most records are whole, and stand in the buffer. Says false also where it is only too simple to tell.

@@ -57,10 +57,6 @@ class LogReader {
   // Gives the file back; the reader is done with.
   std::unique_ptr<LogFile> TakeFile() && { return std::move(file_); }
 
-  // After the end (a Next() that was false): goes on behind the last good record with what was written
-  // since. A torn tail is then read again.
-  void Resume();
-
   // Valid until the next call of Next().
   [[nodiscard]] std::string_view Record() const { return record_; }
   // Where in the file the record begins, in bytes.
@@ -103,7 +99,6 @@ class LogReader {
   std::uint64_t position_ = 0;       // of the next physical record
   bool finished_ = false;
   bool in_fragments_ = false;  // between a record's first fragment and its last
-  std::uint64_t start_ = 0;    // StartAt()'s
   bool in_earlier_ = false;    // since StartAt(): where fragments may belong to a record that began before it
   bool recycled_ = false;
   bool any_record_ = false;

@@ -2,6 +2,7 @@
 //
 // Written as a program and not with a benchmark library: the two sides take microseconds and a second for the
 // same question, and each of them is asked as often as it can be in a bounded time.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@
 #include "agents/wal/crc32c.h"
 #include "agents/wal/log_file.h"
 #include "agents/wal/wal_directory.h"
+#include "controller/cli/find_fork.h"
 #include "controller/cli/table.h"
 #include "tests/bench/wal_generator.h"
 #include "tests/support/node_server.h"
@@ -93,6 +95,12 @@ class Scratch {
 
  private:
   std::filesystem::path path_;
+};
+
+struct Arguments {
+  std::vector<std::uint64_t> sizes{16, 64, 256, 512, 1024, 4096};
+  std::uint64_t fork = 1024;
+  std::string directory = std::filesystem::temp_directory_path().string();
 };
 
 // --- what is measured ------------------------------------------------------------------------------------
@@ -312,13 +320,71 @@ cli::Table MeasureLive() {
   return table;
 }
 
-// --- the program -----------------------------------------------------------------------------------------
-
-struct Arguments {
-  std::vector<std::uint64_t> sizes{16, 64, 256, 512, 1024, 4096};
-  std::uint64_t fork = 1024;
-  std::string directory = std::filesystem::temp_directory_path().string();
+struct ForkCost {
+  double cpu = 0;  // seconds, of both sides and the search
+  std::uint64_t bytes = 0;
+  int rounds = 0;
+  std::uint64_t fork = 0;
 };
+
+double CpuSeconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+ForkCost FindTheFork(const std::string& rejoiner, const std::string& survivor,
+                     const core::KnownHistory& known) {
+  const double before = CpuSeconds();
+  wal::WalDirectory a(rejoiner);
+  wal::WalDirectory b(survivor);
+  const auto found =
+      Must(cli::FindFork({"rejoiner", a, Must(a.Extent())}, {"survivor", b, Must(b.Extent())}, known));
+  if (!found.answer.fork) Fail("the fork was not found: " + found.answer.note);
+  return {CpuSeconds() - before, found.answer_bytes, found.rounds, found.answer.fork->Value()};
+}
+
+cli::Table MeasureFork(const Arguments& arguments) {
+  using cli::Align;
+  cli::Table table({{"WALs"},
+                    {"told by a record"},
+                    {"CPU", Align::kRight},
+                    {"exchanged", Align::kRight},
+                    {"rounds", Align::kRight},
+                    {"memory", Align::kRight}});
+  const Scratch scratch(arguments.directory);
+  WalShape shape;
+  shape.bytes = arguments.fork << 20;
+  shape.file_bytes = 64 << 20;
+  const WalGenerator survivor(scratch.Sub("survivor"), shape);
+  shape.fork_at = 0.67;
+  const WalGenerator rejoiner(scratch.Sub("rejoiner"), shape);
+  const auto add = [&](const std::string& what, const core::KnownHistory& known,
+                       const std::string& promoted) {
+    ForkCost best;
+    for (int i = 0; i < 3; ++i) {
+      const ForkCost cost = FindTheFork(rejoiner.Directory(), survivor.Directory(), known);
+      if (cost.fork != rejoiner.ForkSequence()) {
+        Fail("the fork is at " + std::to_string(rejoiner.ForkSequence()) + ", and " +
+             std::to_string(cost.fork) + " was found");
+      }
+      if (i == 0 || cost.cpu < best.cpu) best = cost;
+    }
+    table.AddRow({"2 x " + std::to_string(arguments.fork) + " MiB", what, Number(best.cpu * 1e3, 1) + " ms",
+                  Number(static_cast<double>(best.bytes) / 1024, 1) + " KiB", std::to_string(best.rounds),
+                  PeakMemory("--only-fork " + rejoiner.Directory() + " " + survivor.Directory() + promoted)});
+  };
+  add("nothing", {}, "");
+  core::KnownHistory promoted;
+  promoted.promoted_at = Sequence(rejoiner.ForkSequence());
+  add("where it is", promoted, " " + std::to_string(rejoiner.ForkSequence()));
+  return table;
+}
+
+// --- the program -----------------------------------------------------------------------------------------
 
 std::uint64_t ParseSize(std::string_view text) {
   std::uint64_t value = 0;
@@ -392,11 +458,14 @@ void Run(const Arguments& arguments) {
          Number(located.rocksdb_us / located.median_us, 0),
          PeakMemory("--only-locate " + database.Directory() + " " + std::to_string(database.Latest()))});
   }
+  std::cerr << "writing twice " << arguments.fork << " MiB ..." << std::endl;
+  const cli::Table fork = MeasureFork(arguments);
   std::cerr << "writing to a server ..." << std::endl;
   const cli::Table live = MeasureLive();
   std::cout << "locate: a random sequence\n"
             << locate.Render(2) << "\nscan: all batches\n"
-            << scan.Render(2) << "\nlive: SETs of 1 KiB on "
+            << scan.Render(2) << "\nfork: of two WALs that agree on two thirds\n"
+            << fork.Render(2) << "\nlive: SETs of 1 KiB on "
             << (test::NodeServer::IsRealKvrocks() ? "Kvrocks" : "refnode") << "\n"
             << live.Render(2);
 }
@@ -415,6 +484,11 @@ int main(int argc, char** argv) {
       PrintPeakMemory();
     } else if (words.size() == 3 && words[0] == "--only-locate") {
       LocateSome(words[1], std::stoull(words[2]), 1000);
+      PrintPeakMemory();
+    } else if (words.size() >= 3 && words[0] == "--only-fork") {
+      walstitch::core::KnownHistory known;
+      if (words.size() == 4) known.promoted_at = walstitch::Sequence(std::stoull(words[3]));
+      FindTheFork(words[1], words[2], known);
       PrintPeakMemory();
     } else {
       Run(Parse(words));
