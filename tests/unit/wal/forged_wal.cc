@@ -166,7 +166,10 @@ void LogForger::TearOff(std::uint64_t next) {
     LogText whole = text_;
     whole.Add(BatchText(next).Put(1, "k", random_->Noise(random_->Skewed(3 * kBlock))).Bytes());
     const std::uint64_t length = random_->Between(text_.Size(), whole.Size() - 1);
+    // Zeroes behind it must not happen to be the rest.
+    const bool rest_is_zeroes = whole.Bytes().find_first_not_of('\0', length) == std::string::npos;
     text_.Raw(whole.Bytes().substr(text_.Size(), length - text_.Size()));
+    if (rest_is_zeroes) return;
   }
   if (random_->OneIn(2)) text_.Raw(std::string(random_->Skewed(5 * kBlock), '\0'));
 }

@@ -231,6 +231,15 @@ std::string CheckScarred(const Result<std::optional<BatchPlace>>& got, std::uint
   return compared == Compared::kHeader ? CompareHeader(**got, *batch) : ComparePlace(**got, *batch);
 }
 
+// The last sequence: right, or damage, or the last one before what may be torn off.
+std::string CheckScarredExtent(const Result<WalExtent>& got, const WalModel& model, SequenceRange torn) {
+  if (!got) return got.error().Code() == ErrorCode::kDamaged ? "" : "extent: " + got.error().Message();
+  if (got->last == Sequence(model.Next() - 1)) return "";
+  const bool rest = torn.to == Sequence(model.Next());
+  if (!torn.Empty() && rest && (!got->last || *got->last + 1 == torn.from)) return "";
+  return "extent: last " + (got->last ? got->last->ToString() : "none");
+}
+
 // `hurt` changes bytes of the log that it is given, in place, and says where.
 template <typename Hurt>
 void AScarredWal(std::uint64_t runs, int scars, Scarred scarred, Compared compared, const Hurt& hurt) {
@@ -261,15 +270,16 @@ void AScarredWal(std::uint64_t runs, int scars, Scarred scarred, Compared compar
       for (int more = 0; more < 3; ++more) {
         questions.push_back(random->Between(model.Oldest(), model.Next() + 1));
       }
-      std::optional<WalDirectory> wal;
+      std::optional<WalDirectory> wal(directory.string());
+      std::string wrong = CheckScarredExtent(wal->Extent(), model, torn);
       for (const std::uint64_t sequence : questions) {
-        if (!wal || random->OneIn(2)) wal.emplace(directory.string());
-        const std::string wrong =
-            CheckScarred(wal->Locate(Sequence(sequence)), sequence, model, torn, scarred, compared);
-        if (!wrong.empty()) {
-          return wrong + "\nbytes [" + std::to_string(scar.from) + ", " + std::to_string(scar.to) + ") of " +
-                 log.Path().string();
-        }
+        if (!wrong.empty()) break;
+        if (random->OneIn(2)) wal.emplace(directory.string());
+        wrong = CheckScarred(wal->Locate(Sequence(sequence)), sequence, model, torn, scarred, compared);
+      }
+      if (!wrong.empty()) {
+        return wrong + "\nbytes [" + std::to_string(scar.from) + ", " + std::to_string(scar.to) + ") of " +
+               log.Path().string();
       }
       Overwrite(directory / log.Path(), log.bytes);
     }
