@@ -144,6 +144,35 @@ TEST(BatchDecoderTest, SequencesBeyond56BitsAreDamage) {
   EXPECT_NE(ErrorOf(std::string(12, '\xff')).find("beyond"), std::string::npos);
 }
 
+TEST(BatchDecoderTest, EveryTagThatIsNotKnownIsDamage) {
+  for (int tag = 0; tag < 256; ++tag) {
+    if (tag <= 0x19 && tag != 0x14) continue;  // KnowsEveryTag
+    const std::string bytes = BatchText(5).Raw(std::string(1, static_cast<char>(tag)) + "\x01k", 1).Bytes();
+    EXPECT_EQ(ErrorOf(bytes), "batch at sequence 5: byte 12: unknown tag " + std::to_string(tag));
+  }
+}
+
+TEST(BatchDecoderTest, AnUnknownTagBehindGoodRecordsIsSaidAtItsByte) {
+  const std::string bytes = BatchText(5).Put(1, "k", "v").Raw("\x7f").Bytes();
+  EXPECT_EQ(ErrorOf(bytes), "batch at sequence 5: byte 18: unknown tag 127");
+}
+
+TEST(BatchDecoderTest, AColumnFamilyOfMoreThan32BitsIsDamage) {
+  EXPECT_NE(ErrorOf(BatchText(5).Raw("\x04\xff\xff\xff\xff\x1f\x01k", 1).Bytes()).find("malformed"),
+            std::string::npos);
+}
+
+TEST(BatchDecoderTest, ALengthBeyondTheBatchIsDamage) {
+  EXPECT_NE(ErrorOf(BatchText(5).Raw("\x05\x01\x01k\xff\xff\xff\xff\x0fv", 1).Bytes()).find("cut off"),
+            std::string::npos);
+}
+
+TEST(BatchDecoderTest, ACountOverTheLastSequenceIsDamage) {
+  const std::uint64_t last = (std::uint64_t{1} << 56) - 1;
+  EXPECT_TRUE(ParseBatchHeader(Fixed(last - 5, 8) + Fixed(5, 4)));
+  EXPECT_FALSE(ParseBatchHeader(Fixed(last - 5, 8) + Fixed(6, 4)));
+}
+
 TEST(BatchDecoderTest, AVisitorStops) {
   int seen = 0;
   Result<void> decoded =

@@ -28,7 +28,8 @@ class LogForger {
   }
 
   void AddOthers();
-  void AddBatch(std::uint64_t* next);
+  // may_skip: sequences may be missing before it.
+  void AddBatch(std::uint64_t* next, bool may_skip);
   ForgedLog Finish();
   // An end of the file that is no record. `next`: the sequence of the batch that is cut off.
   void TearOff(std::uint64_t next);
@@ -130,15 +131,16 @@ std::string LogForger::Data(std::size_t size, std::size_t before) {
   return data;
 }
 
-void LogForger::AddBatch(std::uint64_t* next) {
+void LogForger::AddBatch(std::uint64_t* next, bool may_skip) {
   if (random_->OneIn(6)) AddOthers();
   if (random_->OneIn(30)) text_.FillBlock();
   if (random_->OneIn(8)) LeaveInBlock(random_->Below(40), next);
-  BatchText batch(*next);
   if (random_->OneIn(8)) {
-    Add(batch.Log(random_->OneIn(2) ? "2" : random_->Noise(random_->Skewed(3000))).Bytes());
+    Add(BatchText(*next).Log(random_->OneIn(2) ? "2" : random_->Noise(random_->Skewed(3000))).Bytes());
     return;
   }
+  if (may_skip && random_->OneIn(60)) *next += random_->Between(1, 9);
+  BatchText batch(*next);
   if (random_->OneIn(2)) batch.Log("5");
   const std::uint64_t count = random_->OneIn(60) ? random_->Between(300, 3000) : 1 + random_->Skewed(6);
   for (std::uint64_t i = 1; i < count; ++i) batch.Delete(1, "key" + std::to_string(i));
@@ -166,7 +168,10 @@ void LogForger::TearOff(std::uint64_t next) {
     LogText whole = text_;
     whole.Add(BatchText(next).Put(1, "k", random_->Noise(random_->Skewed(3 * kBlock))).Bytes());
     const std::uint64_t length = random_->Between(text_.Size(), whole.Size() - 1);
+    // Zeroes behind it must not happen to be the rest.
+    const bool rest_is_zeroes = whole.Bytes().find_first_not_of('\0', length) == std::string::npos;
     text_.Raw(whole.Bytes().substr(text_.Size(), length - text_.Size()));
+    if (rest_is_zeroes) return;
   }
   if (random_->OneIn(2)) text_.Raw(std::string(random_->Skewed(5 * kBlock), '\0'));
 }
@@ -180,23 +185,23 @@ std::vector<ForgedLog> ForgeOnce(Random* random, const ForgeOptions& options) {
   std::vector<ForgedLog> logs;
   std::uint64_t next = 1 + random->Skewed(std::uint64_t{1} << 40);
   std::uint64_t number = 1;
+  bool hole_before = false;  // may the next log's first batch have one
   for (std::uint64_t files = 1 + random->Skewed(5); files > 0; --files) {
     number += 1 + random->Skewed(10);
     LogForger forger(number, random, options);
     if (random->OneIn(4)) forger.AddOthers();
     const std::uint64_t batches = random->OneIn(12) ? random->Below(2) : random->Between(1, 60);
     for (std::uint64_t i = 0; i < batches; ++i) {
-      if (options.holes && forger.Begun() && random->OneIn(80)) next += random->Between(1, 9);
-      forger.AddBatch(&next);
+      forger.AddBatch(&next, options.holes && (forger.Begun() || hole_before));
     }
     if (options.torn_ends && random->OneIn(3)) forger.TearOff(next);
     // Behind a torn end missing sequences would be damage, and not a hole.
-    if (options.holes && forger.Begun() && forger.CleanEnd() && random->OneIn(12))
-      next += random->Between(1, 9);
+    hole_before = forger.CleanEnd() && (forger.Begun() || hole_before);
     ForgedLog log = forger.Finish();
     log.archived = files > 1 && random->OneIn(2);
     if (options.given_up && !log.records.empty() && random->OneIn(6)) {
       next = log.records[random->Below(log.records.size())].header.first.Value();
+      hole_before = false;
     }
     logs.push_back(std::move(log));
   }

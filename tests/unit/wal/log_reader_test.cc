@@ -250,6 +250,95 @@ TEST(LogReaderTest, ARecordLongerThanTheLimitIsDamage) {
       Read(LogText().Add(std::string(100000, 'x')).Bytes(), {.max_record_bytes = 100000}).records.size(), 1U);
 }
 
+// A header needs 7 bytes; a file may end behind any of them.
+TEST(LogReaderTest, AHeaderCutOffByTheEndOfTheFileIsATornTail) {
+  const std::string good = LogText().Add("one").Bytes();
+  const std::string next = LogText().Add("two").Bytes();
+  for (std::size_t length = 1; length < 7; ++length) ExpectTorn(Read(good + next.substr(0, length)), 1);
+}
+
+TEST(LogReaderTest, ALengthAcrossTheEndOfABlockIsDamage) {
+  LogText text;
+  text.Add("one").Add("two");
+  while (text.Size() < 40000) text.Add(std::string(1000, 'x'));
+  std::string bytes = text.Bytes();
+  bytes[10 + 5] = static_cast<char>(0xff);
+  ExpectDamage(Read(bytes), 1, "crosses the end of a block");
+}
+
+TEST(LogReaderTest, DamageIsSaidWithTheOffsetOfTheRecordThatIsWrong) {
+  std::string bytes = LogText().Add("one").Add("second").Add("third").Bytes();
+  bytes[18] = 'X';
+  ExpectDamage(Read(bytes), 1, "000007.log: offset 10: ");
+}
+
+TEST(LogReaderTest, FragmentsOutOfOrderAreDamage) {
+  const auto fragments = [](const std::vector<std::uint8_t>& types) {
+    LogText text;
+    text.Add("one");
+    for (const std::uint8_t type : types) text.AddPhysical(type, "part");
+    return Read(text.Add("last").Bytes());
+  };
+  ExpectDamage(fragments({3}), 1, "no beginning");
+  ExpectDamage(fragments({4}), 1, "no beginning");
+  ExpectDamage(fragments({2, 4, 4}), 2, "no beginning");
+  ExpectDamage(fragments({2}), 1, "no end");
+  ExpectDamage(fragments({2, 2, 4}), 1, "no end");
+  ExpectDamage(fragments({2, 1, 4}), 1, "no end");
+  ExpectDamage(fragments({2, 3, 1}), 1, "no end");
+}
+
+TEST(LogReaderTest, ARecordThatIsNoFragmentInsideAFragmentedOneIsDamage) {
+  for (const std::uint8_t type : {9, 10, 130, 200}) {
+    const std::string payload = type == 9 ? Fixed(7, 4) : "x";
+    const Outcome outcome =
+        Read(LogText().Add("one").AddPhysical(2, "a").AddPhysical(type, payload).AddPhysical(4, "b").Bytes());
+    EXPECT_NE(outcome.damage, "") << int{type};
+    EXPECT_EQ(outcome.records.size(), 1U) << int{type};
+  }
+}
+
+// What later versions may write. The lowest bit tells which header a type has.
+TEST(LogReaderTest, OfUnknownTypesOnlyThoseThatMayBeIgnoredAre) {
+  for (int type = 12; type < 256; ++type) {
+    const bool recycled = type % 2 == 1;
+    const Outcome outcome = Read(LogText(recycled, 7)
+                                     .Add("one")
+                                     .AddPhysical(static_cast<std::uint8_t>(type), "of later")
+                                     .Add("two")
+                                     .Bytes(),
+                                 {.log_number = 7});
+    if (type >= 128) {
+      ExpectClean(outcome, {"one", "two"});
+    } else {
+      ExpectDamage(outcome, 1, "unknown record type " + std::to_string(type));
+    }
+  }
+}
+
+TEST(LogReaderTest, AFlippedBitInARecordThatMayBeIgnoredIsDamage) {
+  std::string bytes = LogText().Add("one").AddPhysical(200, "later").Add("two").Bytes();
+  bytes[10 + 8] = 'X';
+  ExpectDamage(Read(bytes), 1, "fails its checksum");
+}
+
+TEST(LogReaderTest, ACompressedRecordExpandsToTheLimitAndNoFurther) {
+  const std::string bytes = LogText().Compress().Add("one").Add(std::string(100000, 'x')).Bytes();
+  EXPECT_EQ(Read(bytes, {.max_record_bytes = 100000}).records.size(), 2U);
+  ExpectDamage(Read(bytes, {.max_record_bytes = 99999}), 1, "99999 bytes");
+}
+
+TEST(LogReaderTest, AFrameThatIsCutOffOrFollowedByMoreIsDamage) {
+  const std::string whole = LogText().Compress().Add("a compressed record").Bytes();
+  const std::string frame = whole.substr(11 + 7);
+  const auto with = [](const std::string& payload) {
+    return Read(LogText().AddPhysical(9, Fixed(7, 4)).AddPhysical(1, payload).Bytes());
+  };
+  ExpectClean(with(frame), {"a compressed record"});
+  ExpectDamage(with(frame.substr(0, frame.size() - 1)), 0, "ZSTD");
+  ExpectDamage(with(frame + "x"), 0, "ZSTD");
+}
+
 RC_GTEST_PROP(LogReaderProperty, RandomBytesNeverCrash, (const std::string& bytes)) { (void)Read(bytes); }
 
 RC_GTEST_PROP(LogReaderProperty, WhatWasWrittenIsRead,

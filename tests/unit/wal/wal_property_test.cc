@@ -440,9 +440,9 @@ void WalPropertyTest::Run(Answers answers, std::uint64_t runs) {
   }
 }
 
-TEST_P(WalPropertyTest, EveryAnswerIsAsRocksDbHasIt) { Run({}, PropertyRuns(400)); }
+TEST_P(WalPropertyTest, EveryAnswerIsAsRocksDbHasIt) { Run({}, PropertyRuns(250)); }
 
-TEST_P(WalPropertyTest, BatchesStandWhereTheyAreSaidToStand) { Run({.places = true}, PropertyRuns(150)); }
+TEST_P(WalPropertyTest, BatchesStandWhereTheyAreSaidToStand) { Run({.places = true}, PropertyRuns(80)); }
 
 }  // namespace
 }  // namespace walstitch::wal
