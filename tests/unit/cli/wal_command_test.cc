@@ -71,7 +71,7 @@ class FakeWal : public wal::WalSource {
 class WalCommandTest : public testing::Test {
  protected:
   static NamedSource Named(const std::string& name, const FakeWal& wal) {
-    return {name, std::make_unique<FakeWal>(wal)};
+    return {name, std::make_unique<FakeWal>(wal), nullptr};
   }
   static FakeWal Common() {
     FakeWal wal;
@@ -87,7 +87,7 @@ class WalCommandTest : public testing::Test {
 
 TEST_F(WalCommandTest, InfoTellsFromWhereToWhere) {
   auto wal = Named("/data", Common());
-  EXPECT_EQ(WalInfoCommand(console_, wal), ExitCode::kDone);
+  EXPECT_EQ(WalInfoCommand(console_, wal, {}), ExitCode::kDone);
   EXPECT_EQ(out_.str(),
             "/data\n  oldest  1\n  last    3\n  next    4\n  holds   3 sequences\n  files   1, 2 KiB\n  read "
             "by files\n");
@@ -95,7 +95,7 @@ TEST_F(WalCommandTest, InfoTellsFromWhereToWhere) {
 
 TEST_F(WalCommandTest, InfoOfAnEmptyWalSaysNone) {
   auto wal = Named("/data", FakeWal());
-  EXPECT_EQ(WalInfoCommand(console_, wal), ExitCode::kDone);
+  EXPECT_EQ(WalInfoCommand(console_, wal, {}), ExitCode::kDone);
   EXPECT_EQ(out_.str(), "/data\n  oldest  none\n  last    none\n  read by files\n");
 }
 
@@ -106,7 +106,8 @@ TEST_F(WalCommandTest, LocateTellsABoundaryFromTheInsideOfABatch) {
       << out_.str();
   out_.str("");
   EXPECT_EQ(WalLocateCommand(console_, wal, 2), ExitCode::kDone);
-  EXPECT_NE(out_.str().find("sequence 2 is in batch [1, 3): 2 records, "), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("sequence 2 is the 2nd of 2 records in batch [1, 3)\n"), std::string::npos)
+      << out_.str();
   EXPECT_NE(out_.str().find("the next boundary is 3, a pad of 1\n"), std::string::npos) << out_.str();
 }
 
@@ -129,10 +130,10 @@ TEST_F(WalCommandTest, LocateOfWhatIsPurgedOrBeyondIsNo) {
 TEST_F(WalCommandTest, BatchesSayWhereToGoOn) {
   auto wal = Named("/data", Common());
   WalRange range;
-  range.max = 1;
+  range.limit = 1;
   EXPECT_EQ(WalBatchesCommand(console_, wal, range), ExitCode::kDone);
   EXPECT_TRUE(out_.str().starts_with("FIRST  COUNT  LAST  BYTES  DIGEST\n    1      2     2 ")) << out_.str();
-  EXPECT_TRUE(out_.str().ends_with("more: --from 3\n")) << out_.str();
+  EXPECT_TRUE(out_.str().ends_with("cut off after 1 batch (--limit); goes on with --from 3\n")) << out_.str();
 }
 
 TEST_F(WalCommandTest, RecordsAreDecoded) {
@@ -140,7 +141,7 @@ TEST_F(WalCommandTest, RecordsAreDecoded) {
   WalRange range;
   range.from = 2;
   range.to = 3;
-  EXPECT_EQ(WalRecordsCommand(console_, wal, range), ExitCode::kDone) << error_.str();
+  EXPECT_EQ(WalRecordsCommand(console_, wal, range, {}), ExitCode::kDone) << error_.str();
   EXPECT_EQ(out_.str(),
             "SEQUENCE  FAMILY    OPERATION  NAMESPACE  KEY  TYPE    VALUE BYTES\n"
             "       2  metadata  Put        default    b    string           10\n");
@@ -151,10 +152,10 @@ TEST_F(WalCommandTest, ARangeThatIsNoneIsRefused) {
   WalRange range;
   range.from = 3;
   range.to = 3;
-  EXPECT_EQ(WalRecordsCommand(console_, wal, range), ExitCode::kUsage);
+  EXPECT_EQ(WalRecordsCommand(console_, wal, range, {}), ExitCode::kUsage);
   range.to.reset();
   range.from = 100;
-  EXPECT_EQ(WalRecordsCommand(console_, wal, range), ExitCode::kNo);
+  EXPECT_EQ(WalRecordsCommand(console_, wal, range, {}), ExitCode::kNo);
   EXPECT_NE(error_.str().find("/data: the WAL ends at 3, before 100\n"), std::string::npos) << error_.str();
 }
 
