@@ -55,8 +55,8 @@ struct Parsed {
   std::vector<std::string> policy_paths;
   ExplainOptions explain;
   SourceOptions sources;
-  std::string bare_directory;                 // given without --dir
-  std::vector<std::string> bare_directories;  // the same, where there may be two
+  std::string bare_directory;         // given without --dir
+  std::string second_bare_directory;  // of two
   std::string password_file;
   std::optional<std::uint64_t> sequence;
   std::string bare_sequence;  // given without --sequence
@@ -106,9 +106,9 @@ Result<void> Complete(Parsed* parsed) {
       sources.directories.size() + sources.servers.size() == 1) {
     parsed->bare_sequence.swap(parsed->bare_directory);
   }
-  if (!parsed->bare_directory.empty()) parsed->bare_directories.push_back(parsed->bare_directory);
-  sources.directories.insert(sources.directories.begin(), parsed->bare_directories.begin(),
-                             parsed->bare_directories.end());
+  for (const std::string* bare : {&parsed->second_bare_directory, &parsed->bare_directory}) {
+    if (!bare->empty()) sources.directories.insert(sources.directories.begin(), *bare);
+  }
   parsed->change.group = parsed->group;
   parsed->list.group = parsed->group;
   parsed->list.node = parsed->node;
@@ -325,10 +325,9 @@ class CommandLine {
 
   void AddSources(CLI::App* command, bool two) {
     if (two) {
-      command
-          ->add_option("DIR", parsed_.bare_directories,
-                       "Two data directories (each contains db/), of servers alive or dead, or copies")
-          ->expected(0, 2);
+      command->add_option("A", parsed_.bare_directory,
+                          "A data directory (it contains db/), of a server alive or dead, or a copy");
+      command->add_option("B", parsed_.second_bare_directory, "Another one");
     } else {
       command->add_option("DIR", parsed_.bare_directory,
                           "The data directory (it contains db/), of a server alive or dead, or a copy");
@@ -484,7 +483,7 @@ class CommandLine {
 
     auto* diff =
         Add(wal, "diff", "Shows where two histories part, and the keys that each side touched after it",
-            "The first WAL stands as the rejoiner, the second as the survivor; a DIR before a --server.\n"
+            "The first WAL stands as the rejoiner, the second as the survivor; directories before servers.\n"
             "Exits with 1 if both went on by themselves, with 4 if the fork is not known.\n\n"
             "Examples:\n  walstitch wal diff /backup/n1 /var/lib/kvrocks\n"
             "  walstitch wal diff /backup/n1 /var/lib/kvrocks --policy shop.yaml\n"

@@ -23,9 +23,13 @@ std::string DescribeProgress(std::uint64_t done, std::uint64_t all, std::chrono:
   if (all > 0) text += " of " + HumanBytes(all);
   text += ", " + HumanBytes(static_cast<std::uint64_t>(rate)) + "/s";
   if (all > 0 && rate > 0) {
-    const double left_ms = static_cast<double>(all - done) / rate * 1000;
-    constexpr double kYear = 365.0 * 24 * 3600 * 1000;
-    if (left_ms < kYear) text += ", " + FormatDuration(static_cast<std::int64_t>(left_ms)) + " left";
+    const double left = static_cast<double>(all - done) / rate;  // seconds
+    constexpr double kDay = 24.0 * 3600;
+    if (left < 60) {
+      text += ", " + std::to_string(std::max(1, static_cast<int>(left + 0.5))) + " s left";
+    } else if (left < 100 * kDay) {
+      text += ", " + FormatDuration(static_cast<std::int64_t>(left * 1000)) + " left";
+    }
   }
   return text;
 }

@@ -12,7 +12,7 @@
 
 namespace walstitch::cli {
 
-// "  1.2 GiB of 16 GiB, 350 MiB/s, 43.0 s left". `elapsed` > 0; `all` of 0: not known.
+// "1.2 GiB of 16 GiB, 350 MiB/s, 43 s left". `elapsed` > 0; `all` of 0: not known.
 std::string DescribeProgress(std::uint64_t done, std::uint64_t all, std::chrono::milliseconds elapsed);
 
 class Progress {

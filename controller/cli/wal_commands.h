@@ -1,8 +1,8 @@
 // wal info, locate, batches, records, diff, stat, verify.
 //
 // Each works on the WAL of a data directory, whether a server runs on it, is down, or it is a copy; those
-// that need no files also on what a server answers. The first thing said is which of these it was, since the
-// answer of a live WAL is of that moment.
+// that need no files also on what a server answers. Each says which of these it was: of a live WAL the answer
+// is of that moment.
 #pragma once
 
 #include <chrono>

@@ -269,6 +269,8 @@ ExitCode WalDiffCommand(const Console& console, NamedSource& a, NamedSource& b,
       const Sequence next = *sides[0].extent.last + 1;
       out += "\nA's next is " + next.ToString() + ", B's first boundary at or after it is " +
              boundary->ToString() + ": a pad of " + std::to_string(*boundary - next) + "\n";
+      if (*boundary == next)
+        out += "the number fits: Kvrocks would resume here, and not notice that they differ\n";
     }
     if (divergence) out += RenderDivergence(*divergence);
   }

@@ -206,11 +206,12 @@ const wal::LogInfo* LogHolding(const std::vector<wal::LogInfo>& logs, const WalE
 
 std::string RenderInfo(const std::string& name, const DirectoryView& view, std::optional<Sequence> asked) {
   std::string out = name + ": " + wal::Describe(view.lock);
-  if (view.lock.use == wal::DatabaseUse::kLive) out += "; what follows is of this moment";
+  if (view.lock.use == wal::DatabaseUse::kLive) out += "; the answer is of this moment";
   out += "\n";
   const std::vector<SequenceRange> gaps = GapsBetween(view.logs);
   if (view.extent) {
     const WalExtent& extent = *view.extent;
+    if (!extent.oldest) out += "  the WAL is empty\n";
     out += "  oldest   " + (extent.oldest ? extent.oldest->ToString() : "none") + "\n";
     out += "  last     " + (extent.last ? extent.last->ToString() : "none") + "\n";
     if (extent.last) out += "  next     " + (*extent.last + 1).ToString() + "\n";

@@ -150,6 +150,7 @@ ExitCode WalRecordsCommand(const Console& console, NamedSource& wal, const WalRa
     out += "cut off after " + Count(list->records.size(), "record") + " (--limit); goes on with --from " +
            list->next->ToString() + "\n";
   }
+  if (lock) out += DescribeSource(wal, lock);
   console.Print(out);
   return ExitCode::kDone;
 }

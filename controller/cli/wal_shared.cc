@@ -34,7 +34,7 @@ std::optional<wal::DatabaseLock> LockOf(const NamedSource& wal) {
 std::string DescribeSource(const NamedSource& wal, const std::optional<wal::DatabaseLock>& lock) {
   if (!lock) return wal.name + "\n";
   std::string text = wal.name + ": " + Describe(*lock);
-  if (lock->use == wal::DatabaseUse::kLive) text += "; what follows is of this moment";
+  if (lock->use == wal::DatabaseUse::kLive) text += "; the answer is of this moment";
   return text + "\n";
 }
 

@@ -18,7 +18,7 @@ ExitCode ComplainOf(const Console& console, const NamedSource& wal, const Error&
 
 // Nothing for a server that was asked.
 std::optional<wal::DatabaseLock> LockOf(const NamedSource& wal);
-// One line: "/var/lib/kvrocks: live: held by process 4711 (kvrocks); what follows is of this moment".
+// One line: "/var/lib/kvrocks: live: held by process 4711 (kvrocks); the answer is of this moment".
 std::string DescribeSource(const NamedSource& wal, const std::optional<wal::DatabaseLock>& lock);
 // "wal", and of a directory "state" and "process".
 boost::json::object SourceJson(const NamedSource& wal, const std::optional<wal::DatabaseLock>& lock);
