@@ -38,14 +38,21 @@ class Verifier {
  public:
   explicit Verifier(const BytesDone& done) : done_(done) {}
 
-  // `limit`: the first sequence of the next log that has one.
-  void Read(const LogInfo& log, Result<std::unique_ptr<LogFile>> file, std::optional<Sequence> limit) {
+  // `limit`: the first sequence of the next log that has one; `newest`: there is no other log behind it.
+  void Read(const LogInfo& log, Result<std::unique_ptr<LogFile>> file, std::optional<Sequence> limit,
+            bool newest) {
     log_ = &log;
     limit_ = limit;
     if (!file) {
-      const bool purged = file.error().Code() == ErrorCode::kNotFound;
-      Add(purged ? FindingKind::kPurged : FindingKind::kUnreadable, 0, file.error().Message());
-      if (purged) expected_.reset();  // what follows begins where it begins
+      const bool gone = file.error().Code() == ErrorCode::kNotFound;
+      if (gone && newest) {
+        // 1. A full sync puts another database into db/. 2. All logs that were listed are gone, as if purged.
+        // 3. A WAL of which nothing was read would pass for whole. But the newest log is never purged.
+        Add(FindingKind::kUnreadable, 0, "is gone: another database was put here while this one was read");
+      } else {
+        Add(gone ? FindingKind::kPurged : FindingKind::kUnreadable, 0, file.error().Message());
+      }
+      expected_.reset();  // what follows begins where it begins
     } else {
       ++report_.logs;
       report_.bytes += log.bytes;
@@ -63,9 +70,12 @@ class Verifier {
     for (std::uint64_t read = 1;; ++read) {
       const Result<bool> next = reader->Next();
       if (!next) {
-        Place place = PlaceOf(next.error().Message(), reader->Name() + ": offset ", reader->EndOffset());
-        return Broken(next.error().Code() == ErrorCode::kIo ? FindingKind::kUnreadable : FindingKind::kDamage,
-                      place.offset, place.what);
+        const std::string& message = next.error().Message();
+        const Place place = PlaceOf(message, reader->Name() + ": offset ", reader->EndOffset());
+        if (next.error().Code() == ErrorCode::kIo) {
+          return Broken(FindingKind::kUnreadable, place.offset, message);
+        }
+        return Broken(FindingKind::kDamage, place.offset, place.what);
       }
       if (!*next) {
         if (!reader->TailNote().empty()) Torn(*reader);
@@ -219,7 +229,7 @@ VerifyReport VerifyLogs(const std::vector<LogInfo>& logs, const LogOpener& open,
   for (std::size_t i = 0; i < logs.size(); ++i) {
     std::optional<Sequence> limit;
     for (std::size_t next = i + 1; next < logs.size() && !limit; ++next) limit = logs[next].first;
-    verifier.Read(logs[i], open(logs[i]), limit);
+    verifier.Read(logs[i], open(logs[i]), limit, i + 1 == logs.size());
   }
   return std::move(verifier).Take();
 }

@@ -30,7 +30,7 @@ enum class FindingKind {
   kUnreadable,  // "unreadable": the operating system said no
   kTornTail,    // "torn-tail": normal, see above
   kGivenUp,     // "given-up": normal, see above
-  kPurged,      // "purged": normal, the log went away while the WAL was read
+  kPurged,      // "purged": normal, an old log went away while the WAL was read
 };
 
 std::string_view ToString(FindingKind kind);

@@ -37,8 +37,16 @@ std::string Render(const NamedSource& wal, const std::optional<wal::DatabaseLock
   }
   out += "\n";
   for (const wal::VerifyFinding& finding : report.findings) {
-    out += std::string(ForPeople(finding.kind)) + ": " + finding.file + ": offset " +
-           std::to_string(finding.offset) + ": " + finding.what + "\n";
+    out += std::string(ForPeople(finding.kind)) + ": ";
+    // What could not be opened has no offset, and some errors name their file by themselves.
+    const bool opened =
+        finding.kind != wal::FindingKind::kPurged && finding.kind != wal::FindingKind::kUnreadable;
+    if (opened) {
+      out += finding.file + ": offset " + std::to_string(finding.offset) + ": ";
+    } else if (!finding.what.starts_with(finding.file)) {
+      out += finding.file + ": ";
+    }
+    out += finding.what + "\n";
   }
   if (report.more_findings) out += "and more, which are not listed\n";
   if (!report.Whole()) return out + "the WAL is not whole: " + Count(report.faults, "fault") + "\n";

@@ -210,6 +210,16 @@ TEST_F(VerifyTest, ALogPurgedMeanwhileIsNoFaultAndNoGap) {
   EXPECT_EQ(report.logs, 2U);
 }
 
+TEST_F(VerifyTest, ADatabaseThatWasReplacedMeanwhileIsNotWhole) {
+  Log(1, 1, 5);
+  Log(2, 5, 9);
+  errors_.emplace(1, Error(ErrorCode::kNotFound, "db/1.log"));
+  errors_.emplace(2, Error(ErrorCode::kNotFound, "db/2.log"));
+  const VerifyReport report = Verify();
+  EXPECT_EQ(Kinds(report), (std::vector{Kind::kPurged, Kind::kUnreadable}));
+  EXPECT_FALSE(report.Whole());
+}
+
 TEST_F(VerifyTest, ALogThatMayNotBeReadIsAFault) {
   Log(1, 1, 5);
   Log(2, 5, 9);
