@@ -450,7 +450,7 @@ class CommandLine {
 
     auto* stat = Add(wal, "stat", "Shows who writes how much: by namespace, key prefix, type, column family",
                      "Bytes are those of keys and values; a prefix goes up to the first delimiter.\n"
-                     "Exits with 1 if the WAL could not be read to the end.\n\n"
+                     "Goes on behind what cannot be read, and then exits with 1.\n\n"
                      "Examples:\n  walstitch wal stat /var/lib/kvrocks\n"
                      "  walstitch wal stat /var/lib/kvrocks --top 50 --delimiter / --depth 2\n",
                      OnWal([this](const Console& console, NamedSource& source) {

@@ -117,7 +117,16 @@ ExitCode WalRecordsCommand(const Console& console, NamedSource& wal, const WalRa
   }
   auto list = wal::ListRecords(*wal.source, asked->range, options);
   progress.Clear();
-  if (!list) return ComplainOf(console, wal, list.error());
+  if (!list) {
+    Error error = list.error();
+    if (error.Code() == ErrorCode::kDamaged || error.Code() == ErrorCode::kNotFound) {
+      const auto behind = NextLogBehind(wal, asked->range.from);
+      if (behind)
+        error = Error(error.Code(),
+                      error.Message() + " (the next log begins with --from " + behind->ToString() + ")");
+    }
+    return ComplainOf(console, wal, error);
+  }
   if (console.json) {
     boost::json::array records;
     for (const auto& record : list->records) records.push_back(RecordJson(record));

@@ -79,6 +79,16 @@ tl::expected<AskedRange, ExitCode> AskRange(const Console& console, NamedSource&
   return asked;
 }
 
+std::optional<Sequence> NextLogBehind(const NamedSource& wal, Sequence stuck) {
+  if (wal.directory == nullptr) return std::nullopt;
+  const auto logs = wal.directory->Logs();
+  if (!logs) return std::nullopt;
+  for (const wal::LogInfo& log : *logs) {
+    if (log.first && *log.first > stuck) return log.first;
+  }
+  return std::nullopt;
+}
+
 std::uint64_t BytesUpTo(const AskedRange& asked, Sequence at) {
   const SequenceRange all{*asked.extent.oldest, *asked.extent.last + 1};
   if (all.Empty() || at <= asked.range.from) return 0;

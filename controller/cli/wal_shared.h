@@ -32,6 +32,10 @@ struct AskedRange {
 };
 tl::expected<AskedRange, ExitCode> AskRange(const Console& console, NamedSource& wal, const WalRange& range);
 
+// Where reading can go on behind something that cannot be read at or after `stuck`: the first sequence of the
+// next log. Nothing if there is none, or for a server.
+std::optional<Sequence> NextLogBehind(const NamedSource& wal, Sequence stuck);
+
 // How many bytes of the WAL's files the batches of the range before `at` are, taking sequences for equally
 // large: good enough for a progress line.
 std::uint64_t BytesUpTo(const AskedRange& asked, Sequence at);

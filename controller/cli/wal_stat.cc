@@ -86,6 +86,49 @@ boost::json::object TableJson(const wal::WriteTable& table, bool with_namespace)
   return json;
 }
 
+// A part of the range that could not be read.
+struct Unread {
+  SequenceRange range;
+  Error error;
+};
+
+boost::json::array UnreadJson(const std::vector<Unread>& unread) {
+  boost::json::array list;
+  for (const Unread& part : unread) {
+    list.push_back(boost::json::object{{"from", part.range.from.Value()},
+                                       {"to", part.range.to.Value()},
+                                       {"error", Clean(part.error.Message())}});
+  }
+  return list;
+}
+
+// Counts everything in the range. Where something cannot be read, goes on with the next log.
+std::vector<Unread> ReadAll(const AskedRange& asked, NamedSource& wal, wal::WriteStats* stats,
+                            Progress* progress) {
+  std::vector<Unread> unread;
+  SequenceRange rest = asked.range;
+  for (;;) {
+    Result<void> decoded;
+    Result<void> read = wal.source->ForEachBatch(rest, [&](const wal::BatchView& batch) {
+      decoded = stats->Add(batch, asked.range);
+      if (!decoded) {
+        decoded = Fail(decoded.error(), "the batch at sequence " + batch.first.ToString());
+        return false;
+      }
+      rest.from = batch.End();
+      progress->Show(BytesUpTo(asked, batch.first));
+      return true;
+    });
+    if (read) read = decoded;
+    if (read) return unread;
+    const auto behind = NextLogBehind(wal, rest.from);
+    const bool last = !behind || *behind >= asked.range.to;
+    unread.push_back({{rest.from, last ? asked.range.to : *behind}, read.error()});
+    if (last) return unread;
+    rest.from = *behind;
+  }
+}
+
 }  // namespace
 
 ExitCode WalStatCommand(const Console& console, NamedSource& wal, const WalStatOptions& options) {
@@ -99,26 +142,15 @@ ExitCode WalStatCommand(const Console& console, NamedSource& wal, const WalStatO
   how.slot_encoded = options.range.cluster;
   wal::WriteStats stats(how);
   Progress progress(console.progress, asked->extent.bytes);
-  Sequence reached = asked->range.from;
-  Result<void> decoded;
-  Result<void> read = wal.source->ForEachBatch(asked->range, [&](const wal::BatchView& batch) {
-    decoded = stats.Add(batch, asked->range);
-    if (!decoded) {
-      decoded = Fail(decoded.error(), "the batch at sequence " + batch.first.ToString());
-      return false;
-    }
-    reached = batch.End();
-    progress.Show(BytesUpTo(*asked, batch.first));
-    return true;
-  });
+  const std::vector<Unread> unread = ReadAll(*asked, wal, &stats, &progress);
   progress.Clear();
-  if (read && !decoded) read = decoded;
   const wal::WriteReport report = stats.Report(options.top);
   if (console.json) {
     boost::json::object json = SourceJson(wal, lock);
     json["from"] = asked->range.from.Value();
-    json["to"] = read ? asked->range.to.Value() : reached.Value();
-    json["complete"] = read.has_value();
+    json["to"] = asked->range.to.Value();
+    json["complete"] = unread.empty();
+    json["unread"] = UnreadJson(unread);
     json["total"] = CountJson(report.total);
     json["batch_bytes"] = report.batch_bytes;
     json["namespaces"] = TableJson(report.namespaces, false);
@@ -127,9 +159,8 @@ ExitCode WalStatCommand(const Console& console, NamedSource& wal, const WalStatO
     json["column_families"] = TableJson(report.families, false);
     console.PrintJson(json);
   } else if (report.total.batches > 0) {
-    const SequenceRange seen{asked->range.from, read ? asked->range.to : reached};
     std::string out = DescribeSource(wal, lock);
-    out += seen.ToString() + ": " + Count(report.total.records, "record") + ", " +
+    out += asked->range.ToString() + ": " + Count(report.total.records, "record") + ", " +
            HumanBytes(report.total.bytes) + " of keys and values, in " +
            Count(report.total.batches, "batch", "batches") + " of " + HumanBytes(report.batch_bytes) + "\n";
     const std::uint64_t bytes = report.total.bytes;
@@ -139,8 +170,11 @@ ExitCode WalStatCommand(const Console& console, NamedSource& wal, const WalStatO
     out += RenderTable("FAMILY", report.families, Naming::kWord, options, bytes);
     console.Print(out);
   }
-  if (!read) return ComplainOf(console, wal, read.error().Within("incomplete, up to " + reached.ToString()));
-  return ExitCode::kDone;
+  if (unread.empty()) return ExitCode::kDone;
+  const Unread& first = unread.front();
+  std::string which = "incomplete, without " + first.range.ToString();
+  if (unread.size() > 1) which += " and " + Count(unread.size() - 1, "more range");
+  return ComplainOf(console, wal, first.error.Within(which));
 }
 
 }  // namespace walstitch::cli

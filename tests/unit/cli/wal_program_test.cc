@@ -186,14 +186,23 @@ TEST_F(WalProgramTest, AnEmptyWalIsSaid) {
   EXPECT_EQ(Run("stat" + Quoted(Data())).error, "walstitch: " + Data().string() + ": the WAL is empty\n");
 }
 
-TEST_F(WalProgramTest, StatOfADamagedWalShowsWhatItReadAndIsNo) {
+TEST_F(WalProgramTest, StatOfADamagedWalCountsTheRestAndIsNo) {
   FillAndClose();
   fs::resize_file(LogOf(1), fs::file_size(LogOf(1)) - 5);
   const Ran ran = Run("stat" + Quoted(Data()));
   EXPECT_EQ(ran.code, 1);
-  EXPECT_NE(ran.out.find("[1, 4): 3 records"), std::string::npos) << ran.out;
-  EXPECT_TRUE(ran.error.starts_with("walstitch: " + Data().string() + ": incomplete, up to 4: "))
+  EXPECT_NE(ran.out.find("[1, 9): 7 records"), std::string::npos) << ran.out;
+  EXPECT_TRUE(ran.error.starts_with("walstitch: " + Data().string() + ": incomplete, without [4, 5): "))
       << ran.error;
+}
+
+TEST_F(WalProgramTest, RecordsThatCannotBeReadSayWhereTheNextLogBegins) {
+  FillAndClose();
+  fs::resize_file(LogOf(1), fs::file_size(LogOf(1)) - 5);
+  const Ran ran = Run("records" + Quoted(Data()));
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_TRUE(ran.error.ends_with(" (the next log begins with --from 5)\n")) << ran.error;
+  EXPECT_EQ(Run("records" + Quoted(Data()) + " --from 5").code, 0);
 }
 
 // What hangs on WalDirectory::Logs() and Locate() telling all that their header promises.
