@@ -1,8 +1,9 @@
 // Who writes how much: records, bytes and batches by namespace, key prefix, type and column family.
 //
-// Pure. Memory is bounded: each of the four counts at most max_rows names, each cut off at kMaxName bytes.
-// When a new one does not fit, the half with the fewest bytes goes to "others", so the heavy ones stay, and
-// from then on a row's numbers are what it had since it came: see WriteTable::folded. Not thread-safe.
+// Pure. Memory is bounded: each of the four counts at most max_rows names, key prefixes cut off at kMaxName
+// bytes. When a new name does not fit, the half with the fewest bytes goes to "others", so the heavy ones
+// stay, and from then on a row's numbers are what it had since it came: see WriteTable::folded. Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,7 @@ struct WriteRow {
 struct WriteTable {
   std::vector<WriteRow> rows;  // most bytes first, then by name
   WriteCount others;           // not in rows; batches: 0, they cannot be told apart
-  std::uint64_t names = 0;     // rows, and how many went to others
+  std::uint64_t names = 0;     // rows, and how many went to others; one that came back counts again
   bool folded = false;         // there were more names than max_rows: rows are lower bounds
 };
 

@@ -323,7 +323,7 @@ class CommandLine {
         ->type_name("TYPE");
   }
 
-  void AddSources(CLI::App* command, bool two) {
+  void AddDirectories(CLI::App* command, bool two) {
     if (two) {
       command->add_option("A", parsed_.bare_directory,
                           "A data directory (it contains db/), of a server alive or dead, or a copy");
@@ -335,6 +335,10 @@ class CommandLine {
     command->add_option("--dir", parsed_.sources.directories, "The same")
         ->type_name("DIR")
         ->allow_extra_args(false);
+  }
+
+  void AddSources(CLI::App* command, bool two) {
+    AddDirectories(command, two);
     command
         ->add_option("--server", parsed_.sources.servers,
                      "Or host:port of a running server, asked by POLLUPDATES (an admin command)")
@@ -466,7 +470,7 @@ class CommandLine {
     stat->add_option("--delimiter", parsed_.stat.delimiter, "What ends a prefix")
         ->type_name("TEXT")
         ->capture_default_str();
-    stat->add_option("--depth", parsed_.stat.depth, "Up to the how many-th delimiter a prefix goes")
+    stat->add_option("--depth", parsed_.stat.depth, "A prefix ends with the N-th delimiter")
         ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{100}))
         ->type_name("N")
         ->capture_default_str();
@@ -479,7 +483,7 @@ class CommandLine {
         "Examples:\n  walstitch wal verify /backup/kvrocks\n"
         "  walstitch wal verify /backup/kvrocks -o json | jq '.findings[] | select(.fault)'\n",
         OnWal([](const Console& console, NamedSource& source) { return WalVerifyCommand(console, source); }));
-    AddSources(verify, false);
+    AddDirectories(verify, false);
 
     auto* diff =
         Add(wal, "diff", "Shows where two histories part, and the keys that each side touched after it",
