@@ -1,6 +1,7 @@
 #include "controller/cli/progress.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "controller/cli/text.h"
 #include "policies/model/bytes.h"
@@ -26,7 +27,7 @@ std::string DescribeProgress(std::uint64_t done, std::uint64_t all, std::chrono:
     const double left = static_cast<double>(all - done) / rate;  // seconds
     constexpr double kDay = 24.0 * 3600;
     if (left < 60) {
-      text += ", " + std::to_string(std::max(1, static_cast<int>(left + 0.5))) + " s left";
+      text += ", " + std::to_string(std::max(1L, std::lround(left))) + " s left";
     } else if (left < 100 * kDay) {
       text += ", " + FormatDuration(static_cast<std::int64_t>(left * 1000)) + " left";
     }
