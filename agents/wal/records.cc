@@ -1,72 +1,100 @@
 #include "agents/wal/records.h"
 
-#include <optional>
-
-#include "agents/wal/batch_decoder.h"
-#include "agents/wal/kvrocks_keys.h"
+#include "agents/wal/marker.h"
 
 namespace walstitch::wal {
 namespace {
 
-RecordInfo MakeInfo(const BatchRecord& record, std::optional<std::string_view> command_type,
-                    bool slot_encoded) {
-  RecordInfo info;
-  info.sequence = record.sequence;
-  info.column_family = record.column_family;
-  info.column_family_name = ColumnFamilyName(record.column_family);
-  info.operation = ToString(record.operation);
-  info.key = record.key;
-  info.value_bytes = record.value.size();
-  if (record.operation == Operation::kDeleteRange) return info;  // its keys are bounds, not user keys
-
-  std::optional<UserKey> user_key;
-  std::optional<std::string_view> type;
-  switch (record.column_family) {
+KvrocksRecord Understand(const BatchRecord& raw, std::optional<std::string_view> command_type,
+                         bool slot_encoded) {
+  KvrocksRecord record;
+  record.raw = raw;
+  if (raw.operation == Operation::kDeleteRange) {  // its keys are bounds, not user keys
+    record.internal = "flush";
+    return record;
+  }
+  switch (raw.column_family) {
     case kMetadataFamily:
-      user_key = ParseMetadataKey(record.key, slot_encoded);
-      if (record.operation == Operation::kPut) type = MetadataType(record.value);
+      record.user_key = ParseMetadataKey(raw.key, slot_encoded);
+      if (raw.operation == Operation::kPut) record.type = MetadataType(raw.value);
       break;
     case kDefaultFamily:
     case kZsetScoreFamily:
     case kStreamFamily:
-      if (const auto subkey = ParseSubkey(record.key, slot_encoded)) user_key = subkey->user_key;
-      type = command_type;
-      if (record.column_family == kZsetScoreFamily) type = TypeName(5);
-      if (record.column_family == kStreamFamily) type = TypeName(8);
+      if (const auto subkey = ParseSubkey(raw.key, slot_encoded)) record.user_key = subkey->user_key;
+      record.type = command_type;
+      if (raw.column_family == kZsetScoreFamily) record.type = TypeName(5);
+      if (raw.column_family == kStreamFamily) record.type = TypeName(8);
+      break;
+    case kPubsubFamily:
+      record.internal =
+          raw.operation == Operation::kDelete && raw.key == NoopKey() ? std::string_view("pad") : "pubsub";
+      break;
+    case kPropagateFamily:
+      record.internal = "propagate";
+      break;
+    case kSearchFamily:
+      record.internal = "search";
       break;
     default:
+      record.internal = "unknown";
       break;
   }
-  if (user_key) {
+  if (!record.user_key) record.type.reset();
+  if (!record.user_key && record.internal.empty()) record.internal = "unknown";
+  return record;
+}
+
+RecordInfo MakeInfo(const KvrocksRecord& record) {
+  RecordInfo info;
+  info.sequence = record.raw.sequence;
+  info.column_family = record.raw.column_family;
+  info.column_family_name = ColumnFamilyName(record.raw.column_family);
+  info.operation = ToString(record.raw.operation);
+  info.internal = record.internal;
+  info.key = record.raw.key;
+  info.value_bytes = record.raw.value.size();
+  if (record.user_key) {
     info.has_user_key = true;
-    info.name_space = user_key->name_space;
-    info.user_key = user_key->key;
-    if (type) info.type = *type;
+    info.name_space = record.user_key->name_space;
+    info.user_key = record.user_key->key;
   }
+  if (record.type) info.type = *record.type;
   return info;
 }
 
 }  // namespace
 
-Result<std::vector<RecordInfo>> ListRecords(WalSource& source, SequenceRange range,
-                                            const RecordOptions& options) {
-  std::vector<RecordInfo> records;
-  if (options.max_records == 0) return records;
+Result<void> ForEachRecord(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit) {
+  std::optional<std::string_view> command_type;
+  return DecodeBatch(batch, [&](const BatchRecord& raw) {
+    if (raw.operation == Operation::kLogData) command_type = LogDataType(raw.value);
+    return !raw.ConsumesSequence() || visit(Understand(raw, command_type, slot_encoded));
+  });
+}
+
+Result<RecordList> ListRecords(WalSource& source, SequenceRange range, const RecordOptions& options) {
+  RecordList list;
+  if (options.max_records == 0) return list;
   Result<void> decoded;
   Result<void> read = source.ForEachBatch(range, [&](const BatchView& batch) {
-    std::optional<std::string_view> command_type;
-    decoded = DecodeBatch(batch.bytes, [&](const BatchRecord& record) {
-      if (record.operation == Operation::kLogData) command_type = LogDataType(record.value);
-      if (!record.ConsumesSequence() || record.sequence < range.from) return true;
-      if (record.sequence >= range.to || records.size() >= options.max_records) return false;
-      records.push_back(MakeInfo(record, command_type, options.slot_encoded));
+    decoded = ForEachRecord(batch.bytes, options.slot_encoded, [&](const KvrocksRecord& record) {
+      if (record.raw.sequence < range.from) return true;
+      if (record.raw.sequence >= range.to) return false;
+      if (list.records.size() == options.max_records) {
+        list.next = record.raw.sequence;
+        return false;
+      }
+      if (options.matches && !options.matches(record)) return true;
+      list.records.push_back(MakeInfo(record));
       return true;
     });
-    return decoded.has_value() && records.size() < options.max_records;
+    if (!decoded) decoded = Fail(decoded.error(), "the batch at sequence " + batch.first.ToString());
+    return decoded.has_value() && !list.next;
   });
   if (!read) return Fail(read.error());
   if (!decoded) return Fail(decoded.error());
-  return records;
+  return list;
 }
 
 }  // namespace walstitch::wal

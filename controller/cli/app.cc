@@ -1,9 +1,11 @@
 #include "controller/cli/app.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 
 #include "controller/cli/decision_commands.h"
 #include "controller/cli/group_commands.h"
@@ -53,9 +55,14 @@ struct Parsed {
   std::vector<std::string> policy_paths;
   ExplainOptions explain;
   SourceOptions sources;
+  std::string bare_directory;         // given without --dir
+  std::string second_bare_directory;  // of two
   std::string password_file;
-  std::uint64_t sequence = 0;
+  std::optional<std::uint64_t> sequence;
+  std::string bare_sequence;  // given without --sequence
   WalRange range;
+  WalRecordFilter filter;
+  WalStatOptions stat;
   WalDiffOptions diff;
 };
 
@@ -92,6 +99,15 @@ Result<void> Complete(Parsed* parsed) {
     parsed->sources.password = *password;
   } else if (const char* password = std::getenv("WALSTITCH_NODE_PASSWORD")) {
     parsed->sources.password = password;
+  }
+  // `locate --server HOST:PORT 1003`: the only bare word is the sequence.
+  SourceOptions& sources = parsed->sources;
+  if (parsed->bare_sequence.empty() && !parsed->sequence &&
+      sources.directories.size() + sources.servers.size() == 1) {
+    parsed->bare_sequence.swap(parsed->bare_directory);
+  }
+  for (const std::string* bare : {&parsed->second_bare_directory, &parsed->bare_directory}) {
+    if (!bare->empty()) sources.directories.insert(sources.directories.begin(), *bare);
   }
   parsed->change.group = parsed->group;
   parsed->list.group = parsed->group;
@@ -307,13 +323,22 @@ class CommandLine {
         ->type_name("TYPE");
   }
 
-  void AddSources(CLI::App* command, bool two) {
-    command
-        ->add_option("--dir", parsed_.sources.directories,
-                     two ? "A data directory (it contains db/), of a server alive or dead; give two"
-                         : "The data directory (it contains db/), of a server alive or dead")
+  void AddDirectories(CLI::App* command, bool two) {
+    if (two) {
+      command->add_option("A", parsed_.bare_directory,
+                          "A data directory (it contains db/), of a server alive or dead, or a copy");
+      command->add_option("B", parsed_.second_bare_directory, "Another one");
+    } else {
+      command->add_option("DIR", parsed_.bare_directory,
+                          "The data directory (it contains db/), of a server alive or dead, or a copy");
+    }
+    command->add_option("--dir", parsed_.sources.directories, "The same")
         ->type_name("DIR")
         ->allow_extra_args(false);
+  }
+
+  void AddSources(CLI::App* command, bool two) {
+    AddDirectories(command, two);
     command
         ->add_option("--server", parsed_.sources.servers,
                      "Or host:port of a running server, asked by POLLUPDATES (an admin command)")
@@ -325,14 +350,28 @@ class CommandLine {
         ->type_name("FILE");
   }
 
-  void AddRange(CLI::App* command) {
+  void AddFromTo(CLI::App* command) {
     command->add_option("--from", parsed_.range.from, "First sequence; left out: the oldest")
         ->type_name("SEQUENCE");
     command->add_option("--to", parsed_.range.to, "Sequence to end before; left out: the end")
         ->type_name("SEQUENCE");
-    command->add_option("--max", parsed_.range.max, "At most so many")
+  }
+
+  void AddRange(CLI::App* command) {
+    AddFromTo(command);
+    command->add_option("--limit,--max", parsed_.range.limit, "At most so many")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1000000}))
+        ->type_name("N")
         ->capture_default_str();
+  }
+
+  void AddCluster(CLI::App* command) {
+    command->add_flag("--cluster", parsed_.range.cluster,
+                      "The server runs in cluster mode: its keys carry a slot");
+  }
+
+  void AddPolicyFiles(CLI::App* command, std::vector<std::string>* paths, const std::string& description) {
+    command->add_option("--policy", *paths, description)->type_name("FILE")->allow_extra_args(false);
   }
 
   Run OnWal(std::function<ExitCode(const Console&, NamedSource&)> command) {
@@ -344,49 +383,115 @@ class CommandLine {
   }
 
   void AddWalCommands() {
-    auto* wal = Add(&app_, "wal", "Reads a node's WAL; needs no controller and writes nothing",
-                    "Examples:\n  walstitch wal info --dir /var/lib/kvrocks\n"
-                    "  walstitch wal diff --dir /backup/n1 --dir /var/lib/kvrocks\n",
-                    nullptr);
-    auto* info = Add(wal, "info", "Shows from where to where the WAL goes",
-                     "Examples:\n  walstitch wal info --dir /var/lib/kvrocks\n"
-                     "  walstitch wal info --server 10.0.0.2:6666\n",
-                     OnWal(WalInfoCommand));
+    auto* wal =
+        Add(&app_, "wal", "Reads a Kvrocks server's WAL; needs no controller and writes nothing",
+            "Works on the data directory of a server that runs, of one that is down, and on a copy.\n\n"
+            "Examples:\n  walstitch wal info /var/lib/kvrocks\n"
+            "  walstitch wal stat /var/lib/kvrocks --top 20\n"
+            "  walstitch wal verify /backup/kvrocks && echo whole\n"
+            "  walstitch wal diff /backup/n1 /var/lib/kvrocks\n",
+            nullptr);
+    auto* info =
+        Add(wal, "info", "Shows the logs, from where to where they go, and how long they will stay",
+            "How long a log stays is reckoned from WAL_ttl_seconds and WAL_size_limit_MB in db/OPTIONS-*.\n"
+            "Exits with 1 if the WAL is broken, or does not hold the --sequence.\n\n"
+            "Examples:\n  walstitch wal info /var/lib/kvrocks\n"
+            "  walstitch wal info /var/lib/kvrocks --sequence 1003\n"
+            "  walstitch wal info --server 10.0.0.2:6666\n",
+            OnWal([this](const Console& console, NamedSource& source) {
+              return WalInfoCommand(console, source, {.sequence = parsed_.sequence});
+            }));
     AddSources(info, false);
+    info->add_option("--sequence", parsed_.sequence, "Also: how long will the log with this one stay?")
+        ->type_name("SEQUENCE");
 
-    auto* locate = Add(wal, "locate", "Shows the batch that holds a sequence, and the next boundary",
-                       "Exits with 1 if the sequence is purged or not yet written.\n\n"
-                       "Examples:\n  walstitch wal locate --dir /var/lib/kvrocks --sequence 1003\n",
-                       OnWal([this](const Console& console, NamedSource& source) {
-                         return WalLocateCommand(console, source, parsed_.sequence);
-                       }));
+    auto* locate =
+        Add(wal, "locate", "Shows the batch that holds a sequence, its file, and the next boundary",
+            "Exits with 1 if the sequence is purged or not yet written.\n\n"
+            "Examples:\n  walstitch wal locate /var/lib/kvrocks 1003\n"
+            "  walstitch wal locate --server 10.0.0.2:6666 1003\n",
+            OnWal([this](const Console& console, NamedSource& source) {
+              auto sequence = SequenceAsked();
+              if (!sequence) return console.Complain(sequence.error());
+              return WalLocateCommand(console, source, *sequence);
+            }));
     AddSources(locate, false);
-    locate->add_option("--sequence", parsed_.sequence, "The sequence")->required()->type_name("SEQUENCE");
+    locate->add_option("SEQUENCE", parsed_.bare_sequence, "The sequence");
+    locate->add_option("--sequence", parsed_.sequence, "The same")->type_name("SEQUENCE");
 
     auto* batches = Add(wal, "batches", "Lists batches with their digests",
-                        "Examples:\n  walstitch wal batches --dir /var/lib/kvrocks --from 1000 --to 1100\n",
+                        "Examples:\n  walstitch wal batches /var/lib/kvrocks --from 1000 --to 1100\n",
                         OnWal([this](const Console& console, NamedSource& source) {
                           return WalBatchesCommand(console, source, parsed_.range);
                         }));
     AddSources(batches, false);
     AddRange(batches);
 
-    auto* records = Add(wal, "records", "Lists records, decoded: operation, namespace, key, type",
-                        "Examples:\n  walstitch wal records --dir /var/lib/kvrocks --from 1000 --max 20\n",
-                        OnWal([this](const Console& console, NamedSource& source) {
-                          return WalRecordsCommand(console, source, parsed_.range);
-                        }));
+    auto* records =
+        Add(wal, "records", "Lists records, decoded: operation, namespace, key, type",
+            "Globs are those of Redis, on raw bytes (\\xHH is a byte). A record that does not tell its\n"
+            "type, such as a DEL, fits no --type.\n\n"
+            "Examples:\n  walstitch wal records /var/lib/kvrocks --from 1000 --limit 20\n"
+            "  walstitch wal records /var/lib/kvrocks --key 'sess:*' --type hash\n"
+            "  walstitch wal records /var/lib/kvrocks --policy shop.yaml --keyspace page-cache\n",
+            OnWal([this](const Console& console, NamedSource& source) {
+              return WalRecordsCommand(console, source, parsed_.range, parsed_.filter);
+            }));
     AddSources(records, false);
     AddRange(records);
-    records->add_flag("--cluster", parsed_.range.cluster,
-                      "The server runs in cluster mode: its keys carry a slot");
+    records->add_option("--namespace", parsed_.filter.name_space, "Only of namespaces that this glob matches")
+        ->type_name("GLOB");
+    records->add_option("--key", parsed_.filter.key, "Only of keys that this glob matches")
+        ->type_name("GLOB");
+    records->add_option("--type", parsed_.filter.type, "Only of this type, such as string, hash or zset")
+        ->type_name("TYPE");
+    records->add_option("--keyspace", parsed_.filter.keyspace, "Only of this keyspace of the --policy")
+        ->type_name("NAME");
+    AddPolicyFiles(
+        records, &parsed_.filter.policy_paths,
+        "The policy that names the --keyspace: a file or a directory; may be given more than once");
+    AddCluster(records);
+
+    auto* stat = Add(wal, "stat", "Shows who writes how much: by namespace, key prefix, type, column family",
+                     "Bytes are those of keys and values; a prefix goes up to the first delimiter.\n"
+                     "Goes on behind what cannot be read, and then exits with 1.\n\n"
+                     "Examples:\n  walstitch wal stat /var/lib/kvrocks\n"
+                     "  walstitch wal stat /var/lib/kvrocks --top 50 --delimiter / --depth 2\n",
+                     OnWal([this](const Console& console, NamedSource& source) {
+                       parsed_.stat.range = parsed_.range;
+                       return WalStatCommand(console, source, parsed_.stat);
+                     }));
+    AddSources(stat, false);
+    AddFromTo(stat);
+    stat->add_option("--top", parsed_.stat.top, "How many rows to show of each; the rest is one row")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{10000}))
+        ->type_name("N")
+        ->capture_default_str();
+    stat->add_option("--delimiter", parsed_.stat.delimiter, "What ends a prefix")
+        ->type_name("TEXT")
+        ->capture_default_str();
+    stat->add_option("--depth", parsed_.stat.depth, "A prefix ends with the N-th delimiter")
+        ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{100}))
+        ->type_name("N")
+        ->capture_default_str();
+    AddCluster(stat);
+
+    auto* verify = Add(
+        wal, "verify", "Reads everything: checksums, batches, counts, sequences without jumps",
+        "Goes on with the next log after damage. A torn tail, as a crash leaves it, is no fault.\n"
+        "Exits with 1 if something is damaged or missing.\n\n"
+        "Examples:\n  walstitch wal verify /backup/kvrocks\n"
+        "  walstitch wal verify /backup/kvrocks -o json | jq '.findings[] | select(.fault)'\n",
+        OnWal([](const Console& console, NamedSource& source) { return WalVerifyCommand(console, source); }));
+    AddDirectories(verify, false);
 
     auto* diff =
         Add(wal, "diff", "Shows where two histories part, and the keys that each side touched after it",
-            "The first WAL stands as the rejoiner, the second as the survivor; a --dir before a --server.\n"
+            "The first WAL stands as the rejoiner, the second as the survivor; directories before servers.\n"
             "Exits with 1 if both went on by themselves, with 4 if the fork is not known.\n\n"
-            "Examples:\n  walstitch wal diff --dir /backup/n1 --dir /var/lib/kvrocks\n"
-            "  walstitch wal diff --dir /backup/n1 --server 10.0.0.2:6666 --from 1000\n",
+            "Examples:\n  walstitch wal diff /backup/n1 /var/lib/kvrocks\n"
+            "  walstitch wal diff /backup/n1 /var/lib/kvrocks --policy shop.yaml\n"
+            "  walstitch wal diff /backup/n1 --server 10.0.0.2:6666 --from 1000\n",
             [this](const Console& console, const ControllerClient&) {
               auto sources = OpenSources(parsed_.sources, 2);
               if (!sources) return console.Complain(sources.error());
@@ -397,8 +502,23 @@ class CommandLine {
         ->type_name("SEQUENCE");
     diff->add_option("--max-keys", parsed_.diff.max_keys, "How many keys to list of each side")
         ->capture_default_str();
+    AddPolicyFiles(
+        diff, &parsed_.diff.policy_paths,
+        "Divergent keys by the keyspaces of this policy, a file or a directory, instead of by namespace");
     diff->add_flag("--cluster", parsed_.diff.cluster,
                    "The servers run in cluster mode: their keys carry a slot");
+  }
+
+  [[nodiscard]] Result<std::uint64_t> SequenceAsked() const {
+    if (parsed_.sequence) return *parsed_.sequence;
+    const std::string& text = parsed_.bare_sequence;
+    if (text.empty()) return Fail(ErrorCode::kInvalid, "which sequence? walstitch wal locate DIR SEQUENCE");
+    std::uint64_t sequence = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sequence);
+    if (error != std::errc() || end != text.data() + text.size()) {
+      return Fail(ErrorCode::kInvalid, "'" + text + "' is no sequence: a whole number is expected");
+    }
+    return sequence;
   }
 
   CLI::App app_;
@@ -427,9 +547,9 @@ std::string OneLine(std::string text) {
 }  // namespace
 
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
-                        const Fetcher& fetch) {
+                        const Fetcher& fetch, bool person_looks) {
   CommandLine line;
-  Console console{out, error, false};
+  Console console{out, error, false, person_looks ? &error : nullptr};
   try {
     // CLI11 takes them from the back.
     line.App().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

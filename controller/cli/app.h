@@ -12,7 +12,8 @@
 namespace walstitch::cli {
 
 // `arguments` without the program's name. Never throws; says its one sentence on `error` itself.
+// `person_looks`: `error` is a terminal, so what takes long shows its progress there.
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
-                        const Fetcher& fetch);
+                        const Fetcher& fetch, bool person_looks = false);
 
 }  // namespace walstitch::cli

@@ -11,9 +11,10 @@
 namespace walstitch::cli {
 
 struct Console {
-  std::ostream& out;    // answers
-  std::ostream& error;  // one sentence: "walstitch: ..."
-  bool json = false;    // --output json
+  std::ostream& out;                 // answers
+  std::ostream& error;               // one sentence: "walstitch: ..."
+  bool json = false;                 // --output json
+  std::ostream* progress = nullptr;  // stderr, if a person looks at it (progress.h)
 
   // Text for people, cleaned of control characters but for line feeds.
   void Print(const std::string& text) const;

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <csignal>
 #include <iostream>
 
@@ -7,8 +9,8 @@ int main(int argc, char** argv) {
   // hiredis writes without MSG_NOSIGNAL; and `walstitch ... | head` is no reason to die unheard.
   std::signal(SIGPIPE, SIG_IGN);
   std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const auto code =
-      walstitch::cli::RunCommandLine(arguments, std::cout, std::cerr, walstitch::http::FetchBlocking);
+  const auto code = walstitch::cli::RunCommandLine(
+      arguments, std::cout, std::cerr, walstitch::http::FetchBlocking, ::isatty(STDERR_FILENO) == 1);
   std::cout.flush();
   if (!std::cout && code == walstitch::cli::ExitCode::kDone) {
     std::cerr << "walstitch: the output could not be written\n";

@@ -64,11 +64,22 @@ std::string FormatDuration(std::int64_t ms) {
                   static_cast<long long>(ms % 1000 / 100));
     return text;
   }
+  // The larger unit, and the smaller one where it is not 0.
+  struct Units {
+    long long size;
+    const char* name;
+    long long part_size;
+    const char* part_name;
+  };
+  constexpr Units kUnits[] = {{86400, "d", 3600, "h"}, {3600, "h", 60, "min"}, {60, "min", 1, "s"}};
   const auto seconds = static_cast<long long>(ms / 1000);
-  if (seconds < 3600) {
-    std::snprintf(text, sizeof(text), "%lld min %lld s", seconds / 60, seconds % 60);
-  } else {
-    std::snprintf(text, sizeof(text), "%lld h %lld min", seconds / 3600, seconds / 60 % 60);
+  for (const Units& units : kUnits) {
+    // "30 h" says more than "1 d 6 h".
+    if (seconds < units.size || (units.size == 86400 && seconds < 2 * units.size)) continue;
+    const long long part = seconds % units.size / units.part_size;
+    std::snprintf(text, sizeof(text), "%lld %s", seconds / units.size, units.name);
+    return part == 0 ? std::string(text)
+                     : std::string(text) + " " + std::to_string(part) + " " + units.part_name;
   }
   return text;
 }

@@ -16,7 +16,7 @@ namespace walstitch::cli {
 // places. A time that is out of range is given as the number it is.
 std::string FormatTime(std::int64_t unix_ms);
 
-// "112 ms", "1.5 s", "2 min 5 s", "3 h 20 min".
+// "112 ms", "1.5 s", "2 min 5 s", "3 h 20 min", "3 h", "2 d 4 h". Cut off, not rounded.
 std::string FormatDuration(std::int64_t ms);
 
 // "500ms", "5s", "2m", "1h" (a bare number is refused: it could be either). More than 0, at most a day.

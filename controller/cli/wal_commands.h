@@ -1,4 +1,8 @@
-// wal info, locate, batches, records, diff.
+// wal info, locate, batches, records, diff, stat, verify.
+//
+// Each works on the WAL of a data directory, whether a server runs on it, is down, or it is a copy; those
+// that need no files also on what a server answers. Each says which of these it was: of a live WAL the answer
+// is of that moment.
 #pragma once
 
 #include <chrono>
@@ -8,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "agents/wal/database_lock.h"
+#include "agents/wal/purge.h"
+#include "agents/wal/wal_directory.h"
 #include "agents/wal/wal_source.h"
 #include "controller/cli/console.h"
 
@@ -17,6 +24,7 @@ namespace walstitch::cli {
 struct NamedSource {
   std::string name;
   std::unique_ptr<wal::WalSource> source;
+  wal::WalDirectory* directory = nullptr;  // the source, if it is a directory
 };
 
 struct SourceOptions {
@@ -32,19 +40,49 @@ Result<std::vector<NamedSource>> OpenSources(const SourceOptions& options, std::
 struct WalRange {
   std::optional<std::uint64_t> from;  // absent: the oldest
   std::optional<std::uint64_t> to;    // not included; absent: the end
-  std::uint64_t max = 100;
+  std::uint64_t limit = 100;
   bool cluster = false;  // keys carry a slot
 };
 
-ExitCode WalInfoCommand(const Console& console, NamedSource& wal);
+struct WalInfoOptions {
+  std::optional<std::uint64_t> sequence;  // how long will it stay?
+};
+ExitCode WalInfoCommand(const Console& console, NamedSource& wal, const WalInfoOptions& options);
+
 ExitCode WalLocateCommand(const Console& console, NamedSource& wal, std::uint64_t sequence);
 ExitCode WalBatchesCommand(const Console& console, NamedSource& wal, const WalRange& range);
-ExitCode WalRecordsCommand(const Console& console, NamedSource& wal, const WalRange& range);
+
+// Only the records that fit all that is said.
+struct WalRecordFilter {
+  std::string name_space;  // glob; "default" is Kvrocks' default namespace
+  std::string key;         // glob
+  std::string type;        // Kvrocks' name or the everyday one
+  std::string keyspace;    // as the policy names it, or "default", "internal/pubsub", ...
+  std::vector<std::string> policy_paths;
+
+  [[nodiscard]] bool Any() const {
+    return !(name_space.empty() && key.empty() && type.empty() && keyspace.empty());
+  }
+};
+ExitCode WalRecordsCommand(const Console& console, NamedSource& wal, const WalRange& range,
+                           const WalRecordFilter& filter);
+
+struct WalStatOptions {
+  WalRange range;  // its limit is not used
+  std::uint64_t top = 10;
+  std::string delimiter = ":";
+  std::uint32_t depth = 1;
+};
+ExitCode WalStatCommand(const Console& console, NamedSource& wal, const WalStatOptions& options);
+
+// Reads everything. kNo: it is not whole.
+ExitCode WalVerifyCommand(const Console& console, NamedSource& wal);
 
 struct WalDiffOptions {
   std::optional<std::uint64_t> from;  // everything before it is taken for common
   std::uint64_t max_keys = 20;        // listed for people; the rest is counted
   bool cluster = false;
+  std::vector<std::string> policy_paths;  // divergent keys by its keyspaces instead of by namespace
 };
 
 // Where two histories part, and the keys that each side touched after it. `a` stands as the rejoiner, `b`

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <filesystem>
 
 #include "agents/node/kvrocks_client.h"
 #include "agents/wal/pollupdates_source.h"
@@ -8,13 +9,34 @@
 namespace walstitch::cli {
 namespace {
 
+// What is wrong with a directory is the command line's fault, whatever it is; says what to give instead.
 Result<NamedSource> OpenDirectory(const std::string& path) {
-  auto directory = std::make_unique<wal::WalDirectory>(path);
-  // What is wrong with a directory is the command line's fault, whatever it is.
-  if (auto readable = directory->CheckReadable(); !readable) {
-    return Fail(ErrorCode::kInvalid, "--dir " + path + ": " + readable.error().Message());
+  namespace fs = std::filesystem;
+  const auto fail = [&path](const std::string& why) {
+    return Fail(ErrorCode::kInvalid, (path.empty() ? "''" : path) + ": " + why);
+  };
+  constexpr const char* kGive = "give Kvrocks' `dir`, the directory that contains db/";
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) return fail("no such directory");
+  if (error) return fail("cannot be examined: " + error.message());
+  if (status.type() != fs::file_type::directory) return fail(std::string("is no directory: ") + kGive);
+  const fs::path directory(path);
+  if (!fs::exists(directory / "db", error)) {
+    if (error) return fail("cannot be examined: " + error.message());
+    if (!fs::exists(directory / "CURRENT", error)) return fail(std::string("contains no db/: ") + kGive);
+    const fs::path absolute = fs::weakly_canonical(directory, error);
+    if (!error && absolute.filename() == "db") {
+      return fail("is db/ itself: give the directory above it, " + absolute.parent_path().string());
+    }
+    return fail(
+        "is a database itself, and not named db: give a directory in which it is, or is linked as, db/");
   }
-  return NamedSource{path, std::move(directory)};
+  auto source = std::make_unique<wal::WalDirectory>(path);
+  if (auto readable = source->CheckReadable(); !readable)
+    return Fail(ErrorCode::kInvalid, readable.error().Message());
+  wal::WalDirectory* files = source.get();
+  return NamedSource{path, std::move(source), files};
 }
 
 Result<NamedSource> OpenServer(const std::string& address, const SourceOptions& options) {
@@ -39,7 +61,7 @@ Result<NamedSource> OpenServer(const std::string& address, const SourceOptions& 
     if (!updates) return Fail(updates.error(), address);
     return wal::PolledUpdates{updates->latest, std::move(updates->batches), updates->next};
   };
-  return NamedSource{address, std::make_unique<wal::PollUpdatesSource>(std::move(poll))};
+  return NamedSource{address, std::make_unique<wal::PollUpdatesSource>(std::move(poll)), nullptr};
 }
 
 }  // namespace
@@ -47,11 +69,10 @@ Result<NamedSource> OpenServer(const std::string& address, const SourceOptions& 
 Result<std::vector<NamedSource>> OpenSources(const SourceOptions& options, std::size_t expected) {
   const std::size_t given = options.directories.size() + options.servers.size();
   if (given != expected) {
-    return Fail(ErrorCode::kInvalid,
-                "say whose WAL: expected " +
-                    std::string(expected == 1 ? "one --dir DIR or --server HOST:PORT"
-                                              : "two of --dir DIR or --server HOST:PORT") +
-                    ", got " + std::to_string(given));
+    return Fail(ErrorCode::kInvalid, "say whose WAL: expected " +
+                                         std::string(expected == 1 ? "one DIR or --server HOST:PORT"
+                                                                   : "two of DIR or --server HOST:PORT") +
+                                         ", got " + std::to_string(given));
   }
   std::vector<NamedSource> sources;
   for (const auto& path : options.directories) {

@@ -41,6 +41,12 @@ class CommandTest : public testing::Test {
     return directory_ + "/" + name;
   }
 
+  // A data directory without any log.
+  std::string DataDirectory() {
+    std::filesystem::create_directories(directory_ + "/data/db");
+    return directory_ + "/data";
+  }
+
   int RunLine(const std::vector<std::string>& arguments) {
     out_.str("");
     error_.str("");
@@ -85,7 +91,8 @@ TEST_F(CommandTest, HelpOfEveryCommandHasAnExample) {
        {"status",           "plan",       "failover",       "switchover",     "adopt",
         "release",          "decisions",  "decisions list", "decisions show", "decisions verify",
         "decisions export", "policy",     "policy check",   "policy explain", "wal",
-        "wal info",         "wal locate", "wal batches",    "wal records",    "wal diff"}) {
+        "wal info",         "wal locate", "wal batches",    "wal records",    "wal diff",
+        "wal stat",         "wal verify"}) {
     std::vector<std::string> arguments;
     std::istringstream words(command);
     for (std::string word; words >> word;) arguments.push_back(word);
@@ -121,13 +128,24 @@ TEST_F(CommandTest, WrongUsageIsOneSentenceAndTwo) {
       {{"status", "--output", "xml"}, ""},
       {{"status", "--nonsense"}, ""},
       {{"status", "--token-file", "/nonexistent"}, ""},
-      {{"wal", "locate", "--dir", "/tmp"},
-       "walstitch: --sequence is required (see walstitch wal locate --help)\n"},
+      {{"wal", "locate", DataDirectory()}, "walstitch: which sequence? walstitch wal locate DIR SEQUENCE\n"},
+      {{"wal", "locate", DataDirectory(), "x"},
+       "walstitch: 'x' is no sequence: a whole number is expected\n"},
+      {{"wal", "locate", "--server", "h:1"},
+       "walstitch: which sequence? walstitch wal locate DIR SEQUENCE\n"},
       {{"wal", "locate", "--dir", "/tmp", "--sequence", "-1"}, ""},
-      {{"wal", "info"}, "walstitch: say whose WAL: expected one --dir DIR or --server HOST:PORT, got 0\n"},
-      {{"wal", "diff", "--dir", "/tmp"},
-       "walstitch: say whose WAL: expected two of --dir DIR or --server HOST:PORT, got 1\n"},
-      {{"wal", "info", "--dir", "/nonexistent"}, ""},
+      {{"wal", "info"}, "walstitch: say whose WAL: expected one DIR or --server HOST:PORT, got 0\n"},
+      {{"wal", "diff", "/tmp"},
+       "walstitch: say whose WAL: expected two of DIR or --server HOST:PORT, got 1\n"},
+      {{"wal", "info", "/nonexistent"}, "walstitch: /nonexistent: no such directory\n"},
+      {{"wal", "info", "--dir", "/nonexistent"}, "walstitch: /nonexistent: no such directory\n"},
+      {{"wal", "info", "/dev/null"},
+       "walstitch: /dev/null: is no directory: give Kvrocks' `dir`, the directory that contains db/\n"},
+      {{"wal", "verify", "--server", "h:1"}, ""},
+      {{"wal", "stat", DataDirectory(), "--delimiter", ""}, "walstitch: --delimiter must not be empty\n"},
+      {{"wal", "records", DataDirectory(), "--keyspace", "x"},
+       "walstitch: --keyspace needs the --policy that names it\n"},
+      {{"wal", "records", DataDirectory(), "--type", "tree"}, ""},
       {{"wal", "info", "--server", "nowhere"}, "walstitch: --server 'nowhere': expected host:port\n"},
       {{"wal", "info", "--server", "h:0"}, "walstitch: --server 'h:0': expected host:port\n"},
       {{"decisions", "list", "--max", "0"}, ""},

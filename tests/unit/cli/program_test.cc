@@ -1,39 +1,10 @@
 // The program as a shell sees it: exit code, stdout, stderr.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include "tests/unit/cli/run_program.h"
 
 namespace walstitch::cli {
 namespace {
-
-struct Ran {
-  int code = -1;
-  std::string out;
-  std::string error;
-};
-
-std::string Slurp(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-Ran RunProgram(const std::string& arguments) {
-  const std::string base =
-      testing::TempDir() + "/cli_program_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-  const std::string command =
-      std::string("'" WALSTITCH_PROGRAM "' ") + arguments + " >'" + base + ".out' 2>'" + base + ".err'";
-  const int status = std::system(command.c_str());
-  Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : -1, Slurp(base + ".out"), Slurp(base + ".err")};
-  std::filesystem::remove(base + ".out");
-  std::filesystem::remove(base + ".err");
-  return ran;
-}
 
 TEST(Program, HelpGoesToStdoutAndIsZero) {
   auto ran = RunProgram("--help");
@@ -49,7 +20,7 @@ TEST(Program, VersionIsOneLine) {
 }
 
 TEST(Program, WrongUsageIsTwoAndOneLineOnStderr) {
-  for (const char* arguments : {"", "bogus", "failover", "status --output xml", "wal info --dir /nonexistent",
+  for (const char* arguments : {"", "bogus", "failover", "status --output xml", "wal info /nonexistent",
                                 "policy check /nonexistent", "decisions verify --file /nonexistent"}) {
     auto ran = RunProgram(arguments);
     EXPECT_EQ(ran.code, 2) << arguments;

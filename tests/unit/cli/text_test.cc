@@ -24,6 +24,10 @@ TEST(Text, DurationsAreCutNotRoundedUp) {
   EXPECT_EQ(FormatDuration(59999), "59.9 s");
   EXPECT_EQ(FormatDuration(125000), "2 min 5 s");
   EXPECT_EQ(FormatDuration(12000000), "3 h 20 min");
+  EXPECT_EQ(FormatDuration(60000), "1 min");
+  EXPECT_EQ(FormatDuration(10800000), "3 h");
+  EXPECT_EQ(FormatDuration(30 * 3600000LL), "30 h");
+  EXPECT_EQ(FormatDuration(52 * 3600000LL + 1), "2 d 4 h");
 }
 
 TEST(Text, DurationsAreReadWithTheirUnit) {
