@@ -214,6 +214,23 @@ std::vector<ForgedLog> ForgeOnce(Random* random, const ForgeOptions& options) {
   return logs;
 }
 
+// Whether the history begins and ends with batches of a count greater than 0, or with empty ones right beside
+// them: an empty one behind a hole is an end that nothing was promised about.
+bool EndsAreBatches(const std::vector<ForgedLog>& logs, const std::vector<ModelBatch>& history) {
+  if (history.empty()) return false;
+  Sequence limit(~std::uint64_t{0});
+  Sequence oldest = limit;
+  Sequence next;
+  for (auto log = logs.rbegin(); log != logs.rend(); ++log) {
+    if (log->records.empty() || log->records.front().header.first >= limit) continue;
+    for (const ForgedRecord& record : log->records) {
+      if (record.header.first < limit) next = std::max(next, record.header.first + record.header.count);
+    }
+    limit = oldest = log->records.front().header.first;
+  }
+  return oldest == Sequence(history.front().first) && next == Sequence(history.back().End());
+}
+
 }  // namespace
 
 fs::path ForgedLog::Path() const {
@@ -225,7 +242,7 @@ fs::path ForgedLog::Path() const {
 std::vector<ForgedLog> Forge(Random* random, const ForgeOptions& options) {
   for (;;) {
     std::vector<ForgedLog> logs = ForgeOnce(random, options);
-    if (!HistoryOf(logs, "").empty()) return logs;
+    if (EndsAreBatches(logs, HistoryOf(logs, ""))) return logs;
   }
 }
 

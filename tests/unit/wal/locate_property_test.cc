@@ -194,9 +194,13 @@ SequenceRange MayBeTornOff(const std::vector<ForgedLog>& logs, const Scar& scar,
   if (hurt == log.records.end()) return {};
   const bool newest = std::all_of(logs.begin() + static_cast<std::ptrdiff_t>(scar.log) + 1, logs.end(),
                                   [](const ForgedLog& later) { return later.records.empty(); });
-  const SequenceRange rest{
-      hurt->header.first,
-      newest ? Sequence(model.Next()) : log.records.back().header.first + log.records.back().header.count};
+  // From the end of the batch before on: there may have been a hole.
+  Sequence from = hurt->header.first;
+  for (const ModelBatch& batch : model.Batches()) {
+    if (batch.End() <= hurt->header.first.Value()) from = Sequence(batch.End());
+  }
+  const SequenceRange rest{from, newest ? Sequence(model.Next())
+                                        : log.records.back().header.first + log.records.back().header.count};
   // A log whose beginning nobody can read may be as if it were not there.
   if (hurt == log.records.begin()) return rest;
   // Behind the scar nothing good stands, or, in a recycled log, what may be from its earlier use. The next
