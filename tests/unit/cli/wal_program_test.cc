@@ -208,12 +208,7 @@ TEST_F(WalProgramTest, RecordsThatCannotBeReadSayWhereTheNextLogBegins) {
 // What hangs on WalDirectory::Logs() and Locate() telling all that their header promises.
 class WalFilesProgramTest : public WalProgramTest {
  protected:
-  void SetUp() override {
-    FillAndClose();
-    auto logs = wal::WalDirectory(Data().string()).Logs();
-    ASSERT_TRUE(logs);
-    if (logs->empty() || logs->front().path.empty()) GTEST_SKIP() << "the logs are not told in full";
-  }
+  void SetUp() override { FillAndClose(); }
 };
 
 TEST_F(WalFilesProgramTest, InfoListsTheLogsWhereTheyAre) {

@@ -780,7 +780,7 @@ TEST_F(ForgedTest, ABatchThatDoesNotDecodeIsDamageToWhoDecodesIt) {
     const SequenceRange all{Sequence(1), Sequence(5)};
     EXPECT_EQ(ListRecords(fresh, all, {}).error().Code(), ErrorCode::kDamaged);
     EXPECT_EQ(ListTouched(fresh, all, {}).error().Code(), ErrorCode::kDamaged);
-    EXPECT_EQ(ListRecords(fresh, {Sequence(4), Sequence(5)}, {})->size(), 1U);
+    EXPECT_EQ(ListRecords(fresh, {Sequence(4), Sequence(5)}, {})->records.size(), 1U);
   }
 }
 

@@ -158,12 +158,13 @@ std::string CheckRecords(WalDirectory& wal, const WalModel& model, std::uint64_t
     }
     if (sequence != batch->End()) return "RocksDB counts the records of a batch otherwise";
   }
-  Result<std::vector<RecordInfo>> got =
+  Result<RecordList> got =
       ListRecords(wal, {Sequence(from), Sequence(to)}, {.max_records = expected.size() + 1});
   if (!got) return "records: " + got.error().Message();
-  if (got->size() != expected.size()) return "records: " + std::to_string(got->size()) + " of them";
+  const std::vector<RecordInfo>& records = got->records;
+  if (records.size() != expected.size()) return "records: " + std::to_string(records.size()) + " of them";
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    const RecordInfo& info = (*got)[i];
+    const RecordInfo& info = records[i];
     const Record record{info.sequence.Value(), info.column_family, info.operation, info.key,
                         info.value_bytes};
     if (record != expected[i]) return "the record of sequence " + std::to_string(expected[i].sequence);
