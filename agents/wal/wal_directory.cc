@@ -178,7 +178,8 @@ Result<void> WalDirectory::LearnFirst(std::uint64_t number, std::unique_ptr<Posi
       known->damage = header.error().Within(Here(reader));
     }
   }
-  return {};  // none: nothing but a torn tail
+  if (!known->first && !known->damage) known->torn = reader.TailNote();
+  return {};
 }
 
 // Brings what is known of a file up to date. There may be hundreds of files, nearly all of them as they were:
@@ -392,6 +393,22 @@ Result<WalDirectory::Scan> WalDirectory::ScanFile(const File& file, SequenceRang
   }
 }
 
+// The sequences of the hole stand behind the file's end and before the next one that has a first sequence.
+Error WalDirectory::WhyMissing(const File& file, SequenceRange hole, const std::string& tail_note) const {
+  const std::string what =
+      database_directory_ + ": the sequences " + hole.ToString() + " are in no log: " + LogName(file.number);
+  if (!tail_note.empty()) return {ErrorCode::kDamaged, what + " has a " + tail_note};
+  // A log in between of which nothing could be read must have held them.
+  for (auto known = known_.upper_bound(file.number); known != known_.end() && !known->second.first; ++known) {
+    if (known->second.damage) return *known->second.damage;
+    if (!known->second.torn.empty()) {
+      return {ErrorCode::kDamaged,
+              what + " ends before them, and " + LogName(known->first) + " has a " + known->second.torn};
+    }
+  }
+  return {ErrorCode::kNotFound, what + " ends before them"};
+}
+
 Result<void> WalDirectory::Visit(SequenceRange range, const PlacedVisitor& visit) {
   const std::vector<File>& files = files_;
   const auto oldest = std::find_if(files.begin(), files.end(), [](const File& file) { return file.first; });
@@ -422,11 +439,7 @@ Result<void> WalDirectory::Visit(SequenceRange range, const PlacedVisitor& visit
     if (file->limit) {
       const SequenceRange hole{expected.value_or(*file->first), *file->limit};
       if (*file->limit <= range.from || hole.from >= range.to) continue;
-      std::string what = "the sequences " + hole.ToString() + " are in no log: " + LogName(file->number);
-      if (scan->tail_note.empty()) {
-        return Fail(ErrorCode::kNotFound, database_directory_ + ": " + what + " ends before them");
-      }
-      return Fail(ErrorCode::kDamaged, database_directory_ + ": " + what + " has a " + scan->tail_note);
+      return Fail(WhyMissing(*file, hole, scan->tail_note));
     }
   }
   const Sequence next = expected.value_or(*oldest->first);
@@ -589,8 +602,9 @@ Result<std::vector<LogInfo>> WalDirectory::Logs() {
     }
     if (!log.damage) log.damage = tail->damage;
     log.tail_note = tail->note;
-    const auto file = std::find_if(files_.begin(), files_.end(),
-                                   [&](const File& candidate) { return candidate.number == number; });
+    const auto file = std::find_if(files_.begin(), files_.end(), [number = number](const File& candidate) {
+      return candidate.number == number;
+    });
     if (file != files_.end()) {
       log.first = file->first;
       log.end = tail->end;

@@ -122,6 +122,7 @@ class WalDirectory : public WalSource {
     std::array<char, 64> beginning{};
     std::optional<Sequence> first;  // none: damaged, or nothing good in it yet
     std::optional<Error> damage;
+    std::string torn;          // instead of first or damage: nothing but a torn tail
     std::optional<Tail> tail;  // as long as stat is
   };
   // The times of db/ and db/archive/: they change when a log is made, moved or removed.
@@ -155,6 +156,7 @@ class WalDirectory : public WalSource {
   Result<LogReader> OpenAt(const File& file, Sequence from, std::optional<std::uint64_t>* block);
   Result<Scan> ScanFile(const File& file, SequenceRange range, std::optional<Sequence> expected,
                         const PlacedVisitor& visit);
+  [[nodiscard]] Error WhyMissing(const File& file, SequenceRange hole, const std::string& tail_note) const;
   Result<void> Visit(SequenceRange range, const PlacedVisitor& visit);
   Result<void> VisitWithRetries(SequenceRange range, const PlacedVisitor& visit);
   Result<Tail> TailOf(std::uint64_t number);

@@ -112,14 +112,18 @@ Result<Sequence> WalFollower::Poll(const BatchVisitor& visit) {
     }
   }
   const Sequence before = next_;
+  const auto nothing_found = [&](const Result<void>& read) {
+    return !read && read.error().Code() == ErrorCode::kNotFound && next_ == before;
+  };
   Result<void> read = Read(visited_ ? visited_->header.first : next_, visit);
-  if (!read && read.error().Code() == ErrorCode::kNotFound && next_ == before) {
+  if (nothing_found(read)) {
     Result<WalExtent> extent = wal_.Extent();
     if (!extent) return Fail(extent.error());
     if (!extent->oldest) return next_;  // an empty log, and nothing else yet, or any more
-    if (visited_ && *extent->oldest > visited_->header.first) {
-      read = Read(next_, visit);  // what was visited is purged, and nobody needs it
-    } else if (visited_) {
+    // What was visited may be purged, and nobody needs it; or the first batch came this very moment.
+    const bool purged = visited_ && *extent->oldest > visited_->header.first;
+    read = Read(visited_ && !purged ? visited_->header.first : next_, visit);
+    if (nothing_found(read) && visited_ && !purged) {
       return Fail(ErrorCode::kConflict, wal_.DatabaseDirectory() + ": the WAL ends at " +
                                             extent->last.value_or(Sequence(0)).ToString() +
                                             ", before what was read of it: a recovery gave up the rest");

@@ -17,13 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What is compared of a place: the batch's header and size, or log, file and offset.
-enum class Compared { kHeader, kPlace };
-
-std::string Check(WalDirectory& wal, const WalModel& model, std::uint64_t sequence, Compared compared) {
-  return compared == Compared::kHeader ? model.CheckLocate(wal, sequence) : model.CheckPlace(wal, sequence);
-}
-
 // Runs `property` with a directory and a random source of its own for each seed; it gives what is wrong.
 template <typename Property>
 void ForAllSeeds(std::uint64_t runs, const Property& property) {
@@ -42,7 +35,7 @@ void ForAllSeeds(std::uint64_t runs, const Property& property) {
 
 // --- good logs ---
 
-void EverySequenceIsFound(std::uint64_t runs, Compared compared) {
+void EverySequenceIsFound(std::uint64_t runs) {
   ForAllSeeds(runs, [&](Random* random, const fs::path& directory, std::vector<ForgedLog>* logs) {
     *logs = Forge(random, {});
     WriteLogs(*logs, directory);
@@ -55,21 +48,17 @@ void EverySequenceIsFound(std::uint64_t runs, Compared compared) {
     WalDirectory used(directory.string());
     std::string wrong;
     for (const std::uint64_t sequence : questions) {
-      if (wrong = Check(used, model, sequence, compared); !wrong.empty()) return "used: " + wrong;
+      if (wrong = model.CheckPlace(used, sequence); !wrong.empty()) return "used: " + wrong;
       if (!random->OneIn(4)) continue;
       WalDirectory fresh(directory.string());
-      if (wrong = Check(fresh, model, sequence, compared); !wrong.empty()) return "fresh: " + wrong;
+      if (wrong = model.CheckPlace(fresh, sequence); !wrong.empty()) return "fresh: " + wrong;
     }
     return wrong;
   });
 }
 
-TEST(LocatePropertyTest, EverySequenceOfAForgedWalIsFound) {
-  EverySequenceIsFound(PropertyRuns(200), Compared::kHeader);
-}
-
 TEST(LocatePropertyTest, EverySequenceOfAForgedWalIsFoundAtItsOffset) {
-  EverySequenceIsFound(PropertyRuns(200), Compared::kPlace);
+  EverySequenceIsFound(PropertyRuns(200));
 }
 
 TEST(LocatePropertyTest, EveryOtherAnswerOnAForgedWalIsRight) {
@@ -124,7 +113,7 @@ ForgedLog Beginning(const ForgedLog& log, std::size_t size, std::size_t allocate
   return part;
 }
 
-void AGrowingWal(std::uint64_t runs, Compared compared) {
+void AGrowingWal(std::uint64_t runs) {
   ForAllSeeds(runs, [&](Random* random, const fs::path& directory, std::vector<ForgedLog>* logs) {
     const std::vector<ForgedLog> all =
         Forge(random, {.holes = false, .given_up = false, .torn_ends = false, .mimicry = false});
@@ -142,7 +131,7 @@ void AGrowingWal(std::uint64_t runs, Compared compared) {
           for (int i = 0; i < 4; ++i) {
             const std::uint64_t sequence = random->OneIn(2) ? model.Next() - random->Below(3)
                                                             : random->Between(model.Oldest(), model.Next());
-            if (std::string wrong = Check(wal, model, sequence, compared); !wrong.empty()) return wrong;
+            if (std::string wrong = model.CheckPlace(wal, sequence); !wrong.empty()) return wrong;
           }
         }
         if (size == log.bytes.size()) break;
@@ -170,11 +159,7 @@ void AGrowingWal(std::uint64_t runs, Compared compared) {
   });
 }
 
-TEST(LocatePropertyTest, AGrowingWalIsAnsweredAsItStands) {
-  AGrowingWal(PropertyRuns(60), Compared::kHeader);
-}
-
-TEST(LocatePropertyTest, AGrowingWalIsLocatedAsItStands) { AGrowingWal(PropertyRuns(60), Compared::kPlace); }
+TEST(LocatePropertyTest, AGrowingWalIsLocatedAsItStands) { AGrowingWal(PropertyRuns(60)); }
 
 // --- logs that rot ---
 
@@ -201,8 +186,8 @@ SequenceRange MayBeTornOff(const std::vector<ForgedLog>& logs, const Scar& scar,
   }
   const SequenceRange rest{from, newest ? Sequence(model.Next())
                                         : log.records.back().header.first + log.records.back().header.count};
-  // A log whose beginning nobody can read may be as if it were not there.
-  if (hurt == log.records.begin()) return rest;
+  // The oldest or the newest log whose beginning nobody can read may be as if it were not there.
+  if (hurt == log.records.begin() && (scar.log == 0 || newest)) return rest;
   // Behind the scar nothing good stands, or, in a recycled log, what may be from its earlier use. The next
   // log shows what is missing.
   const bool torn = hurt + 1 == log.records.end() || scar.to >= log.records.back().end || log.recycled;
@@ -216,7 +201,7 @@ enum class Scarred {
 };
 
 std::string CheckScarred(const Result<std::optional<BatchPlace>>& got, std::uint64_t sequence,
-                         const WalModel& model, SequenceRange torn, Scarred scarred, Compared compared) {
+                         const WalModel& model, SequenceRange torn, Scarred scarred) {
   const std::string question = "place of " + std::to_string(sequence) + ": ";
   if (!got && got.error().Code() == ErrorCode::kDamaged) return "";
   const ModelBatch* batch = model.Holding(sequence);
@@ -232,7 +217,7 @@ std::string CheckScarred(const Result<std::optional<BatchPlace>>& got, std::uint
     return right ? "" : question + "next";
   }
   if (batch == nullptr) return question + "sequence " + (**got).header.first.ToString();
-  return compared == Compared::kHeader ? CompareHeader(**got, *batch) : ComparePlace(**got, *batch);
+  return ComparePlace(**got, *batch);
 }
 
 // The last sequence: right, or damage, or the last one before what may be torn off.
@@ -246,7 +231,7 @@ std::string CheckScarredExtent(const Result<WalExtent>& got, const WalModel& mod
 
 // `hurt` changes bytes of the log that it is given, in place, and says where.
 template <typename Hurt>
-void AScarredWal(std::uint64_t runs, int scars, Scarred scarred, Compared compared, const Hurt& hurt) {
+void AScarredWal(std::uint64_t runs, int scars, Scarred scarred, const Hurt& hurt) {
   ForAllSeeds(runs, [&](Random* random, const fs::path& directory, std::vector<ForgedLog>* logs) {
     // A log that a recovery gave up comes back to life if the beginning of its successor rots: a case for
     // people.
@@ -279,7 +264,7 @@ void AScarredWal(std::uint64_t runs, int scars, Scarred scarred, Compared compar
       for (const std::uint64_t sequence : questions) {
         if (!wrong.empty()) break;
         if (random->OneIn(2)) wal.emplace(directory.string());
-        wrong = CheckScarred(wal->Locate(Sequence(sequence)), sequence, model, torn, scarred, compared);
+        wrong = CheckScarred(wal->Locate(Sequence(sequence)), sequence, model, torn, scarred);
       }
       if (!wrong.empty()) {
         return wrong + "\nbytes [" + std::to_string(scar.from) + ", " + std::to_string(scar.to) + ") of " +
@@ -323,19 +308,11 @@ void Lose(Random* random, const ForgedLog&, std::string* bytes, Scar* scar) {
 }
 
 TEST(LocatePropertyTest, AFlippedBitNeverLeadsToAnotherBatch) {
-  AScarredWal(PropertyRuns(100), 25, Scarred::kFlipped, Compared::kHeader, Flip);
-}
-
-TEST(LocatePropertyTest, AFlippedBitNeverLeadsToAnotherPlace) {
-  AScarredWal(PropertyRuns(100), 25, Scarred::kFlipped, Compared::kPlace, Flip);
+  AScarredWal(PropertyRuns(100), 25, Scarred::kFlipped, Flip);
 }
 
 TEST(LocatePropertyTest, ALostWriteNeverLeadsToAnotherBatch) {
-  AScarredWal(PropertyRuns(60), 15, Scarred::kLost, Compared::kHeader, Lose);
-}
-
-TEST(LocatePropertyTest, ALostWriteNeverLeadsToAnotherPlace) {
-  AScarredWal(PropertyRuns(60), 15, Scarred::kLost, Compared::kPlace, Lose);
+  AScarredWal(PropertyRuns(60), 15, Scarred::kLost, Lose);
 }
 
 }  // namespace

@@ -169,6 +169,7 @@ std::string CompareHeader(const BatchPlace& place, const ModelBatch& batch) {
 }
 
 std::string ComparePlace(const BatchPlace& place, const ModelBatch& batch) {
+  if (std::string wrong = CompareHeader(place, batch); !wrong.empty()) return wrong;
   if (place.log_number == batch.log_number && place.file == batch.file && place.offset == batch.offset) {
     return "";
   }

@@ -44,7 +44,8 @@ class WalModel {
   [[nodiscard]] std::string CheckBatchHolding(WalDirectory& wal, std::uint64_t sequence) const;
   [[nodiscard]] std::string CheckBoundary(WalDirectory& wal, std::uint64_t sequence) const;
   [[nodiscard]] std::string CheckLocate(WalDirectory& wal, std::uint64_t sequence) const;  // header and bytes
-  [[nodiscard]] std::string CheckPlace(WalDirectory& wal, std::uint64_t sequence) const;   // file and offset
+  [[nodiscard]] std::string CheckPlace(WalDirectory& wal,
+                                       std::uint64_t sequence) const;  // and file and offset
   // Batches of count 0 are not looked at.
   [[nodiscard]] std::string CheckRange(WalDirectory& wal, std::uint64_t from, std::uint64_t to) const;
 
@@ -54,7 +55,7 @@ class WalModel {
 
 // Empty if the place is this batch's header and size; else what is wrong.
 std::string CompareHeader(const BatchPlace& place, const ModelBatch& batch);
-// The same for log, file and offset.
+// The same, and for log, file and offset.
 std::string ComparePlace(const BatchPlace& place, const ModelBatch& batch);
 
 }  // namespace walstitch::wal
