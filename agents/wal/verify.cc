@@ -122,7 +122,7 @@ class Verifier {
     if (!report_.first) report_.first = header->first;
     expected_ = end;
     report_.end = end;
-    ++report_.batches;
+    if (header->count > 0) ++report_.batches;
     report_.records += header->count;
     return true;
   }

@@ -49,7 +49,7 @@ struct VerifyFinding {
 struct VerifyReport {
   std::uint64_t logs = 0;  // read
   std::uint64_t bytes = 0;
-  std::uint64_t batches = 0;
+  std::uint64_t batches = 0;  // of count > 0
   std::uint64_t records = 0;  // that consume a sequence
   std::optional<Sequence> first;
   std::optional<Sequence> end;  // one past the last

@@ -61,6 +61,7 @@ struct Parsed {
   std::optional<std::uint64_t> sequence;
   std::string bare_sequence;  // given without --sequence
   WalRange range;
+  bool follow = false;
   WalRecordFilter filter;
   WalStatOptions stat;
   WalDiffOptions diff;
@@ -357,9 +358,9 @@ class CommandLine {
         ->type_name("SEQUENCE");
   }
 
-  void AddRange(CLI::App* command) {
+  CLI::Option* AddRange(CLI::App* command) {  // gives --limit
     AddFromTo(command);
-    command->add_option("--limit,--max", parsed_.range.limit, "At most so many")
+    return command->add_option("--limit,--max", parsed_.range.limit, "At most so many")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1000000}))
         ->type_name("N")
         ->capture_default_str();
@@ -419,13 +420,22 @@ class CommandLine {
     locate->add_option("SEQUENCE", parsed_.bare_sequence, "The sequence");
     locate->add_option("--sequence", parsed_.sequence, "The same")->type_name("SEQUENCE");
 
-    auto* batches = Add(wal, "batches", "Lists batches with their digests",
-                        "Examples:\n  walstitch wal batches /var/lib/kvrocks --from 1000 --to 1100\n",
-                        OnWal([this](const Console& console, NamedSource& source) {
-                          return WalBatchesCommand(console, source, parsed_.range);
-                        }));
+    auto* batches =
+        Add(wal, "batches", "Lists batches with their digests",
+            "With --follow, each batch as it is written, until Ctrl-C or --limit batches were shown;\n"
+            "without --from, from now on.\n\n"
+            "Examples:\n  walstitch wal batches /var/lib/kvrocks --from 1000 --to 1100\n"
+            "  walstitch wal batches /var/lib/kvrocks --follow\n",
+            OnWal([this](const Console& console, NamedSource& source) {
+              if (!parsed_.follow) return WalBatchesCommand(console, source, parsed_.range);
+              WalFollowOptions follow{parsed_.range.from, std::nullopt};
+              if (follow_limit_->count() > 0) follow.limit = parsed_.range.limit;
+              return WalFollowCommand(console, source, follow);
+            }));
     AddSources(batches, false);
-    AddRange(batches);
+    follow_limit_ = AddRange(batches);
+    batches->add_flag("--follow", parsed_.follow, "Goes on with what is written from now on")
+        ->excludes(batches->get_option("--to"));
 
     auto* records =
         Add(wal, "records", "Lists records, decoded: operation, namespace, key, type",
@@ -524,6 +534,7 @@ class CommandLine {
   CLI::App app_;
   Parsed parsed_;
   Run run_;
+  CLI::Option* follow_limit_ = nullptr;
 };
 
 // "walstitch wal info": as far as what was typed names commands; and that command.

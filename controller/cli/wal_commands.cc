@@ -13,10 +13,6 @@
 namespace walstitch::cli {
 namespace {
 
-std::string ShowDigest(const BatchDigest& digest) {
-  return ToHex({reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()});
-}
-
 // "the 2nd of 4 records"
 std::string Ordinal(std::uint64_t number) {
   const std::uint64_t tens = number % 100;

@@ -52,6 +52,14 @@ ExitCode WalInfoCommand(const Console& console, NamedSource& wal, const WalInfoO
 ExitCode WalLocateCommand(const Console& console, NamedSource& wal, std::uint64_t sequence);
 ExitCode WalBatchesCommand(const Console& console, NamedSource& wal, const WalRange& range);
 
+// Each batch as it is written, a line for each, until so many were shown or what was shown is no longer what
+// the WAL holds (kNo). Only of a directory.
+struct WalFollowOptions {
+  std::optional<std::uint64_t> from;   // absent: what is written from now on
+  std::optional<std::uint64_t> limit;  // absent: for ever
+};
+ExitCode WalFollowCommand(const Console& console, NamedSource& wal, const WalFollowOptions& options);
+
 // Only the records that fit all that is said.
 struct WalRecordFilter {
   std::string name_space;  // glob; "default" is Kvrocks' default namespace

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "controller/cli/text.h"
+#include "policies/model/bytes.h"
 
 namespace walstitch::cli {
 
@@ -77,6 +78,10 @@ tl::expected<AskedRange, ExitCode> AskRange(const Console& console, NamedSource&
   }
   asked.extent = std::move(*extent);
   return asked;
+}
+
+std::string ShowDigest(const BatchDigest& digest) {
+  return ToHex({reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()});
 }
 
 std::optional<Sequence> NextLogBehind(const NamedSource& wal, Sequence stuck) {

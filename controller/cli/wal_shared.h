@@ -23,6 +23,7 @@ std::string DescribeSource(const NamedSource& wal, const std::optional<wal::Data
 // "wal", and of a directory "state" and "process".
 boost::json::object SourceJson(const NamedSource& wal, const std::optional<wal::DatabaseLock>& lock);
 
+std::string ShowDigest(const BatchDigest& digest);                  // in hexadecimal
 std::string ShowSequence(const std::optional<Sequence>& sequence);  // or "none"
 
 // What was asked for within what there is, for batches, records and statistics; or the code to leave with.

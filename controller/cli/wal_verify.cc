@@ -50,7 +50,7 @@ std::string Render(const NamedSource& wal, const std::optional<wal::DatabaseLock
   }
   if (report.more_findings) out += "and more, which are not listed\n";
   if (!report.Whole()) return out + "the WAL is not whole: " + Count(report.faults, "fault") + "\n";
-  return out + (report.batches == 0 ? "the WAL is empty\n" : "the WAL is whole\n");
+  return out + (!report.first ? "the WAL is empty\n" : "the WAL is whole\n");
 }
 
 boost::json::object ReportJson(const wal::VerifyReport& report) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <thread>
 
 #include "agents/wal/wal_directory.h"
 #include "policies/model/json.h"
@@ -206,6 +208,20 @@ TEST_F(WalProgramTest, RecordsThatCannotBeReadSayWhereTheNextLogBegins) {
 }
 
 // What hangs on WalDirectory::Logs() and Locate() telling all that their header promises.
+TEST_F(WalProgramTest, BatchesAreFollowedAsTheyAreWritten) {
+  TestDatabase database(Data());
+  Fill(&database);
+  std::thread writer([&] {
+    for (int i = 0; i < 3; ++i) database.Write(Set("later"));
+  });
+  const Ran ran = Run("batches" + Quoted(Data()) + " --follow --from 1 --limit 9");
+  writer.join();
+  EXPECT_EQ(ran.code, 0) << ran.error;
+  EXPECT_EQ(std::count(ran.out.begin(), ran.out.end(), '\n'), 9) << ran.out;
+  EXPECT_TRUE(ran.out.starts_with("[1, 2)  1 record  ")) << ran.out;
+  EXPECT_NE(ran.out.find("\n[11, 12)  1 record  "), std::string::npos) << ran.out;
+}
+
 class WalFilesProgramTest : public WalProgramTest {
  protected:
   void SetUp() override { FillAndClose(); }
