@@ -298,6 +298,9 @@ std::string DescribeAction(const Action& action) {
       return "follow " + follow.upstream.ToString() +
              (follow.expected_next ? " from " + follow.expected_next->ToString() : "");
     }
+    std::string operator()(const RescueAction& rescue) const {
+      return "take what " + rescue.source + " has on its disk, up to " + (rescue.target - 1).ToString();
+    }
     std::string operator()(const FullSyncAction& full) const {
       return "full sync from " + full.upstream.ToString();
     }

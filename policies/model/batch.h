@@ -71,6 +71,14 @@ struct RangeBytes {
   bool operator==(const RangeBytes&) const = default;
 };
 
+// Whole batches (count > 0) that follow each other, as they stand in a WAL.
+struct TailBatches {
+  std::vector<RangeBytes> batches;
+  Sequence next;      // one past the last of them; where to ask for more
+  bool more = false;  // the WAL holds more
+  bool operator==(const TailBatches&) const = default;
+};
+
 // The i-th of `parts` parts of the range, as equal as can be; all of them together are the range. i < parts.
 SequenceRange PartOf(SequenceRange range, std::uint32_t parts, std::uint32_t i);
 

@@ -40,6 +40,16 @@ struct FollowAction {
   std::optional<Sequence> expected_next;  // refuse unless the node's next is this
 };
 
+// Before a promotion: what the node's dead master still has on its disk, the batches from the node's next to
+// the target, as if it had sent them. The agent of the dead master serves them from its WAL. The node is
+// parked first, if it is not, and stays parked. Done when the node's last is target - 1. Result: `last` read
+// back. Nothing happens, and it is done, if the node is there already.
+struct RescueAction {
+  std::string source;      // the dead master's name
+  std::string source_url;  // its agent, "http://host:port"
+  Sequence target;         // one past the dead master's last
+};
+
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how
 // it goes on (relay: full sync, then following).
 struct FullSyncAction {
@@ -54,10 +64,10 @@ struct ReleaseAction {
   std::optional<Endpoint> upstream;
 };
 
-using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, FullSyncAction,
+using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, FullSyncAction,
                             AdoptMasterAction, ReleaseAction>;
 
-// "park", "promote", "pad", "follow", "full_sync", "adopt_master", "release"
+// "park", "promote", "pad", "follow", "rescue", "full_sync", "adopt_master", "release"
 std::string_view ActionName(const Action& action);
 
 struct Command {

@@ -25,6 +25,7 @@ boost::json::value ToJson(const Touched& value);
 boost::json::value ToJson(const RangeDigests& value);  // digests as hex
 boost::json::value ToJson(const MarkedBatches& value);
 boost::json::value ToJson(const RangeBytes& value);  // as base64
+boost::json::value ToJson(const TailBatches& value);
 boost::json::value ToJson(const Evidence& value);
 boost::json::value ToJson(const VerdictDecision& value);
 boost::json::value ToJson(const Decision& value);
@@ -43,6 +44,7 @@ Result<Touched> TouchedFromJson(const boost::json::value& json);
 Result<RangeDigests> RangeDigestsFromJson(const boost::json::value& json);
 Result<MarkedBatches> MarkedBatchesFromJson(const boost::json::value& json);
 Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json);
+Result<TailBatches> TailBatchesFromJson(const boost::json::value& json);
 Result<Evidence> EvidenceFromJson(const boost::json::value& json);
 Result<VerdictDecision> VerdictDecisionFromJson(const boost::json::value& json);
 Result<Decision> DecisionFromJson(const boost::json::value& json);

@@ -58,6 +58,13 @@ void Fields(V& visit, S& s) {
   visit.Base64("bytes", s.bytes);
 }
 
+template <typename V, Like<TailBatches> S>
+void Fields(V& visit, S& s) {
+  visit("batches", s.batches);
+  visit("next", s.next);
+  visit("more", s.more);
+}
+
 template <typename V, Like<WalExtent> S>
 void Fields(V& visit, S& s) {
   visit("oldest", s.oldest);
@@ -154,6 +161,13 @@ template <typename V, Like<FollowAction> S>
 void Fields(V& visit, S& s) {
   visit("upstream", s.upstream);
   visit("expected_next", s.expected_next);
+}
+
+template <typename V, Like<RescueAction> S>
+void Fields(V& visit, S& s) {
+  visit("source", s.source);
+  visit("source_url", s.source_url);
+  visit("target", s.target);
 }
 
 template <typename V, Like<FullSyncAction> S>

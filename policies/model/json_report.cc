@@ -76,6 +76,7 @@ boost::json::value ToJson(const Touched& value) { return codec::Write(value); }
 boost::json::value ToJson(const RangeDigests& value) { return codec::Write(value); }
 boost::json::value ToJson(const MarkedBatches& value) { return codec::Write(value); }
 boost::json::value ToJson(const RangeBytes& value) { return codec::Write(value); }
+boost::json::value ToJson(const TailBatches& value) { return codec::Write(value); }
 
 Result<Endpoint> EndpointFromJson(const boost::json::value& json) {
   return codec::ReadRoot<Endpoint>(json, "endpoint");
@@ -106,6 +107,9 @@ Result<RangeDigests> RangeDigestsFromJson(const boost::json::value& json) {
 }
 Result<MarkedBatches> MarkedBatchesFromJson(const boost::json::value& json) {
   return codec::ReadRoot<MarkedBatches>(json, "marked");
+}
+Result<TailBatches> TailBatchesFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<TailBatches>(json, "batches");
 }
 Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json) {
   return codec::ReadRoot<RangeBytes>(json, "bytes");

@@ -127,6 +127,8 @@ std::string_view ToString(RelayState state) {
       return "padding";
     case RelayState::kFollowing:
       return "following";
+    case RelayState::kRescuing:
+      return "rescuing";
     case RelayState::kFullSync:
       return "fullsync";
   }
@@ -185,6 +187,7 @@ std::string_view ActionName(const Action& action) {
     std::string_view operator()(const PromoteAction&) const { return "promote"; }
     std::string_view operator()(const PadAction&) const { return "pad"; }
     std::string_view operator()(const FollowAction&) const { return "follow"; }
+    std::string_view operator()(const RescueAction&) const { return "rescue"; }
     std::string_view operator()(const FullSyncAction&) const { return "full_sync"; }
     std::string_view operator()(const AdoptMasterAction&) const { return "adopt_master"; }
     std::string_view operator()(const ReleaseAction&) const { return "release"; }
@@ -242,8 +245,9 @@ std::span<const FullSyncState> AllValues<FullSyncState>() {
 
 template <>
 std::span<const RelayState> AllValues<RelayState>() {
-  static constexpr std::array kValues = {RelayState::kIdle, RelayState::kParked, RelayState::kPadding,
-                                         RelayState::kFollowing, RelayState::kFullSync};
+  static constexpr std::array kValues = {RelayState::kIdle,     RelayState::kParked,
+                                         RelayState::kPadding,  RelayState::kFollowing,
+                                         RelayState::kRescuing, RelayState::kFullSync};
   return kValues;
 }
 

@@ -265,7 +265,7 @@ TEST(JsonReading, ErrorsNameTheField) {
             "command.epoch: expected a whole number from 0 to 18446744073709551615, got null");
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"pad\"", "\"paddle\"")),
             "command.action.action: \"paddle\" is not known; expected one of park, promote, pad, follow, "
-            "full_sync, "
+            "rescue, full_sync, "
             "adopt_master, release");
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"target\":9", "\"target\":{}")),
             "command.action.target: expected a whole number from 0 to 18446744073709551615, got an object");

@@ -38,7 +38,7 @@ TEST(NameStrings, AreThoseOfTheDesign) {
   EXPECT_EQ(NameList<Verdict>(), "aligned, spliced, padded, full, hold");
   EXPECT_EQ(NameList<Outcome>(), "done, failed, unknown");
   EXPECT_EQ(NameList<ForkProof>(), "unknown, recorded promotion, same stream, equal batches");
-  EXPECT_EQ(NameList<RelayState>(), "idle, parked, padding, following, fullsync");
+  EXPECT_EQ(NameList<RelayState>(), "idle, parked, padding, following, rescuing, fullsync");
 }
 
 TEST(NameStrings, EveryActionHasAName) {
