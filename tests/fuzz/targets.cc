@@ -115,10 +115,10 @@ void FuzzBatchDecoder(std::string_view bytes) {
   const SequenceRange range{header->first, header->first + header->count};
   for (const bool slot_encoded : {false, true}) {
     ListSource source({std::string(bytes)});
-    Result<std::vector<RecordInfo>> records =
+    Result<RecordList> records =
         ListRecords(source, range, {.max_records = 1000000, .slot_encoded = slot_encoded});
     WALSTITCH_CHECK(records.has_value() == (decoded.has_value() || header->count == 0));
-    if (records && header->count > 0) WALSTITCH_CHECK(records->size() == header->count);
+    if (records && header->count > 0) WALSTITCH_CHECK(records->records.size() == header->count);
     Result<Touched> touched = ListTouched(source, range, {.max_keys = 100, .slot_encoded = slot_encoded});
     if (touched) WALSTITCH_CHECK(touched->keys.size() <= 100);
   }
