@@ -117,6 +117,7 @@ class Agent::Impl : public ApiBackend {
   asio::awaitable<Report> FreshReport() override;
   asio::awaitable<Result<CommandResult>> Submit(Command command) override;
   asio::awaitable<Result<std::string>> AskWal(WalService::Question question) override;
+  asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) override;
   [[nodiscard]] bool SlotEncoded() const override;
 
  private:
@@ -285,6 +286,10 @@ asio::awaitable<Result<CommandResult>> Agent::Impl::Submit(Command command) {
 
 asio::awaitable<Result<std::string>> Agent::Impl::AskWal(WalService::Question question) {
   co_return co_await wal_->Ask(std::move(question));
+}
+
+asio::awaitable<Result<std::string>> Agent::Impl::AskDeadWal(WalService::Question question) {
+  co_return co_await wal_->AskDead(std::move(question));
 }
 
 bool Agent::Impl::SlotEncoded() const { return known_ && known_->cluster_enabled.value_or(false); }

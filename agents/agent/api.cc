@@ -7,6 +7,7 @@
 
 #include "agents/node/info.h"
 #include "agents/wal/range_digest.h"
+#include "agents/wal/tail.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
@@ -22,6 +23,8 @@ constexpr std::uint64_t kDefaultMarked = 100;
 constexpr std::uint64_t kMaxMarked = 1000;
 constexpr std::uint64_t kDefaultBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 20;
+constexpr std::string_view kTail = "tail";
+constexpr std::uint64_t kMaxTailBytes = 16 << 20;
 constexpr std::uint64_t kDefaultKeys = 10000;
 constexpr std::uint64_t kMaxKeys = 200000;
 
@@ -144,6 +147,17 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
       return Dump(ToJson(RangeBytes{std::move(*bytes)}));
     };
   }
+  if (what == kTail) {
+    auto from = NumberOf(request, "from", 0, kMaxSequence);
+    if (!from) return Fail(from.error());
+    auto max_bytes = NumberOf(request, "max_bytes", 1, kMaxTailBytes, kMaxTailBytes);
+    if (!max_bytes) return Fail(max_bytes.error());
+    return [from = Sequence(*from), max_bytes = *max_bytes](wal::WalSource& source) -> Result<std::string> {
+      auto tail = wal::ReadTail(source, from, max_bytes);
+      if (!tail) return Fail(tail.error());
+      return Dump(ToJson(*tail));
+    };
+  }
   if (what == "boundary") {
     auto at = NumberOf(request, "at", 0, kMaxSequence);
     if (!at) return Fail(at.error());
@@ -217,7 +231,13 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   if (segments.size() == 3 && segments[0] == "v1" && segments[1] == "wal") {
     auto question = WalQuestion(request, segments[2], backend->SlotEncoded());
     if (!question) co_return http::JsonError(question.error());
-    auto answer = co_await backend->AskWal(std::move(*question));
+    // A tail is given only by the dead: what a living server has, it replicates.
+    Result<std::string> answer;
+    if (segments[2] == kTail) {
+      answer = co_await backend->AskDeadWal(std::move(*question));
+    } else {
+      answer = co_await backend->AskWal(std::move(*question));
+    }
     if (!answer) co_return http::JsonError(answer.error());
     co_return http::Response{200, std::move(*answer), "application/json"};
   }

@@ -19,6 +19,7 @@ class ApiBackend {
   virtual boost::asio::awaitable<Report> FreshReport() = 0;  // INFO was asked after the call
   virtual boost::asio::awaitable<Result<CommandResult>> Submit(Command command) = 0;
   virtual boost::asio::awaitable<Result<std::string>> AskWal(WalService::Question question) = 0;
+  virtual boost::asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agents/agent/offload.h"
+#include "agents/wal/database_lock.h"
 #include "agents/wal/pollupdates_source.h"
 
 namespace walstitch::agent {
@@ -80,12 +81,43 @@ Result<std::string> WalService::Answer(const Question& question) {
                                          "), and the server does not help: " + answer.error().Message());
 }
 
+// Looked at before and after: who opens the database in between recovers it, and what was read may be given
+// up.
+Result<std::string> WalService::AnswerDead(const Question& question) {
+  if (!has_directory_) return Fail(ErrorCode::kUnavailable, "kvrocks.dir is not configured");
+  const auto dead = [this]() -> Result<void> {
+    const wal::DatabaseLock lock = wal::ExamineLock(directory_.DatabaseDirectory());
+    if (lock.use == wal::DatabaseUse::kNotInUse) return {};
+    if (lock.use == wal::DatabaseUse::kLive) {
+      return Fail(ErrorCode::kConflict, directory_.DatabaseDirectory() + " is open (" + wal::Describe(lock) +
+                                            "): it may be written to");
+    }
+    return Fail(ErrorCode::kUnavailable,
+                directory_.DatabaseDirectory() +
+                    ": it cannot be told whether a server has it open: " + wal::Describe(lock));
+  };
+  if (Result<void> before = dead(); !before) return Fail(before.error());
+  StoppableSource files(&directory_, &stop_);
+  Result<std::string> answer = question(files);
+  if (Result<void> after = dead(); !after) return Fail(after.error());
+  return answer;
+}
+
 asio::awaitable<Result<std::string>> WalService::Ask(Question question) {
+  std::function<Result<std::string>()> work = [this, question] { return Answer(question); };
+  co_return co_await Queue(std::move(work));
+}
+
+asio::awaitable<Result<std::string>> WalService::AskDead(Question question) {
+  std::function<Result<std::string>()> work = [this, question] { return AnswerDead(question); };
+  co_return co_await Queue(std::move(work));
+}
+
+asio::awaitable<Result<std::string>> WalService::Queue(std::function<Result<std::string>()> work) {
   if (waiting_ >= kMaxWaiting) {
     co_return Fail(ErrorCode::kUnavailable, "too many questions about the WAL wait already: ask again later");
   }
   ++waiting_;
-  auto work = [this, question] { return Answer(question); };
   auto answer = co_await RunOn(pool_, std::move(work));
   --waiting_;
   co_return answer;

@@ -30,6 +30,11 @@ class WalService : public WalControl {
   using Question = std::function<Result<std::string>(wal::WalSource&)>;
   boost::asio::awaitable<Result<std::string>> Ask(Question question);
 
+  // The same of the files of a server that is dead: kConflict while a process has the database open
+  // (RocksDB's lock), for then it may write on; kUnavailable if that cannot be told, or there are no files to
+  // read.
+  boost::asio::awaitable<Result<std::string>> AskDead(Question question);
+
   // Of the files alone, whatever the server does.
   boost::asio::awaitable<Result<WalExtent>> DirectoryExtent();
   boost::asio::awaitable<Result<void>> CheckReadable();
@@ -41,6 +46,8 @@ class WalService : public WalControl {
 
  private:
   Result<std::string> Answer(const Question& question);
+  Result<std::string> AnswerDead(const Question& question);
+  boost::asio::awaitable<Result<std::string>> Queue(std::function<Result<std::string>()> work);
 
   bool has_directory_;
   wal::WalDirectory directory_;             // the worker's

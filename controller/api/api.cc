@@ -10,7 +10,7 @@
 // GET  /v1/status                                every group
 // GET  /v1/groups/{group}                        one group
 // GET  /v1/groups/{group}/plan                   what would be decided now
-// POST /v1/groups/{group}/{failover|switchover|adopt|release}   {"to","force","dry_run","deadline_ms"}
+// POST /v1/groups/{group}/{failover|switchover|adopt|release} {"to","force","dry_run","rescue","deadline_ms"}
 // GET  /v1/decisions?group=&node=&max=           records, newest first
 // GET  /v1/decisions/{id}                        one record
 // GET  /v1/log?from=&max=                        raw lines of the decision log, and its head
@@ -59,14 +59,16 @@ Result<shell::OperatorRequest> ReadOperatorRequest(const std::string& body) {
       request.force = value.get_bool();
     } else if (key == "dry_run" && value.is_bool()) {
       request.dry_run = value.get_bool();
+    } else if (key == "rescue" && value.is_bool()) {
+      request.rescue = value.get_bool();
     } else if (key == "deadline_ms" && value.is_int64() && value.get_int64() >= 1 &&
                value.get_int64() <= 600000) {
       request.deadline = std::chrono::milliseconds(value.get_int64());
     } else {
       return Fail(ErrorCode::kInvalid,
                   "request body: '" + ToPrintable(std::string_view(key)) +
-                      "' is unknown or of a wrong type; expected to (text), force and dry_run "
-                      "(true or false), deadline_ms (1 to 600000)");
+                      "' is unknown or of a wrong type; expected to (text), force, dry_run and "
+                      "rescue (true or false), deadline_ms (1 to 600000)");
     }
   }
   return request;

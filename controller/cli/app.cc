@@ -220,6 +220,8 @@ class CommandLine {
         command->add_flag(
             "--force", parsed_.change.force,
             "Also when it is not sure that the old master is down: may lose what it alone holds");
+        command->add_flag("--no-rescue", parsed_.change.no_rescue,
+                          "Leave what the dead master has on its disk to its return, and promote at once");
       }
       if (name == "switchover") {
         command

@@ -105,6 +105,7 @@ ExitCode RoleChangeCommand(const Console& console, const ControllerClient& contr
   if (!change.to.empty()) body["to"] = change.to;
   if (change.force) body["force"] = true;
   if (change.dry_run) body["dry_run"] = true;
+  if (change.no_rescue) body["rescue"] = false;
   if (change.deadline) body["deadline_ms"] = change.deadline->count();
   auto answer = controller.Post(GroupTarget(change.group) + "/" + change.verb, body,
                                 kOrderTimeout + change.deadline.value_or(std::chrono::milliseconds(0)),

@@ -23,6 +23,7 @@ struct RoleChange {
   std::string to;  // empty: the controller chooses
   bool force = false;
   bool dry_run = false;
+  bool no_rescue = false;
   std::optional<std::chrono::milliseconds> deadline;
 };
 

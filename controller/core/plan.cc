@@ -33,6 +33,14 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
   return steps;
 }
 
+std::vector<PlanStep> PlanRescue(const std::string& source, const std::string& source_url,
+                                 const std::string& promote, Sequence target) {
+  std::vector<PlanStep> steps = PlanPromotion(std::nullopt, promote, target - 1);
+  steps.insert(steps.begin(), {promote, RescueAction{source, source_url, target},
+                               "it shall have all that " + source + " acknowledged"});
+  return steps;
+}
+
 std::vector<PlanStep> PlanPromotion(const std::optional<std::string>& park, const std::string& promote,
                                     std::optional<Sequence> require_last) {
   std::vector<PlanStep> steps;

@@ -4,6 +4,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "controller/core/plan.h"
+#include "controller/core/rescue.h"
 #include "controller/shell/fault_point.h"
 #include "controller/shell/group_runner.h"
 #include "policies/model/reason_codes.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr std::chrono::milliseconds kCatchUpPoll{5};
 constexpr std::chrono::milliseconds kPromoteRepeat{200};
 constexpr int kPromoteRepeats = 10;
+// A tail is what lay in buffers when the master died; a gigabyte takes some seconds.
+constexpr std::chrono::milliseconds kRescueDeadline{60000};
 
 asio::awaitable<void> Pause(std::chrono::milliseconds duration) {
   asio::steady_timer timer(co_await asio::this_coro::executor, duration);
@@ -104,6 +107,21 @@ Result<void> GroupRunner::MayReplaceMaster(const core::GroupSnapshot& snapshot, 
                   "it, then fail over");
 }
 
+// Whether the dead master's WAL goes on where the candidate's ends: both hold the same batch there. Empty: it
+// does.
+asio::awaitable<std::string> GroupRunner::WhyNotTheSameHistory(const core::Candidate& candidate) {
+  const std::string master = state_.master;
+  const SequenceRange at{candidate.last, candidate.last + 1};
+  auto theirs = co_await nodes_.at(master).client.Batches(at, 1);
+  if (!theirs) co_return "the WAL of " + master + " does not tell: " + theirs.error().Message();
+  auto ours = co_await nodes_.at(candidate.node).client.Batches(at, 1);
+  if (!ours) co_return "the WAL of " + candidate.node + " does not tell: " + ours.error().Message();
+  const bool same = theirs->size() == 1 && ours->size() == 1 && theirs->front() == ours->front() &&
+                    ours->front().End() == at.to;
+  if (!same) co_return "their WALs hold different batches at " + candidate.last.ToString();
+  co_return std::string();
+}
+
 asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "failover");
@@ -145,22 +163,26 @@ asio::awaitable<OperatorAnswer> GroupRunner::Failover(OperatorRequest request) {
     co_return Fail(request.dry_run ? chosen.error() : Refuse(std::move(decision), chosen.error()));
   }
   decision.node = chosen->node;
-  const core::NodeView* old_master = snapshot.Find(state_.master);
-  const Report* old_report = old_master == nullptr ? nullptr : old_master->Fresh();
-  if (chosen->node != state_.master && old_report != nullptr && old_report->process == ProcessState::kDown) {
-    if (!old_report->last) {
-      decision.reasons.push_back({std::string(reason::kTailLeftBehind),
-                                  "what " + state_.master + " holds on its disk is not known"});
-    } else if (*old_report->last > chosen->last) {
+  decision.plan = core::PlanPromotion(std::nullopt, chosen->node, chosen->last);
+  if (auto tail = core::FindTailOnDisk(snapshot, *chosen)) {
+    if (tail->why_not.empty() && !request.rescue) tail->why_not = "the operator wants it left there";
+    if (tail->why_not.empty()) tail->why_not = co_await WhyNotTheSameHistory(*chosen);
+    if (tail->why_not.empty()) {
+      decision.plan = core::PlanRescue(state_.master, nodes_.at(state_.master).config.agent, chosen->node,
+                                       tail->range->to);
+      decision.reasons.push_back({std::string(reason::kTailRescued),
+                                  state_.master + " holds " + tail->range->ToString() + " on its disk, and " +
+                                      chosen->node + " takes it before it is promoted"});
+    } else if (!tail->range) {
+      decision.reasons.push_back({std::string(reason::kTailLeftBehind), tail->why_not});
+    } else {
       decision.reasons.push_back(
           {std::string(reason::kTailLeftBehind),
-           state_.master + " holds " + SequenceRange{chosen->last + 1, *old_report->last + 1}.ToString() +
-               " on its disk, which " + chosen->node +
-               " does not have: these records are judged by the policy when " + state_.master +
-               " comes back; to lose none, start it again and fail over to it"});
+           state_.master + " holds " + tail->range->ToString() + " on its disk, which " + chosen->node +
+               " does not have (" + tail->why_not + "): these records are judged by the policy when " +
+               state_.master + " comes back; to lose none, start it again and fail over to it"});
     }
   }
-  decision.plan = core::PlanPromotion(std::nullopt, chosen->node, chosen->last);
   AddParkSteps(decision, chosen->node, state_.master);
   if (request.dry_run) {
     decision.id.clear();
@@ -307,6 +329,24 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
     }
   }
 
+  if (std::holds_alternative<RescueAction>(decision.plan[step].action)) {
+    Command rescue = core::CommandOf(decision, step++);
+    rescue.deadline_ms = kRescueDeadline.count();
+    const CommandResult rescued = co_await RunCommand(decision, rescue);
+    if (rescued.outcome != Outcome::kDone) {
+      // Nothing is lost by waiting, and what is promoted without it gives it up.
+      outcome.outcome = Outcome::kFailed;
+      outcome.sentence = decision.node + " was not promoted, because " + rescued.error +
+                         "; try again, or promote it without what " + decision.survivor +
+                         " has on its disk: walstitch failover " + decision.group + " --no-rescue";
+      (void)Close(decision, outcome, &state);
+      co_return RecordOf(decision);
+    }
+  }
+
+  const std::string rescued_note = std::holds_alternative<RescueAction>(decision.plan.front().action)
+                                       ? ", after it took what " + decision.survivor + " had on its disk"
+                                       : "";
   Command promote = core::CommandOf(decision, step++);
   if (parked_at) promote.action = PromoteAction{parked_at};
   const auto* promotion = std::get_if<PromoteAction>(&promote.action);
@@ -346,7 +386,8 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
 
   outcome.outcome = Outcome::kDone;
   outcome.sentence = decision.node + " is the master of epoch " + std::to_string(decision.epoch) +
-                     ", from sequence " + promoted.last.value_or(Sequence(0)).ToString() + " on";
+                     ", from sequence " + promoted.last.value_or(Sequence(0)).ToString() + " on" +
+                     rescued_note;
   for (const auto& given : decision.reasons) {
     if (given.code == reason::kTailLeftBehind) outcome.sentence += "; " + given.sentence;
   }

@@ -40,6 +40,7 @@ struct OperatorRequest {
   std::optional<std::string> to;
   bool force = false;
   bool dry_run = false;
+  bool rescue = true;  // failover: take what the dead master has on its disk before promoting
   std::chrono::milliseconds deadline{5000};  // switchover: how long writes may stand still
 };
 
@@ -147,6 +148,7 @@ class GroupRunner : public std::enable_shared_from_this<GroupRunner> {
                                                            bool taken_back = false);
   bool RecognisePromotion();
   [[nodiscard]] Result<void> MayReplaceMaster(const core::GroupSnapshot& snapshot, Decision& decision) const;
+  boost::asio::awaitable<std::string> WhyNotTheSameHistory(const core::Candidate& candidate);
   boost::asio::awaitable<std::string> BackToOldMaster(Decision& decision, core::GroupState& state,
                                                       std::optional<Sequence> parked_at);
   void AddParkSteps(Decision& decision, const std::string& promoted, const std::string& old_master);

@@ -32,6 +32,7 @@ inline constexpr std::string_view kMasterParked = "master-parked";
 inline constexpr std::string_view kMostAdvanced = "most-advanced";
 inline constexpr std::string_view kCandidate = "candidate";
 inline constexpr std::string_view kNotEligible = "not-eligible";
+inline constexpr std::string_view kTailRescued = "tail-rescued";
 inline constexpr std::string_view kTailLeftBehind = "tail-left-behind";
 inline constexpr std::string_view kPromotionHappened = "promotion-happened";
 inline constexpr std::string_view kRefused = "refused";
@@ -42,7 +43,7 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,  kWithinPolicy,  
                                             kTailLimit,         kMissedLimit,     kForkUnproven,
                                             kForkUnknown,       kWalPurged,       kRejoinerAhead,
                                             kIncompatible,      kEvidenceMissing, kNotPreferred,
-                                            kMasterLostRecords, kTailLeftBehind,  kPromotionHappened,
+                                            kMasterLostRecords, kTailRescued, kTailLeftBehind,  kPromotionHappened,
                                             kNotParked,         kOperatorAsked,   kForced,
                                             kMasterDown,        kMasterParked,    kMostAdvanced,
                                             kCandidate,         kNotEligible,     kRefused};

@@ -114,7 +114,8 @@ void Stage::Open() {
 // Returns how long there was no master that accepts writes, for people.
 std::string Stage::Promote(const std::string& old_master, const std::string& heir) {
   if (!WaitCondition(old_master, "down")) throw Trouble("nobody sees that " + old_master + " is down");
-  const test::Answer answer = cluster_.Failover(heir);
+  // The scenes are about what a failover leaves behind: as if the machine were lost with its disk.
+  const test::Answer answer = cluster_.Failover(heir, {{"rescue", false}});
   if (!answer.IsDone()) {
     throw Trouble("the failover to " + heir + " failed: " + answer.error +
                   (answer.record && answer.record->outcome ? answer.record->outcome->sentence : ""));
@@ -122,7 +123,7 @@ std::string Stage::Promote(const std::string& old_master, const std::string& hei
   for (const std::string& node : cluster_.Nodes()) {
     if (node == old_master || node == heir) continue;
     if (!WaitInService(node)) throw Trouble(node + " does not follow " + heir);
-    narrator_.Point("walstitch failover " + std::string(kGroup) + " --to " + heir + ": " + heir +
+    narrator_.Point("walstitch failover " + std::string(kGroup) + " --to " + heir + " --no-rescue: " + heir +
                     " is the master now, and " + node + " follows it.");
   }
   return cli::FormatDuration(answer.record->outcome->without_master_ms.value_or(0));

@@ -142,6 +142,57 @@ TEST_F(RoleSwitchTest, MasterWithoutAnAgentIsFailedOverByForceOnly) {
   EXPECT_EQ(0u, cluster().FullSyncsServed());
 }
 
+void WriteMixed(RedisClient& client) {
+  ASSERT_TRUE(client("SET", "acknowledged", "single").IsOk());
+  ASSERT_TRUE(client("MULTI").IsOk());
+  for (int i = 0; i < 20; ++i) client("HSET", "hash", "field-" + std::to_string(i), std::string(3000, 'v'));
+  client("DEL", "key-1");
+  ASSERT_EQ(Reply::Kind::kArray, client("EXEC").kind);
+  ASSERT_TRUE(client("SET", "big", std::string(3 << 20, 'b')).IsOk());
+}
+
+TEST_F(RoleSwitchTest, FailoverTakesWhatTheDeadMasterHasOnItsDisk) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  {
+    auto client = cluster().Client("n1");
+    WriteSingles(client, 5, "key-");
+  }
+  uint64_t last = 0;
+  const auto error = cluster().DieWithTail("n2", [&](RedisClient& client) {
+    WriteMixed(client);
+    last = cluster().Node("n1").LastSequence();
+  });
+  ASSERT_FALSE(error) << *error;
+
+  const Answer answer = cluster().Failover("n2");
+
+  ASSERT_TRUE(answer.IsDone()) << answer.error;
+  EXPECT_GE(cluster().Node("n2").LastSequence(), last);
+  auto client = cluster().Client("n2");
+  EXPECT_EQ("single", client("GET", "acknowledged").text);
+  EXPECT_EQ(20, client("HLEN", "hash").integer);
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  ASSERT_TRUE(cluster().WaitInService("n1"));
+  ASSERT_TRUE(cluster().LastRejoin("n1"));
+  EXPECT_EQ(Verdict::kAligned, cluster().LastRejoin("n1")->decision.verdict->verdict);
+  EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
+  EXPECT_EQ(0u, cluster().FullSyncsServed());
+}
+
+TEST_F(RoleSwitchTest, FailoverWithoutARescueSaysWhatItLeavesBehind) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  const auto error =
+      cluster().DieWithTail("n2", [](RedisClient& client) { client("SET", "acknowledged", "single"); });
+  ASSERT_FALSE(error) << *error;
+
+  const Answer answer = cluster().Failover("n2", {{"rescue", false}});
+
+  ASSERT_TRUE(answer.IsDone()) << answer.error;
+  EXPECT_NE(std::string::npos, answer.record->outcome->sentence.find("on its disk, which n2 does not have"))
+      << answer.record->outcome->sentence;
+  EXPECT_TRUE(cluster().Client("n2")("GET", "acknowledged").IsNil());
+}
+
 TEST_F(RoleSwitchTest, MostAdvancedReplicaIsChosen) {
   ClusterOptions options;
   options.nodes = {"n1", "n2", "n3"};

@@ -407,8 +407,7 @@ bool Cluster::WaitSettled(std::chrono::milliseconds timeout) {
   }
 }
 
-std::optional<std::string> Cluster::Diverge(const std::string& heir, const Writer& tail,
-                                            const Writer& missed) {
+std::optional<std::string> Cluster::DieWithTail(const std::string& heir, const Writer& tail) {
   if (!WaitSettled()) return "the group does not settle";
   const std::string old_master = Master();
   // 1. The heir's agent dies: nothing reaches the heir any more, whatever lies in socket buffers. 2. The tail
@@ -426,7 +425,13 @@ std::optional<std::string> Cluster::Diverge(const std::string& heir, const Write
     return "the controller does not see that " + old_master + " is down";
   if (!WaitCondition(heir, "parked")) return heir + " does not come back parked";
   if (Node(heir).LastSequence() != last) return "some of the tail reached " + heir;
-  const Answer promoted = Failover(heir);
+  return std::nullopt;
+}
+
+std::optional<std::string> Cluster::Diverge(const std::string& heir, const Writer& tail,
+                                            const Writer& missed) {
+  if (auto error = DieWithTail(heir, tail)) return error;
+  const Answer promoted = Failover(heir, {{"rescue", false}});  // the tail is to be left behind
   if (!promoted.IsDone()) {
     return "failover: " + promoted.error +
            (promoted.record && promoted.record->outcome ? promoted.record->outcome->sentence : "");

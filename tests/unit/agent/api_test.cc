@@ -62,7 +62,14 @@ struct FakeBackend : ApiBackend {
     FiveBatches source;
     co_return question(source);
   }
+  asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) override {
+    if (alive) co_return Fail(ErrorCode::kConflict, "the database is open");
+    FiveBatches source;
+    co_return question(source);
+  }
   [[nodiscard]] bool SlotEncoded() const override { return true; }
+
+  bool alive = false;
 };
 
 class ApiTest : public ::testing::Test {
@@ -207,6 +214,19 @@ TEST_F(ApiTest, BytesAreGivenUpToAMaximum) {
   EXPECT_EQ(bytes->bytes, std::string(24, '\0'));
   bytes = RangeBytesFromJson(*ParseJson(Wal("bytes", {{"from", "1"}, {"to", "51"}, {"max", "13"}}).body));
   EXPECT_EQ(bytes->bytes.size(), 13U);
+}
+
+TEST_F(ApiTest, TheTailOfADeadServerIsGiven) {
+  auto tail = TailBatchesFromJson(*ParseJson(Wal("tail", {{"from", "11"}, {"max_bytes", "1"}}).body));
+  ASSERT_TRUE(tail) << tail.error().Message();
+  EXPECT_EQ(tail->batches.size(), 1U);
+  EXPECT_EQ(tail->next, Sequence(21));
+  EXPECT_TRUE(tail->more);
+}
+
+TEST_F(ApiTest, TheTailOfALivingServerIsRefused) {
+  backend_.alive = true;
+  EXPECT_EQ(Wal("tail", {{"from", "11"}}).status, 409);
 }
 
 TEST_F(ApiTest, BoundaryIsGiven) {

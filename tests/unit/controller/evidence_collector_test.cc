@@ -96,6 +96,9 @@ class Agent : public agent::ApiBackend {
   asio::awaitable<Result<std::string>> AskWal(agent::WalService::Question question) override {
     co_return question(wal_);
   }
+  asio::awaitable<Result<std::string>> AskDeadWal(agent::WalService::Question) override {
+    co_return Fail(ErrorCode::kConflict, "nobody is dead here");
+  }
   [[nodiscard]] bool SlotEncoded() const override { return false; }
 
   MemoryWal wal_;
