@@ -20,6 +20,7 @@
 #include "agents/agent/command_service.h"
 #include "agents/agent/node_monitor.h"
 #include "agents/agent/offload.h"
+#include "agents/agent/peer_wal.h"
 #include "agents/agent/report_builder.h"
 #include "agents/agent/state_file.h"
 #include "agents/agent/wal_service.h"
@@ -91,6 +92,10 @@ class RelayAdapter : public RelayControl {
   asio::awaitable<Result<void>> Pad(PadAction action, milliseconds timeout) override {
     return relay_.Pad(std::move(action), timeout);
   }
+  asio::awaitable<Result<void>> Feed(Sequence expected_next, std::vector<std::string> batches,
+                                     milliseconds timeout) override {
+    return relay_.Feed(expected_next, std::move(batches), timeout);
+  }
   asio::awaitable<Result<void>> Follow(FollowAction action, milliseconds timeout) override {
     return relay_.Follow(std::move(action), timeout);
   }
@@ -142,6 +147,7 @@ class Agent::Impl : public ApiBackend {
   std::optional<RelayAdapter> relay_control_;
   std::optional<ThreadedNode> node_control_;
   std::optional<WalService> wal_;
+  std::optional<HttpPeerWal> peer_wal_;
   std::optional<CommandRunner> runner_;
   std::optional<CommandService> commands_;
   std::optional<NodeMonitor> monitor_;
@@ -205,7 +211,8 @@ Result<void> Agent::Impl::Start() {
   wal_.emplace(config_.data_directory, ClientTo(config_, kWalTimeout));
   RunnerOptions runner_options;
   runner_options.relay = config_.relay;
-  runner_.emplace(*node_control_, *relay_control_, *wal_, runner_options);
+  peer_wal_.emplace(config_.token, *command_pool_);
+  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, runner_options);
   commands_.emplace(
       executor_, *command_pool_, std::move(ledger),
       [this](Command command, Clock::time_point deadline) {

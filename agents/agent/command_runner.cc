@@ -6,6 +6,7 @@
 
 #include "agents/agent/offload.h"
 #include "agents/agent/report_builder.h"
+#include "agents/wal/batch_decoder.h"
 
 namespace walstitch::agent {
 
@@ -14,6 +15,9 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 namespace {
+
+// Asked of a dead master's agent at a time: a few milliseconds of disk, and memory stays small.
+constexpr std::uint64_t kTailBytes = std::uint64_t{4} << 20;
 
 CommandResult Done(std::optional<Sequence> last) {
   CommandResult result;
@@ -86,6 +90,48 @@ std::optional<std::string> Busy(const node::NodeFacts& facts) {
   return std::nullopt;
 }
 
+// What of a tail is to be fed, and where it ends.
+struct Feed {
+  std::vector<std::string> batches;
+  Sequence end;
+};
+
+// An Error unless the tail begins at `next` and its batches follow each other. What begins at the target or
+// behind it is left out: it is not the history that was decided on.
+Result<Feed> TakeUpTo(Sequence target, Sequence next, TailBatches tail) {
+  if (tail.batches.empty()) {
+    return Fail(ErrorCode::kNotFound, "it has no batch at " + next.ToString());
+  }
+  Feed feed;
+  feed.end = next;
+  Sequence expected = next;
+  for (RangeBytes& batch : tail.batches) {
+    const Result<wal::BatchHeader> header = wal::ParseBatchHeader(batch.bytes);
+    if (!header) return Fail(header.error());
+    if (header->first != expected) {
+      return Fail(ErrorCode::kDamaged, "it gave a batch at " + header->first.ToString() + " where " +
+                                           expected.ToString() + " was expected");
+    }
+    if (header->count == 0) {
+      return Fail(ErrorCode::kDamaged, "it gave a batch of no records at " + expected.ToString());
+    }
+    expected = expected + header->count;
+    if (header->first >= target) continue;
+    if (expected > target) {
+      return Fail(ErrorCode::kConflict, "its batch at " + header->first.ToString() + " of " +
+                                            std::to_string(header->count) +
+                                            " records reaches beyond the target " + target.ToString());
+    }
+    feed.end = expected;
+    feed.batches.push_back(std::move(batch.bytes));
+  }
+  if (tail.next != expected) {
+    return Fail(ErrorCode::kDamaged, "it says that its batches end at " + tail.next.ToString() +
+                                         ", but they end at " + expected.ToString());
+  }
+  return feed;
+}
+
 }  // namespace
 
 asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_point deadline) {
@@ -99,6 +145,8 @@ asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_p
     result = co_await Do(*pad, deadline);
   } else if (auto* follow = std::get_if<FollowAction>(&command.action)) {
     result = co_await Do(*follow, deadline);
+  } else if (auto* rescue = std::get_if<RescueAction>(&command.action)) {
+    result = co_await Do(*rescue, deadline);
   } else if (auto* full_sync = std::get_if<FullSyncAction>(&command.action)) {
     result = co_await Do(*full_sync, deadline);
   } else if (auto* adopt = std::get_if<AdoptMasterAction>(&command.action)) {
@@ -353,6 +401,61 @@ CommandRunner::Step CommandRunner::Do(FollowAction action, Deadline deadline) {
   if (!follows) co_return Failed(follows.error().Message() + "; the node is parked", facts->last);
   auto after = co_await node_.Info(options_.call_timeout);
   co_return Done(after && after->last ? after->last : facts->last);
+}
+
+asio::awaitable<std::optional<std::string>> CommandRunner::AwaitApplied(Sequence end, Sequence* last,
+                                                                        Deadline deadline) {
+  Pause pause(options_.poll_interval);
+  while (true) {
+    auto facts = co_await Info(deadline);
+    if (!facts) co_return facts.error().Message();
+    if (facts->last) *last = *facts->last;
+    if (facts->last && *facts->last + 1 == end) co_return std::nullopt;
+    if (facts->last && *facts->last + 1 > end) co_return "the node went past what it was sent";
+    // What was in the connection's buffers when it broke never comes: the node asks for it anew.
+    RelayReport relay = relay_.Report();
+    if (relay.node_attached && relay.node_next && *relay.node_next < end) {
+      co_return "the node's connection broke, and it came back at " + relay.node_next->ToString();
+    }
+    co_await SleepFor(pause.Next());
+  }
+}
+
+CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
+  const ParkAction park;
+  CommandResult parked = co_await Do(park, deadline);
+  if (parked.outcome != Outcome::kDone) co_return parked;
+  Sequence last = *parked.last;
+  auto failed = [&last, &action](const std::string& why) {
+    return Failed(why + "; the node's last is " + last.ToString() + ", " + (action.target - 1).ToString() +
+                      " was to be reached; it stays parked",
+                  last);
+  };
+  const std::string source = "the tail of " + action.source + ": ";
+  if (last + 1 > action.target) {
+    co_return Failed("the node is past the target " + action.target.ToString() + ": its last is " +
+                         last.ToString() + "; it stays parked",
+                     last);
+  }
+  while (last + 1 != action.target) {
+    const milliseconds timeout = std::min(Left(deadline), options_.peer_timeout);
+    if (timeout.count() == 0) co_return failed("the command's deadline has passed");
+    const Sequence next = last + 1;
+    auto tail = co_await peer_.Tail(action.source_url, next, kTailBytes, timeout);
+    if (!tail) co_return failed(source + tail.error().Message());
+    auto feed = TakeUpTo(action.target, next, std::move(*tail));
+    if (!feed) co_return failed(source + feed.error().Message());
+    auto fed = co_await relay_.Feed(next, std::move(feed->batches), Left(deadline));
+    if (!fed) {
+      // Part of it may have been applied. After the deadline, too: the controller goes on from this number.
+      auto facts = co_await node_.Info(options_.call_timeout);
+      if (facts && facts->last) last = *facts->last;
+      co_return failed(fed.error().Message());
+    }
+    auto not_applied = co_await AwaitApplied(feed->end, &last, deadline);
+    if (not_applied) co_return failed(*not_applied);
+  }
+  co_return Done(last);
 }
 
 CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) {

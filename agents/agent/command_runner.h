@@ -2,15 +2,18 @@
 // command's deadline. It asks for nothing that the command does not say, never for CONFIG REWRITE, and
 // tells failed (had no effect, or an effect that the error names) from unknown (may have had it).
 //
-// Runs on one executor; one command at a time. Node, relay and WAL are interfaces, owned by the caller.
+// Runs on one executor; one command at a time. Node, relay, WAL and peer are interfaces, owned by the caller.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agents/node/info.h"
+#include "policies/model/batch.h"
 #include "policies/model/command.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
@@ -36,6 +39,8 @@ class RelayControl {
   virtual void Idle() = 0;
   virtual boost::asio::awaitable<Result<Sequence>> WaitAttached(std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> Pad(PadAction action, std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<void>> Feed(Sequence expected_next, std::vector<std::string> batches,
+                                                    std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> Follow(FollowAction action,
                                                       std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> FullSync(Endpoint upstream,
@@ -50,6 +55,16 @@ class WalControl {
   virtual boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) = 0;
 };
 
+// The WAL of another node, served by its agent, "http://host:port".
+class PeerWal {
+ public:
+  virtual ~PeerWal() = default;
+  // Whole batches from exactly `from` on; at least one, if there is any, however large it is.
+  virtual boost::asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from,
+                                                           std::uint64_t max_bytes,
+                                                           std::chrono::milliseconds timeout) = 0;
+};
+
 struct RunnerOptions {
   Endpoint relay;                                   // what the node is told to be the slave of
   std::chrono::milliseconds poll_interval{10};      // between two INFO of one command, at most
@@ -57,12 +72,13 @@ struct RunnerOptions {
   std::chrono::milliseconds call_timeout{2000};     // one INFO
   std::chrono::milliseconds attach_patience{3000};  // then the node's replication thread is ended, see Attach
   std::chrono::milliseconds refused_interval{100};  // before a SLAVEOF that may soon be taken is sent again
+  std::chrono::milliseconds peer_timeout{10000};    // one answer of another node's agent
 };
 
 class CommandRunner {
  public:
-  CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, RunnerOptions options)
-      : node_(node), relay_(relay), wal_(wal), options_(options) {}
+  CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, PeerWal& peer, RunnerOptions options)
+      : node_(node), relay_(relay), wal_(wal), peer_(peer), options_(options) {}
 
   boost::asio::awaitable<CommandResult> Run(Command command, std::chrono::steady_clock::time_point deadline);
 
@@ -74,6 +90,7 @@ class CommandRunner {
   Step Do(PromoteAction action, Deadline deadline);
   Step Do(PadAction action, Deadline deadline);
   Step Do(FollowAction action, Deadline deadline);
+  Step Do(RescueAction action, Deadline deadline);
   Step Do(FullSyncAction action, Deadline deadline);
   Step Do(AdoptMasterAction action, Deadline deadline);
   Step Do(ReleaseAction action, Deadline deadline);
@@ -87,12 +104,18 @@ class CommandRunner {
   // Makes the node the relay's replica, if it is not, and waits until it is attached.
   boost::asio::awaitable<std::optional<CommandResult>> Attach(node::NodeFacts facts, Deadline deadline);
 
+  // Waits until the node, parked, has applied what it was fed: its next is `end`. Sets `last` to what it held
+  // at the last look. nullopt: it is there; else why not.
+  boost::asio::awaitable<std::optional<std::string>> AwaitApplied(Sequence end, Sequence* last,
+                                                                  Deadline deadline);
+
   // Waits until the node, parked, has applied all that it was sent, and gives its last.
   boost::asio::awaitable<Result<Sequence>> Settle(Deadline deadline);
 
   NodeControl& node_;
   RelayControl& relay_;
   WalControl& wal_;
+  PeerWal& peer_;
   RunnerOptions options_;
 };
 

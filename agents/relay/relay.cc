@@ -17,6 +17,7 @@
 #include "agents/relay/node_session.h"
 #include "agents/relay/sequencer.h"
 #include "agents/relay/upstream_session.h"
+#include "agents/wal/batch_decoder.h"
 #include "agents/wal/marker.h"
 
 namespace walstitch::relay {
@@ -81,6 +82,8 @@ class Relay::Impl : public NodeSessionOwner,
   static asio::awaitable<Result<Sequence>> WaitAttached(std::shared_ptr<Impl> self, milliseconds timeout);
   static asio::awaitable<Result<void>> Pad(std::shared_ptr<Impl> self, PadAction action,
                                            milliseconds timeout);
+  static asio::awaitable<Result<void>> Feed(std::shared_ptr<Impl> self, Sequence expected_next,
+                                            std::vector<std::string> batches, milliseconds timeout);
   static asio::awaitable<Result<void>> Follow(std::shared_ptr<Impl> self, FollowAction action,
                                               milliseconds timeout);
   static asio::awaitable<Result<void>> FullSync(std::shared_ptr<Impl> self, Endpoint upstream,
@@ -116,6 +119,27 @@ class Relay::Impl : public NodeSessionOwner,
   void SetChanged();
   [[nodiscard]] bool Interrupted(std::uint64_t command) const { return stopped_ || command_ != command; }
   [[nodiscard]] tl::unexpected<Error> WhyInterrupted(std::string_view doing) const;
+
+  // What pads and feeds have in common: a command that gives a parked node frames of its own.
+  struct Giving {
+    std::string doing;
+    milliseconds timeout;
+    steady_clock::time_point deadline;
+    std::uint64_t command = 0;
+    std::shared_ptr<NodeSession> node;
+    bool sent = false;
+    std::optional<Error> failure;
+  };
+  // An Error unless the node is ours to give frames to, and at expected_next.
+  [[nodiscard]] Result<void> CheckGive(Sequence expected_next) const;
+  Giving BeginGiving(RelayState state, std::string doing, milliseconds timeout);
+  [[nodiscard]] bool GoesOn(Giving& giving) const;
+  // Waits until all that was put is written, or there is a failure. `giving` outlives the wait.
+  static asio::awaitable<void> AwaitWritten(std::shared_ptr<Impl> self, Giving* giving);
+  // The batch as one frame, in pieces that fit the node's buffer; the node's next is `next` behind it.
+  static asio::awaitable<void> GiveBatch(std::shared_ptr<Impl> self, Giving* giving, std::string_view batch,
+                                         Sequence next);
+  Result<void> EndGiving(Giving& giving);
 
   asio::any_io_executor executor_;
   RelayOptions options_;
@@ -434,6 +458,85 @@ asio::awaitable<Result<Sequence>> Relay::Impl::WaitAttached(std::shared_ptr<Impl
   co_return self->node_next_;
 }
 
+Result<void> Relay::Impl::CheckGive(Sequence expected_next) const {
+  if (state_ != RelayState::kParked || upstream_) {
+    return Fail(ErrorCode::kConflict, "the relay is not parked");
+  }
+  if (!node_) return Fail(ErrorCode::kConflict, "the node is not attached to its relay");
+  if (node_next_ != expected_next) {
+    return Fail(ErrorCode::kConflict, "the node's next sequence is " + node_next_.ToString());
+  }
+  return {};
+}
+
+Relay::Impl::Giving Relay::Impl::BeginGiving(RelayState state, std::string doing, milliseconds timeout) {
+  Giving giving;
+  giving.doing = std::move(doing);
+  giving.timeout = timeout;
+  giving.deadline = steady_clock::now() + timeout;
+  giving.command = command_;
+  giving.node = node_;
+  state_ = state;
+  SetChanged();
+  return giving;
+}
+
+bool Relay::Impl::GoesOn(Giving& giving) const {
+  if (Interrupted(giving.command)) {
+    giving.failure = WhyInterrupted(giving.doing).value();
+  } else if (node_ != giving.node || giving.node->Closed()) {
+    // 1. A write to the node fails, and its session closes. 2. Whoever waits for its buffer looks again,
+    // before the session has ended and the node is gone. 3. A wait on a closed session ends at once, for
+    // ever.
+    giving.failure = Error(ErrorCode::kUnavailable, giving.doing + ": the node's connection broke");
+  } else if (steady_clock::now() >= giving.deadline) {
+    giving.failure = Error(ErrorCode::kUnavailable, giving.doing + ": the node did not take it within " +
+                                                        Milliseconds(giving.timeout));
+  }
+  return !giving.failure;
+}
+
+asio::awaitable<void> Relay::Impl::AwaitWritten(std::shared_ptr<Impl> self, Giving* giving) {
+  while (!giving->node->Free() && self->GoesOn(*giving)) co_await giving->node->WaitFree(giving->deadline);
+}
+
+asio::awaitable<void> Relay::Impl::GiveBatch(std::shared_ptr<Impl> self, Giving* giving,
+                                             std::string_view batch, Sequence next) {
+  std::string piece = "$" + std::to_string(batch.size()) + "\r\n";
+  bool ended = false;
+  while (!ended) {
+    const std::size_t taken = std::min(kFrameBufferBytes - piece.size(), batch.size());
+    piece.append(batch.substr(0, taken));
+    batch.remove_prefix(taken);
+    ended = batch.empty() && kFrameBufferBytes - piece.size() >= 2;
+    if (ended) piece.append("\r\n");
+    co_await AwaitWritten(self, giving);
+    if (giving->failure || !self->GoesOn(*giving)) co_return;
+    giving->node->Put(piece, ended);
+    giving->sent = true;
+    self->OnForwarded(ended ? next : self->node_next_, ended ? 1 : 0, piece.size());
+    piece.clear();
+  }
+}
+
+Result<void> Relay::Impl::EndGiving(Giving& giving) {
+  if (!giving.failure) {
+    // All was written; the state is another command's already, if one came in between.
+    if (!Interrupted(giving.command)) {
+      state_ = RelayState::kParked;
+      SetChanged();
+    }
+    return {};
+  }
+  // With something sent, the node may have it or not: the effect is unknown until its sequence is read.
+  if (giving.sent) {
+    giving.failure =
+        Error(ErrorCode::kTimeout, giving.failure->Message() + "; part of it may have been applied");
+  }
+  if (!Interrupted(giving.command)) ParkWith(giving.failure->Message());
+  return Fail(*giving.failure);
+}
+
 asio::awaitable<Result<void>> Relay::Impl::Pad(std::shared_ptr<Impl> self, PadAction action,
                                                milliseconds timeout) {
   const std::string doing = "pad from " + action.expected_next.ToString() + " to " + action.target.ToString();
@@ -441,13 +544,8 @@ asio::awaitable<Result<void>> Relay::Impl::Pad(std::shared_ptr<Impl> self, PadAc
     return Fail(code, doing + ": " + std::move(why));
   };
   if (self->stopped_) co_return self->WhyInterrupted(doing);
-  if (self->state_ != RelayState::kParked || self->upstream_) {
-    co_return refuse(ErrorCode::kConflict, "the relay is not parked");
-  }
-  if (!self->node_) co_return refuse(ErrorCode::kConflict, "the node is not attached to its relay");
-  if (self->node_next_ != action.expected_next) {
-    co_return refuse(ErrorCode::kConflict, "the node's next sequence is " + self->node_next_.ToString());
-  }
+  const Result<void> may = self->CheckGive(action.expected_next);
+  if (!may) co_return Fail(may.error(), doing);
   if (action.target < action.expected_next || action.target > kMaxSequence) {
     co_return refuse(ErrorCode::kInvalid,
                      "the target lies before the node's next sequence, or past the greatest");
@@ -461,58 +559,60 @@ asio::awaitable<Result<void>> Relay::Impl::Pad(std::shared_ptr<Impl> self, PadAc
   self->BeginCommand();
   if (action.target == action.expected_next) co_return Result<void>();
 
-  const std::uint64_t command = self->command_;
-  const auto deadline = steady_clock::now() + timeout;
-  const std::shared_ptr<NodeSession> node = self->node_;
-  self->state_ = RelayState::kPadding;
-  self->SetChanged();
-
-  bool sent = false;
-  std::optional<Error> failure;
-  // Waits until all that was put is written; false: failure says why not.
-  const auto still_ours = [&]() -> bool {
-    if (self->Interrupted(command)) {
-      failure = self->WhyInterrupted(doing).value();
-    } else if (self->node_ != node) {
-      failure = Error(ErrorCode::kUnavailable, doing + ": the node's connection broke");
-    } else if (steady_clock::now() >= deadline) {
-      failure = Error(ErrorCode::kUnavailable,
-                      doing + ": the node did not take it within " + Milliseconds(timeout));
-    }
-    return !failure;
-  };
-
+  Giving giving = self->BeginGiving(RelayState::kPadding, doing, timeout);
   Sequence next = action.expected_next;
-  while (next < action.target && !failure) {
+  while (next < action.target && !giving.failure) {
     const Sequence slice = action.target - next > kPadSlice ? next + kPadSlice : action.target;
     const std::string_view id =
         slice == action.target ? std::string_view(action.replication_id) : std::string_view();
     const std::vector<std::string> batches = wal::MakePadBatches(next, slice, action.decision, id);
     for (const std::string& batch : batches) {
-      while (!node->Free() && still_ours()) co_await node->WaitFree(deadline);
-      if (!still_ours()) break;
-      const std::string frame = "$" + std::to_string(batch.size()) + "\r\n" + batch + "\r\n";
       const std::uint32_t count = BatchCount(batch);
       WALSTITCH_CHECK(count <= slice - next);
-      node->Put(frame, true);
-      sent = true;
+      co_await GiveBatch(self, &giving, batch, next + count);
+      if (giving.failure) break;
       next = next + count;
-      self->OnForwarded(next, 1, frame.size());
     }
-    WALSTITCH_CHECK(failure || next == slice);
+    WALSTITCH_CHECK(giving.failure || next == slice);
   }
-  while (!failure && !node->Free() && still_ours()) co_await node->WaitFree(deadline);
+  if (!giving.failure) co_await AwaitWritten(self, &giving);
+  co_return self->EndGiving(giving);
+}
 
-  const bool interrupted = self->Interrupted(command);
-  if (!failure) {
-    self->state_ = RelayState::kParked;
-    self->SetChanged();
-    co_return Result<void>();
+asio::awaitable<Result<void>> Relay::Impl::Feed(std::shared_ptr<Impl> self, Sequence expected_next,
+                                                std::vector<std::string> batches, milliseconds timeout) {
+  const std::string doing = "feed from " + expected_next.ToString();
+  if (self->stopped_) co_return self->WhyInterrupted(doing);
+  const Result<void> may = self->CheckGive(expected_next);
+  if (!may) co_return Fail(may.error(), doing);
+  // All of them before the first is sent: RocksDB would number whatever does not fit by its own counter.
+  Sequencer check(expected_next);
+  for (const std::string& batch : batches) {
+    const Result<wal::BatchHeader> header = wal::ParseBatchHeader(batch);
+    if (!header) co_return Fail(header.error(), doing);
+    if (batch.size() > kMaxBatchBytes) {
+      co_return Fail(ErrorCode::kDamaged, doing + ": the batch at " + header->first.ToString() + " has " +
+                                              std::to_string(batch.size()) + " bytes, more than 1 GiB");
+    }
+    if (header->count == 0) {
+      co_return Fail(ErrorCode::kDamaged,
+                     doing + ": the batch at " + header->first.ToString() + " has no records");
+    }
+    const Result<void> fits = check.Accept(header->first, header->count);
+    if (!fits) co_return Fail(fits.error(), doing);
   }
-  // With something sent, the node may have it or not: the effect is unknown until its sequence is read.
-  if (sent) failure = Error(ErrorCode::kTimeout, failure->Message() + "; part of it may have been applied");
-  if (!interrupted) self->ParkWith(failure->Message());
-  co_return Fail(*failure);
+  self->BeginCommand();
+  if (batches.empty()) co_return Result<void>();
+
+  Giving giving = self->BeginGiving(RelayState::kRescuing, doing, timeout);
+  Sequence next = expected_next;
+  for (const std::string& batch : batches) {
+    next = next + BatchCount(batch);
+    co_await GiveBatch(self, &giving, batch, next);
+    if (giving.failure) break;
+  }
+  if (!giving.failure) co_await AwaitWritten(self, &giving);
+  co_return self->EndGiving(giving);
 }
 
 asio::awaitable<Result<void>> Relay::Impl::Follow(std::shared_ptr<Impl> self, FollowAction action,
@@ -588,6 +688,10 @@ asio::awaitable<Result<Sequence>> Relay::WaitAttached(milliseconds timeout) {
 }
 asio::awaitable<Result<void>> Relay::Pad(PadAction action, milliseconds timeout) {
   return Impl::Pad(impl_, std::move(action), timeout);
+}
+asio::awaitable<Result<void>> Relay::Feed(Sequence expected_next, std::vector<std::string> batches,
+                                          milliseconds timeout) {
+  return Impl::Feed(impl_, expected_next, std::move(batches), timeout);
 }
 asio::awaitable<Result<void>> Relay::Follow(FollowAction action, milliseconds timeout) {
   return Impl::Follow(impl_, std::move(action), timeout);

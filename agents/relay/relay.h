@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "policies/model/command.h"
 #include "policies/model/report.h"
@@ -70,6 +71,12 @@ class Relay {
   // sent nothing, unless parked, attached, and at expected_next. When it returns, all was written to
   // the node's socket; the caller reads the node's sequence back.
   boost::asio::awaitable<Result<void>> Pad(PadAction action, std::chrono::milliseconds timeout);
+
+  // Parked -> rescuing -> parked: sends exactly these batches, in order. Fails, having sent nothing, unless
+  // parked, attached, at expected_next, and the batches (count > 0) follow each other from there without a
+  // gap. When it returns, all was written to the node's socket; the caller reads the node's sequence back.
+  boost::asio::awaitable<Result<void>> Feed(Sequence expected_next, std::vector<std::string> batches,
+                                            std::chrono::milliseconds timeout);
 
   // Connect to the upstream, PSYNC at the node's next (waits for the node to attach), and forward. Ok
   // once the upstream said +OK; afterwards the relay reconnects by itself when the link breaks, and

@@ -19,9 +19,24 @@ using std::chrono::milliseconds;
 const Endpoint kRelay{"127.0.0.1", 7666};
 const Endpoint kUpstream{"10.0.0.2", 6666};
 
-// A node, its relay and its WAL in one, with everything that was asked of them in `asked`. Replies come
-// at once; `lose_*` makes the call's answer get lost, with or without its effect.
-struct World : NodeControl, RelayControl, WalControl {
+// A batch's header alone: nothing here looks into its records.
+std::string Batch(std::uint64_t first, std::uint32_t count) {
+  std::string batch;
+  for (int i = 0; i < 8; ++i) batch.push_back(static_cast<char>(first >> (8 * i)));
+  for (int i = 0; i < 4; ++i) batch.push_back(static_cast<char>(count >> (8 * i)));
+  return batch;
+}
+
+TailBatches TailOf(const std::vector<std::string>& batches, std::uint64_t next) {
+  TailBatches tail;
+  for (const std::string& batch : batches) tail.batches.push_back(RangeBytes{batch});
+  tail.next = Sequence(next);
+  return tail;
+}
+
+// A node, its relay, its WAL and its peer in one, with everything that was asked of them in `asked`. Replies
+// come at once; `lose_*` makes the call's answer get lost, with or without its effect.
+struct World : NodeControl, RelayControl, WalControl, PeerWal {
   std::vector<std::string> asked;
   node::NodeFacts facts;
   RelayReport relay;
@@ -34,6 +49,10 @@ struct World : NodeControl, RelayControl, WalControl {
   std::uint64_t in_flight = 0;  // batches that arrive one for each INFO, then none
   std::string marker;
   std::function<void(World&)> on_info;
+  std::vector<Result<TailBatches>> tails;  // one for each time that the peer is asked, then an error
+  std::size_t tails_given = 0;
+  std::vector<std::string> fed;
+  std::uint64_t feed_lacks = 0;  // records that the node does not apply
 
   World() {
     facts.role = Role::kReplica;
@@ -114,7 +133,25 @@ struct World : NodeControl, RelayControl, WalControl {
     if (relay_error) co_return Fail(*relay_error);
     co_return Result<void>();
   }
+  asio::awaitable<Result<void>> Feed(Sequence expected_next, std::vector<std::string> batches,
+                                     milliseconds) override {
+    asked.push_back("feed " + expected_next.ToString());
+    if (relay_error) co_return Fail(*relay_error);
+    for (const std::string& batch : batches) {
+      fed.push_back(batch);
+      relay.node_next = *relay.node_next + static_cast<unsigned char>(batch[8]);
+    }
+    facts.last = *relay.node_next - 1 - feed_lacks;
+    co_return Result<void>();
+  }
   asio::awaitable<Result<std::string>> MarkerAt(Sequence) override { co_return marker; }
+  asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from, std::uint64_t max_bytes,
+                                            milliseconds) override {
+    asked.push_back("tail " + url + " " + from.ToString());
+    EXPECT_LE(max_bytes, std::uint64_t{4} << 20);
+    if (tails_given == tails.size()) co_return Fail(ErrorCode::kUnavailable, "the peer is gone");
+    co_return tails[tails_given++];
+  }
 };
 
 class CommandRunnerTest : public ::testing::Test {
@@ -125,7 +162,7 @@ class CommandRunnerTest : public ::testing::Test {
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
-    CommandRunner runner(world_, world_, world_, options);
+    CommandRunner runner(world_, world_, world_, world_, options);
     Command command;
     command.id = "c1";
     command.node = "n1";
@@ -391,6 +428,129 @@ TEST_F(CommandRunnerTest, FollowThatTheUpstreamRefusesHasFailed) {
   CommandResult result = Run(FollowAction{kUpstream, std::nullopt});
   EXPECT_EQ(result.outcome, Outcome::kFailed);
   EXPECT_EQ(result.error, "node n1: follow: 10.0.0.2:6666: PSYNC refused; the node is parked");
+}
+
+// rescue
+
+const std::string kPeer = "http://10.0.0.3:7667";
+
+RescueAction RescueTo(std::uint64_t target) { return {"n3", kPeer, Sequence(target)}; }
+
+class RescueTest : public CommandRunnerTest {
+ protected:
+  // Fails, with the node parked at `last` and so many batches fed to it, for a reason that has these words.
+  void ExpectFailed(const CommandResult& result, std::uint64_t last, std::size_t fed,
+                    const std::string& words) {
+    EXPECT_EQ(result.outcome, Outcome::kFailed);
+    EXPECT_EQ(result.last, Sequence(last));
+    EXPECT_NE(result.error.find(words), std::string::npos) << result.error;
+    EXPECT_NE(result.error.find("stays parked"), std::string::npos) << result.error;
+    EXPECT_EQ(world_.fed.size(), fed);
+    EXPECT_EQ(world_.relay.state, RelayState::kParked);
+  }
+};
+
+TEST_F(RescueTest, ANodeThatIsThereAlreadyIsDoneAndNobodyIsAsked) {
+  CommandResult result = Run(RescueTo(101));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(result.last, Sequence(100));
+  EXPECT_EQ(world_.asked, (Asked{"park"}));
+}
+
+TEST_F(RescueTest, ANodePastTheTargetHasFailedAndNobodyIsAsked) {
+  ExpectFailed(Run(RescueTo(100)), 100, 0, "is past the target 100");
+  EXPECT_EQ(world_.asked, (Asked{"park"}));
+}
+
+TEST_F(RescueTest, SeveralRoundsReachTheTarget) {
+  world_.relay.state = RelayState::kFollowing;
+  world_.tails = {TailOf({Batch(101, 2), Batch(103, 1)}, 104), TailOf({Batch(104, 6)}, 110)};
+  CommandResult result = Run(RescueTo(110));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(result.last, Sequence(109));
+  EXPECT_EQ(world_.asked,
+            (Asked{"park", "tail " + kPeer + " 101", "feed 101", "tail " + kPeer + " 104", "feed 104"}));
+  EXPECT_EQ(world_.fed, (std::vector<std::string>{Batch(101, 2), Batch(103, 1), Batch(104, 6)}));
+}
+
+TEST_F(RescueTest, WhatBeginsAtTheTargetOrBehindItIsLeftOut) {
+  world_.tails = {TailOf({Batch(101, 4), Batch(105, 1), Batch(106, 9)}, 115)};
+  CommandResult result = Run(RescueTo(105));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(world_.fed, (std::vector<std::string>{Batch(101, 4)}));
+}
+
+TEST_F(RescueTest, ABatchThatStraddlesTheTargetFailsBeforeAnythingOfItsAnswerIsFed) {
+  world_.tails = {TailOf({Batch(101, 4), Batch(105, 3)}, 108)};
+  ExpectFailed(Run(RescueTo(106)), 100, 0, "reaches beyond the target 106");
+}
+
+TEST_F(RescueTest, AnErrorOfThePeerTellsHowFarItCame) {
+  world_.tails = {TailOf({Batch(101, 4)}, 105)};
+  ExpectFailed(Run(RescueTo(110)), 104, 1, "the tail of n3: the peer is gone");
+}
+
+TEST_F(RescueTest, AnEmptyAnswerFails) {
+  world_.tails = {TailOf({}, 101)};
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "no batch at 101");
+}
+
+TEST_F(RescueTest, AnAnswerThatBeginsElsewhereFails) {
+  world_.tails = {TailOf({Batch(100, 10)}, 110)};
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "a batch at 100 where 101 was expected");
+}
+
+TEST_F(RescueTest, AGapInAnAnswerFails) {
+  world_.tails = {TailOf({Batch(101, 4), Batch(106, 4)}, 110)};
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "a batch at 106 where 105 was expected");
+}
+
+TEST_F(RescueTest, ABatchOfNoRecordsFails) {
+  world_.tails = {TailOf({Batch(101, 0)}, 101)};
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "no records");
+}
+
+TEST_F(RescueTest, ABatchThatIsCutOffFails) {
+  world_.tails = {TailOf({Batch(101, 9).substr(0, 11)}, 110)};
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "shorter than its header");
+}
+
+TEST_F(RescueTest, AnAnswerThatSaysItEndsElsewhereFails) {
+  world_.tails = {TailOf({Batch(101, 9)}, 111)};
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "end at 111, but they end at 110");
+}
+
+TEST_F(RescueTest, AFeedThatTheRelayRefusesFails) {
+  world_.tails = {TailOf({Batch(101, 9)}, 110)};
+  world_.relay_error = Error(ErrorCode::kConflict, "the node is not attached");
+  ExpectFailed(Run(RescueTo(110)), 100, 0, "the node is not attached");
+}
+
+TEST_F(RescueTest, TheDeadlineEndsTheWaitForWhatTheNodeDoesNotApply) {
+  world_.tails = {TailOf({Batch(101, 9)}, 110)};
+  world_.feed_lacks = 2;
+  ExpectFailed(Run(RescueTo(110), milliseconds(50)), 107, 1, "deadline has passed");
+}
+
+TEST_F(RescueTest, ANodeThatGoesPastWhatItWasSentFails) {
+  world_.tails = {TailOf({Batch(101, 9)}, 110)};
+  world_.feed_lacks = static_cast<std::uint64_t>(-1);
+  ExpectFailed(Run(RescueTo(110)), 110, 1, "went past");
+}
+
+TEST_F(RescueTest, ANodeThatComesBackWithoutWhatItWasSentFailsAtOnce) {
+  world_.tails = {TailOf({Batch(101, 9)}, 110)};
+  world_.feed_lacks = 9;
+  world_.on_info = [](World& world) {
+    if (!world.fed.empty()) world.relay.node_next = Sequence(101);
+  };
+  ExpectFailed(Run(RescueTo(110)), 100, 1, "came back at 101");
+}
+
+TEST_F(RescueTest, ANodeThatCannotBeParkedIsFedNothing) {
+  world_.info_lost = true;
+  EXPECT_EQ(Run(RescueTo(110)).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, (Asked{"park"}));
 }
 
 // full_sync, adopt_master, release

@@ -1,4 +1,4 @@
-// The relay and its node: handshake, heartbeats, padding.
+// The relay and its node: handshake, heartbeats, padding, feeding.
 #include <gtest/gtest.h>
 
 #include "tests/unit/relay/peers.h"
@@ -267,6 +267,201 @@ TEST_F(ParkedRelay, APadWhoseNodeGoesAwayIsUnknown) {
   const Result<void> result = Await(std::move(padded));
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().Code(), ErrorCode::kTimeout);
+}
+
+class Feeding : public RelayTest {
+ protected:
+  std::future<Result<void>> BeginFeed(std::uint64_t from, std::vector<std::string> batches,
+                                      std::chrono::milliseconds timeout = kPatience) {
+    return Begin(relay_->Feed(Sequence(from), std::move(batches), timeout));
+  }
+  // Refused, with this code, and nothing was sent to the node nor counted.
+  void ExpectRefused(Peer& node, std::uint64_t from, std::vector<std::string> batches, ErrorCode code) {
+    const RelayReport before = Report();
+    const Result<void> fed = Await(BeginFeed(from, std::move(batches)));
+    ASSERT_FALSE(fed.has_value());
+    EXPECT_EQ(fed.error().Code(), code) << fed.error().Message();
+    EXPECT_TRUE(node.SilentFor(20ms));
+    const RelayReport after = Report();
+    EXPECT_EQ(after.state, before.state);
+    EXPECT_EQ(after.node_next, before.node_next);
+    EXPECT_EQ(after.frames_forwarded, before.frames_forwarded);
+  }
+  // Far more than the sockets' buffers hold: a node that does not read is stuck in the middle of it.
+  static std::string Great(std::uint64_t first, std::uint32_t count = 1) {
+    return Batch(first, count, std::string(std::size_t{64} << 20, 'x'));
+  }
+};
+
+TEST_F(Feeding, SendsExactlyTheBatchesInOrderAndParksAgain) {
+  StartRelay();
+  Peer node = AttachNode(1000);
+  const std::vector<std::string> batches{Batch(1000, 3, "abc"), Batch(1003, 1), Batch(1004, 70000, "\r\n$")};
+  const Result<void> fed = Await(BeginFeed(1000, batches));
+  ASSERT_TRUE(fed.has_value()) << fed.error().Message();
+  std::uint64_t bytes = 0;
+  for (const std::string& batch : batches) {
+    EXPECT_EQ(node.ReadBatchFrame(), Framed(batch));
+    bytes += Framed(batch).size();
+  }
+  EXPECT_TRUE(node.SilentFor(20ms));
+  const RelayReport report = Report();
+  EXPECT_EQ(report.state, RelayState::kParked);
+  EXPECT_EQ(report.node_next, Sequence(71004));
+  EXPECT_EQ(report.frames_forwarded, 3u);
+  EXPECT_EQ(report.bytes_forwarded, bytes);
+  EXPECT_EQ(report.error, "");
+}
+
+TEST_F(Feeding, GoesOnWhereTheLastFeedEnded) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  EXPECT_TRUE(Await(BeginFeed(5, {Batch(5, 2)})).has_value());
+  EXPECT_TRUE(Await(BeginFeed(7, {Batch(7, 2)})).has_value());
+  EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(5, 2)));
+  EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(7, 2)));
+}
+
+TEST_F(Feeding, NoBatchesAreFedAtOnce) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  EXPECT_TRUE(Await(BeginFeed(5, {})).has_value());
+  EXPECT_TRUE(node.SilentFor(20ms));
+  EXPECT_EQ(Report().state, RelayState::kParked);
+}
+
+TEST_F(Feeding, ABatchOfAnySizeAroundTheBuffersIsOneFrame) {
+  StartRelay();
+  Peer node = AttachNode(1);
+  // Head and line end take 12 bytes: the frame fits the buffer, is cut before, in or after its line end.
+  const std::size_t fits = (std::size_t{1} << 20) + 64 - 12;
+  std::uint64_t next = 1;
+  for (const std::size_t size : {fits - 1, fits, fits + 1, fits + 2, fits + 3, 3 * fits}) {
+    std::string batch = Batch(next, 1);
+    batch.append(size - batch.size(), 'x');
+    std::future<Result<void>> fed = BeginFeed(next, {batch});
+    EXPECT_TRUE(node.ReadBatchFrame() == Framed(batch)) << size;
+    EXPECT_TRUE(Await(std::move(fed)).has_value()) << size;
+    ++next;
+  }
+  EXPECT_EQ(Report().frames_forwarded, 6u);
+}
+
+TEST_F(Feeding, ABatchOf64MebibytesIsOneFrameWithNoHeartbeatInIt) {
+  options_.heartbeat_interval = 5ms;
+  StartRelay();
+  Peer node = AttachNode(1);
+  std::future<Result<void>> fed = BeginFeed(1, {Great(1)});
+  EXPECT_TRUE(node.ReadBatchFrame() == Framed(Great(1)));
+  EXPECT_TRUE(Await(std::move(fed)).has_value());
+  EXPECT_EQ(Report().node_next, Sequence(2));
+}
+
+TEST_F(Feeding, WithoutANodeIsRefused) {
+  StartRelay();
+  const Result<void> fed = Await(BeginFeed(5, {Batch(5, 1)}));
+  ASSERT_FALSE(fed.has_value());
+  EXPECT_EQ(fed.error().Code(), ErrorCode::kConflict);
+}
+
+TEST_F(Feeding, FromAnotherSequenceThanTheNodesIsRefused) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  ExpectRefused(node, 4, {Batch(4, 1)}, ErrorCode::kConflict);
+}
+
+TEST_F(Feeding, BatchesThatBeginElsewhereAreRefused) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  ExpectRefused(node, 5, {Batch(6, 1)}, ErrorCode::kDamaged);
+}
+
+TEST_F(Feeding, AGapIsSeenBeforeAnythingIsSent) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  ExpectRefused(node, 5, {Batch(5, 1), Batch(7, 1)}, ErrorCode::kDamaged);
+}
+
+TEST_F(Feeding, ABatchThatComesTwiceIsSeenBeforeAnythingIsSent) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  ExpectRefused(node, 5, {Batch(5, 1), Batch(5, 1)}, ErrorCode::kDamaged);
+}
+
+TEST_F(Feeding, ABatchOfNoRecordsIsRefused) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  ExpectRefused(node, 5, {Batch(5, 1), Batch(6, 0)}, ErrorCode::kDamaged);
+}
+
+TEST_F(Feeding, ABatchThatIsShorterThanItsHeaderIsRefused) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  ExpectRefused(node, 5, {Batch(5, 1).substr(0, 11)}, ErrorCode::kDamaged);
+}
+
+TEST_F(Feeding, ABatchPastTheGreatestSequenceIsRefused) {
+  StartRelay();
+  const std::uint64_t near_end = (std::uint64_t{1} << 56) - 2;
+  Peer node = AttachNode(near_end);
+  ExpectRefused(node, near_end, {Batch(near_end, 5)}, ErrorCode::kDamaged);
+}
+
+TEST_F(Feeding, ARelayThatIsNotParkedRefuses) {
+  StartRelay();
+  Peer node = AttachNode(5);
+  Do([this] { relay_->Idle(); });
+  ExpectRefused(node, 5, {Batch(5, 1)}, ErrorCode::kConflict);
+}
+
+TEST_F(Feeding, IsReportedAndRefusesASecondFeedMeanwhile) {
+  StartRelay();
+  Peer node = AttachNode(1, 4096);
+  std::future<Result<void>> fed = BeginFeed(1, {Great(1)});
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.state == RelayState::kRescuing; }));
+  EXPECT_FALSE(Await(BeginFeed(1, {Batch(1, 1)})).has_value());
+  EXPECT_EQ(Report().state, RelayState::kRescuing);
+  node.Close();
+  EXPECT_FALSE(Await(std::move(fed)).has_value());
+}
+
+TEST_F(Feeding, ANodeThatGoesAwayMidwayIsAClearError) {
+  StartRelay();
+  Peer node = AttachNode(1, 4096);
+  std::future<Result<void>> fed = BeginFeed(1, {Batch(1, 1), Great(2)});
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.frames_forwarded == 1; }));
+  node.Close();
+  const Result<void> result = Await(std::move(fed));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().Code(), ErrorCode::kTimeout);
+  EXPECT_NE(result.error().Message().find("the node's connection broke"), std::string::npos)
+      << result.error().Message();
+  EXPECT_EQ(Report().state, RelayState::kParked);
+}
+
+TEST_F(Feeding, ParkEndsItAtOnceAndANodeInTheMiddleOfAFrameIsLetGo) {
+  StartRelay();
+  Peer node = AttachNode(1, 4096);
+  std::future<Result<void>> fed = BeginFeed(1, {Great(1)}, 60s);
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.bytes_forwarded > 0; }));
+  Do([this] { relay_->Park(); });
+  const Result<void> result = Await(std::move(fed));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().Message().find("another command came in between"), std::string::npos)
+      << result.error().Message();
+  EXPECT_EQ(Report().state, RelayState::kParked);
+  EXPECT_TRUE(node.ClosedWithin(kPatience));
+}
+
+TEST_F(Feeding, ANodeThatDoesNotTakeItInTimeEndsIt) {
+  StartRelay();
+  Peer node = AttachNode(1, 4096);
+  const Result<void> fed = Await(BeginFeed(1, {Great(1)}, 100ms));
+  ASSERT_FALSE(fed.has_value());
+  EXPECT_EQ(fed.error().Code(), ErrorCode::kTimeout);
+  EXPECT_NE(fed.error().Message().find("did not take it within"), std::string::npos);
+  EXPECT_EQ(Report().state, RelayState::kParked);
+  EXPECT_TRUE(node.ClosedWithin(kPatience));
 }
 
 TEST_F(ParkedRelay, AFullSyncThatNobodyDecidedIsRefusedAndCounted) {

@@ -1,0 +1,35 @@
+// The WAL of another node, asked of that node's agent over its API.
+//
+// It shows the peer this agent's own token: the agents of a fleet share the one that their controller uses.
+// A peer with another token refuses, and says so.
+//
+// Call it on the executor. A tail is megabytes of JSON: it is read on the pool's thread, so that it delays
+// neither heartbeats nor reports. The pool outlives it.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "agents/agent/command_runner.h"
+#include "policies/model/batch.h"
+#include "policies/model/result.h"
+
+namespace walstitch::agent {
+
+class HttpPeerWal : public PeerWal {
+ public:
+  HttpPeerWal(std::string token, boost::asio::thread_pool& pool) : token_(std::move(token)), pool_(pool) {}
+
+  boost::asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from, std::uint64_t max_bytes,
+                                                   std::chrono::milliseconds timeout) override;
+
+ private:
+  std::string token_;
+  boost::asio::thread_pool& pool_;
+};
+
+}  // namespace walstitch::agent
