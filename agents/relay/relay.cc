@@ -484,7 +484,10 @@ Relay::Impl::Giving Relay::Impl::BeginGiving(RelayState state, std::string doing
 bool Relay::Impl::GoesOn(Giving& giving) const {
   if (Interrupted(giving.command)) {
     giving.failure = WhyInterrupted(giving.doing).value();
-  } else if (node_ != giving.node) {
+  } else if (node_ != giving.node || giving.node->Closed()) {
+    // 1. A write to the node fails, and its session closes. 2. Whoever waits for its buffer looks again,
+    // before the session has ended and the node is gone. 3. A wait on a closed session ends at once, for
+    // ever.
     giving.failure = Error(ErrorCode::kUnavailable, giving.doing + ": the node's connection broke");
   } else if (steady_clock::now() >= giving.deadline) {
     giving.failure = Error(ErrorCode::kUnavailable, giving.doing + ": the node did not take it within " +
