@@ -422,6 +422,9 @@ asio::awaitable<std::optional<std::string>> CommandRunner::AwaitApplied(Sequence
 }
 
 CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role == Role::kMaster) co_return Failed("the node is a master", facts->last);
   const ParkAction park;
   CommandResult parked = co_await Do(park, deadline);
   if (parked.outcome != Outcome::kDone) co_return parked;
@@ -448,8 +451,8 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
     auto fed = co_await relay_.Feed(next, std::move(feed->batches), Left(deadline));
     if (!fed) {
       // Part of it may have been applied. After the deadline, too: the controller goes on from this number.
-      auto facts = co_await node_.Info(options_.call_timeout);
-      if (facts && facts->last) last = *facts->last;
+      auto now = co_await node_.Info(options_.call_timeout);
+      if (now && now->last) last = *now->last;
       co_return failed(fed.error().Message());
     }
     auto not_applied = co_await AwaitApplied(feed->end, &last, deadline);

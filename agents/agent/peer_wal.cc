@@ -1,52 +1,17 @@
 #include "agents/agent/peer_wal.h"
 
 #include <boost/json.hpp>
-#include <string_view>
 
 #include "agents/agent/offload.h"
 #include "agents/http/http_client.h"
 #include "policies/model/json.h"
-#include "policies/model/names.h"
 
 namespace walstitch::agent {
 
 namespace {
 
-ErrorCode CodeOf(int status) {
-  switch (status) {
-    case 400:
-      return ErrorCode::kInvalid;
-    case 404:
-      return ErrorCode::kNotFound;
-    case 409:
-      return ErrorCode::kConflict;
-    case 503:
-      return ErrorCode::kUnavailable;
-    case 504:
-      return ErrorCode::kTimeout;
-    default:
-      return ErrorCode::kIo;
-  }
-}
-
-// What an {"error": sentence, "code": code} body says; its code is finer than the status.
-Error ErrorOf(const http::ClientResponse& response) {
-  ErrorCode code = CodeOf(response.status);
-  std::string sentence = "HTTP status " + std::to_string(response.status);
-  const auto json = ParseJson(response.body);
-  const auto* object = json ? json->if_object() : nullptr;
-  if (object == nullptr) return {code, sentence};
-  if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
-    sentence = std::string(error->get_string());
-  }
-  if (const auto* name = object->if_contains("code"); name != nullptr && name->is_string()) {
-    code = FromString<ErrorCode>(std::string_view(name->get_string())).value_or(code);
-  }
-  return {code, sentence};
-}
-
 Result<TailBatches> ReadTail(const http::ClientResponse& response) {
-  if (response.status != 200) return Fail(ErrorOf(response));
+  if (response.status != 200) return Fail(http::ErrorOf(response));
   const auto json = ParseJson(response.body);
   if (!json) return Fail(json.error());
   return TailBatchesFromJson(*json);

@@ -17,10 +17,14 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
+#include <boost/json.hpp>
 #include <exception>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include "policies/model/json.h"
+#include "policies/model/names.h"
 
 namespace walstitch::http {
 
@@ -267,5 +271,41 @@ Subscription::Subscription(asio::any_io_executor executor, Url url, std::string 
   impl_->Start();
 }
 Subscription::~Subscription() { impl_->Stop(); }
+
+namespace {
+
+ErrorCode CodeOf(int status) {
+  switch (status) {
+    case 400:
+      return ErrorCode::kInvalid;
+    case 404:
+      return ErrorCode::kUnavailable;  // not without a code
+    case 409:
+      return ErrorCode::kConflict;
+    case 503:
+      return ErrorCode::kUnavailable;
+    case 504:
+      return ErrorCode::kTimeout;
+    default:
+      return ErrorCode::kIo;
+  }
+}
+
+}  // namespace
+
+Error ErrorOf(const ClientResponse& response) {
+  ErrorCode code = CodeOf(response.status);
+  std::string sentence = "HTTP status " + std::to_string(response.status);
+  const auto json = ParseJson(response.body);
+  const auto* object = json ? json->if_object() : nullptr;
+  if (object == nullptr) return {code, sentence};
+  if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
+    sentence = std::string(error->get_string());
+  }
+  if (const auto* name = object->if_contains("code"); name != nullptr && name->is_string()) {
+    code = FromString<ErrorCode>(std::string_view(name->get_string())).value_or(code);
+  }
+  return {code, sentence};
+}
 
 }  // namespace walstitch::http

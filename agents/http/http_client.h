@@ -25,6 +25,11 @@ struct ClientResponse {
   std::string body;
 };
 
+// The error that a response other than 200 tells of (the other end of JsonError, http_server.h): its
+// sentence, its code, or else the code that fits the status. A 404 without a code is a path that this version
+// of the other side does not know, which says nothing about what was asked for: kUnavailable.
+Error ErrorOf(const ClientResponse& response);
+
 // One request on a fresh connection. An Error is kUnavailable if nothing was sent (refused, no route),
 // kTimeout if it may have been received. Any status is a response, not an Error.
 boost::asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::string target,

@@ -4,7 +4,6 @@
 
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
-#include "policies/model/names.h"
 
 namespace walstitch::shell {
 namespace {
@@ -14,39 +13,6 @@ constexpr std::chrono::milliseconds kLongReadTimeout{60000};
 constexpr std::chrono::milliseconds kReportTimeout{2500};
 // How much longer than its own deadline a command's answer is waited for.
 constexpr std::chrono::milliseconds kAnswerSlack{2000};
-
-ErrorCode CodeOf(int status) {
-  switch (status) {
-    case 400:
-      return ErrorCode::kInvalid;
-    case 404:
-      return ErrorCode::kNotFound;
-    case 409:
-      return ErrorCode::kConflict;
-    case 503:
-      return ErrorCode::kUnavailable;
-    case 504:
-      return ErrorCode::kTimeout;
-    default:
-      return ErrorCode::kIo;
-  }
-}
-
-// What an {"error": sentence, "code": code} body says; its code is finer than the status.
-Error ErrorOf(const http::ClientResponse& response) {
-  ErrorCode code = CodeOf(response.status);
-  std::string sentence = "HTTP status " + std::to_string(response.status);
-  const auto json = ParseJson(response.body);
-  const auto* object = json ? json->if_object() : nullptr;
-  if (object == nullptr) return {code, sentence};
-  if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
-    sentence = std::string(error->get_string());
-  }
-  if (const auto* name = object->if_contains("code"); name != nullptr && name->is_string()) {
-    code = FromString<ErrorCode>(std::string_view(name->get_string())).value_or(code);
-  }
-  return {code, sentence};
-}
 
 std::string RangeQuery(SequenceRange range) {
   return "from=" + range.from.ToString() + "&to=" + range.to.ToString();
@@ -58,7 +24,7 @@ boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string 
                                                                     std::chrono::milliseconds timeout) const {
   auto response = co_await http::Fetch(url_, "GET", target, "", token_, timeout);
   if (!response) co_return Fail(response.error(), "agent of " + node_);
-  if (response->status != 200) co_return Fail(ErrorOf(*response), "agent of " + node_);
+  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return std::move(*json);
@@ -82,7 +48,7 @@ boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command) 
     unknown.error = "agent of " + node_ + ": " + response.error().Message();
     co_return unknown;
   }
-  if (response->status != 200) co_return Fail(ErrorOf(*response), "agent of " + node_);
+  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
   auto json = ParseJson(response->body);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return CommandResultFromJson(*json);

@@ -547,10 +547,16 @@ TEST_F(RescueTest, ANodeThatComesBackWithoutWhatItWasSentFailsAtOnce) {
   ExpectFailed(Run(RescueTo(110)), 100, 1, "came back at 101");
 }
 
-TEST_F(RescueTest, ANodeThatCannotBeParkedIsFedNothing) {
+TEST_F(RescueTest, ANodeThatDoesNotAnswerIsFedNothing) {
   world_.info_lost = true;
   EXPECT_EQ(Run(RescueTo(110)).outcome, Outcome::kFailed);
-  EXPECT_EQ(world_.asked, (Asked{"park"}));
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(RescueTest, AMasterIsLeftAlone) {
+  MakeMaster();
+  EXPECT_EQ(Run(RescueTo(110)).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
 }
 
 // full_sync, adopt_master, release

@@ -97,7 +97,7 @@ TEST_F(PeerWalTest, AnErrorOfThePeerKeepsItsSentenceAndCode) {
 
 TEST_F(PeerWalTest, AStatusWithoutASentenceIsNamed) {
   answer_ = http::Response{404, "<html>", "text/html"};
-  ExpectError(ErrorCode::kNotFound, "HTTP status 404");
+  ExpectError(ErrorCode::kUnavailable, "HTTP status 404");  // a path that it does not know
 }
 
 TEST_F(PeerWalTest, AnAnswerThatIsNoJsonIsAnError) {
