@@ -38,14 +38,33 @@ inline constexpr std::string_view kPromotionHappened = "promotion-happened";
 inline constexpr std::string_view kRefused = "refused";
 
 // All of them, for the test that keeps the table of policies/README.md complete.
-inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,  kWithinPolicy,    kNumberFitsHistoriesDiffer,
-                                            kKeyspaceFullSync,  kKeyspaceLimit,   kPadLimit,
-                                            kTailLimit,         kMissedLimit,     kForkUnproven,
-                                            kForkUnknown,       kWalPurged,       kRejoinerAhead,
-                                            kIncompatible,      kEvidenceMissing, kNotPreferred,
-                                            kMasterLostRecords, kTailRescued, kTailLeftBehind,  kPromotionHappened,
-                                            kNotParked,         kOperatorAsked,   kForced,
-                                            kMasterDown,        kMasterParked,    kMostAdvanced,
-                                            kCandidate,         kNotEligible,     kRefused};
+inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
+                                            kWithinPolicy,
+                                            kNumberFitsHistoriesDiffer,
+                                            kKeyspaceFullSync,
+                                            kKeyspaceLimit,
+                                            kPadLimit,
+                                            kTailLimit,
+                                            kMissedLimit,
+                                            kForkUnproven,
+                                            kForkUnknown,
+                                            kWalPurged,
+                                            kRejoinerAhead,
+                                            kIncompatible,
+                                            kEvidenceMissing,
+                                            kNotPreferred,
+                                            kMasterLostRecords,
+                                            kTailRescued,
+                                            kTailLeftBehind,
+                                            kPromotionHappened,
+                                            kNotParked,
+                                            kOperatorAsked,
+                                            kForced,
+                                            kMasterDown,
+                                            kMasterParked,
+                                            kMostAdvanced,
+                                            kCandidate,
+                                            kNotEligible,
+                                            kRefused};
 
 }  // namespace walstitch::reason
