@@ -108,14 +108,17 @@ Result<void> GroupRunner::MayReplaceMaster(const core::GroupSnapshot& snapshot, 
 }
 
 // Whether the dead master's WAL goes on where the candidate's ends: both hold the same batch there. Empty: it
-// does.
+// does. A candidate without a batch of its own there, empty or fresh from a full sync, has nothing that could
+// differ: its membership in the stream stands for it, and the tail must begin at a boundary (ReadTail).
 asio::awaitable<std::string> GroupRunner::WhyNotTheSameHistory(const core::Candidate& candidate) {
+  if (candidate.last == Sequence(0)) co_return std::string();
   const std::string master = state_.master;
   const SequenceRange at{candidate.last, candidate.last + 1};
+  auto ours = co_await nodes_.at(candidate.node).client.Batches(at, 1);
+  if (!ours && ours.error().Code() == ErrorCode::kNotFound) co_return std::string();
+  if (!ours) co_return "the WAL of " + candidate.node + " does not tell: " + ours.error().Message();
   auto theirs = co_await nodes_.at(master).client.Batches(at, 1);
   if (!theirs) co_return "the WAL of " + master + " does not tell: " + theirs.error().Message();
-  auto ours = co_await nodes_.at(candidate.node).client.Batches(at, 1);
-  if (!ours) co_return "the WAL of " + candidate.node + " does not tell: " + ours.error().Message();
   const bool same = theirs->size() == 1 && ours->size() == 1 && theirs->front() == ours->front() &&
                     ours->front().End() == at.to;
   if (!same) co_return "their WALs hold different batches at " + candidate.last.ToString();

@@ -80,6 +80,26 @@ TEST_P(ControllerCrashTest, FailoverIsFinished) {
   EXPECT_EQ(0u, cluster().FullSyncsServed());
 }
 
+TEST_P(ControllerCrashTest, RescueIsFinished) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_FALSE(cluster().RestartController(CrashPoint()));
+  const auto error =
+      cluster().DieWithTail("n2", [](RedisClient& client) { WriteSingles(client, 5, "tail-"); });
+  ASSERT_FALSE(error) << *error;
+
+  EXPECT_EQ(0, cluster().Failover().status);
+  ASSERT_TRUE(cluster().ControllerProcess().Wait(seconds(20)));
+  ASSERT_FALSE(cluster().StartController());
+
+  ASSERT_TRUE(cluster().WaitCondition("n2", "master"));
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  ASSERT_TRUE(cluster().WaitSettled());
+  EXPECT_EQ("n2", cluster().Master());
+  EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
+  EXPECT_EQ(1u, cluster().Keyspace("n2").count("__namespace:tail-4"));
+  EXPECT_EQ(0u, cluster().FullSyncsServed());
+}
+
 TEST_P(ControllerCrashTest, SwitchoverIsFinished) {
   ASSERT_NO_FATAL_FAILURE(StartCluster());
   ASSERT_FALSE(cluster().RestartController(CrashPoint()));
