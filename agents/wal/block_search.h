@@ -31,12 +31,6 @@ namespace walstitch::wal {
 
 class BlockSearch {
  public:
-  // What a record's beginning says: not verified.
-  struct Beginning {
-    std::uint64_t offset = 0;  // of its first fragment
-    Sequence first;
-  };
-
   // `size`: how much of the file to look at. Borrows the file. The errors of all methods are kIo, the file's.
   BlockSearch(LogFile* file, std::uint64_t size) : file_(file), size_(size) {}
 
@@ -56,8 +50,13 @@ class BlockSearch {
   Result<std::optional<Sequence>> FirstSequence();
 
  private:
+  // What a record's beginning says: not verified.
+  struct Beginning {
+    std::uint64_t offset = 0;  // of its first fragment
+    Sequence first;
+  };
   enum class Kind { kNothing, kZeroes, kUnreadable, kRecord };
-  // The physical record at an offset; payload_offset + length lies within its block.
+  // The physical record at an offset; payload + length lies within its block, if it is a record.
   struct Header {
     Kind kind = Kind::kNothing;
     std::uint64_t offset = 0;

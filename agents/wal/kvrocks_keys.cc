@@ -39,6 +39,24 @@ std::string_view ColumnFamilyName(std::uint32_t column_family) {
   return column_family < kNames.size() ? kNames[column_family] : "unknown";
 }
 
+std::string_view InternalKeyspace(std::uint32_t column_family) {
+  switch (column_family) {
+    case kDefaultFamily:
+    case kMetadataFamily:
+    case kZsetScoreFamily:
+    case kStreamFamily:
+      return "";
+    case kPubsubFamily:
+      return "pubsub";
+    case kPropagateFamily:
+      return "propagate";
+    case kSearchFamily:
+      return "search";
+    default:
+      return "unknown";
+  }
+}
+
 std::optional<UserKey> ParseMetadataKey(std::string_view raw, bool slot_encoded) {
   UserKey result;
   if (!TakeNamespace(&raw, slot_encoded, &result.name_space)) return std::nullopt;

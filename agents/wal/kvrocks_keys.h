@@ -29,6 +29,10 @@ enum ColumnFamily : std::uint32_t {
 // "search"), or "unknown".
 std::string_view ColumnFamilyName(std::uint32_t column_family);
 
+// What records of a column family without user keys count under: "pubsub", "propagate", "search", or
+// "unknown" for one that Kvrocks may add later. Empty for the families of user keys.
+std::string_view InternalKeyspace(std::uint32_t column_family);
+
 struct UserKey {
   std::string_view name_space;
   std::string_view key;

@@ -26,18 +26,11 @@ KvrocksRecord Understand(const BatchRecord& raw, std::optional<std::string_view>
       if (raw.column_family == kZsetScoreFamily) record.type = TypeName(5);
       if (raw.column_family == kStreamFamily) record.type = TypeName(8);
       break;
-    case kPubsubFamily:
-      record.internal =
-          raw.operation == Operation::kDelete && raw.key == NoopKey() ? std::string_view("pad") : "pubsub";
-      break;
-    case kPropagateFamily:
-      record.internal = "propagate";
-      break;
-    case kSearchFamily:
-      record.internal = "search";
-      break;
     default:
-      record.internal = "unknown";
+      record.internal = InternalKeyspace(raw.column_family);
+      if (raw.column_family == kPubsubFamily && raw.operation == Operation::kDelete && raw.key == NoopKey()) {
+        record.internal = "pad";
+      }
       break;
   }
   if (!record.user_key) record.type.reset();

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "agents/wal/log_format.h"
+
 namespace walstitch::wal {
 
 Result<TailBatches> ReadTail(WalSource& source, Sequence from, std::uint64_t max_bytes) {
@@ -9,7 +11,7 @@ Result<TailBatches> ReadTail(WalSource& source, Sequence from, std::uint64_t max
   tail.next = from;
   std::uint64_t bytes = 0;
   std::optional<Sequence> elsewhere;  // where the first batch begins, if not at `from`
-  const SequenceRange rest{from, Sequence((std::uint64_t{1} << 56) - 1)};
+  const SequenceRange rest{from, Sequence(kMaxSequence)};
   Result<void> read = source.ForEachBatch(rest, [&](const BatchView& batch) {
     if (batch.count == 0) return true;
     if (tail.batches.empty() && batch.first != from) {

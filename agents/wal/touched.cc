@@ -12,9 +12,8 @@
 #include <set>
 #include <tuple>
 
-#include "agents/wal/batch_decoder.h"
 #include "agents/wal/kvrocks_keys.h"
-#include "agents/wal/marker.h"
+#include "agents/wal/records.h"
 #include "agents/wal/wal_source.h"
 
 namespace walstitch::wal {
@@ -22,51 +21,33 @@ namespace {
 
 class Collector {
  public:
-  explicit Collector(const TouchOptions& options) : options_(options) {}
+  explicit Collector(std::size_t max_keys) : max_keys_(max_keys) {}
 
-  // To be called with each batch's records, in order.
-  void BeginBatch() { command_type_.reset(); }
-
-  void Add(const BatchRecord& record, const SequenceRange& range) {
-    if (!record.ConsumesSequence()) {
-      if (record.operation == Operation::kLogData) command_type_ = LogDataType(record.value);
-      return;
-    }
-    if (record.sequence < range.from || record.sequence >= range.to) return;
-    bytes_ = record.key.size() + record.value.size();
+  void Add(const KvrocksRecord& record, const SequenceRange& range) {
+    const BatchRecord& raw = record.raw;
+    if (raw.sequence < range.from || raw.sequence >= range.to) return;
+    bytes_ = raw.key.size() + raw.value.size();
     ++touched_.records;
     touched_.bytes += bytes_;
-    switch (record.column_family) {
-      case kMetadataFamily:
-        AddMetadata(record);
-        break;
-      case kDefaultFamily:
-        AddSubkey(record, command_type_);
-        break;
-      case kZsetScoreFamily:
-        AddSubkey(record, TypeName(5));
-        break;
-      case kStreamFamily:
-        AddSubkey(record, TypeName(8));
-        break;
-      case kPubsubFamily:
-        // Walstitch's own no-op: it exists to touch nothing.
-        if (record.operation != Operation::kDelete || record.key != NoopKey()) AddInternal("pubsub");
-        break;
-      case kPropagateFamily:
-        // The id of the replication stream (use-rsid-psync) names the node's present master. Each node
-        // writes it at its own promotion, so it differs by nature, and no data hangs on it.
-        if (record.operation == Operation::kDeleteRange || record.key != kReplicationIdKey) {
-          AddInternal("propagate");
-        }
-        break;
-      case kSearchFamily:
-        AddInternal("search");
-        break;
-      default:
+    const std::string_view keyspace = InternalKeyspace(raw.column_family);
+    const bool range_delete = raw.operation == Operation::kDeleteRange;
+    if (keyspace.empty()) {
+      if (range_delete) {
+        ++touched_.range_deletes;
+      } else if (record.user_key) {
+        const bool deletes = raw.column_family == kMetadataFamily && raw.operation != Operation::kPut;
+        AddUser(*record.user_key, record.type, deletes);
+      } else {
         AddInternal("unknown");
-        break;
+      }
+      return;
     }
+    // Walstitch's own no-op: it exists to touch nothing.
+    if (record.internal == "pad") return;
+    // The id of the replication stream (use-rsid-psync) names the node's present master. Each node writes it
+    // at its own promotion, so it differs by nature, and no data hangs on it.
+    if (raw.column_family == kPropagateFamily && !range_delete && raw.key == kReplicationIdKey) return;
+    AddInternal(keyspace);
   }
 
   Touched Take(SequenceRange range) && {
@@ -91,28 +72,7 @@ class Collector {
     std::uint64_t bytes = 0;
   };
 
-  void AddMetadata(const BatchRecord& record) {
-    if (record.operation == Operation::kDeleteRange) {
-      ++touched_.range_deletes;
-      return;
-    }
-    const std::optional<UserKey> key = ParseMetadataKey(record.key, options_.slot_encoded);
-    if (!key) return AddInternal("unknown");
-    if (record.operation == Operation::kPut) return AddUser(*key, MetadataType(record.value));
-    AddUser(*key, std::nullopt, /*deletes=*/true);
-  }
-
-  void AddSubkey(const BatchRecord& record, std::optional<std::string_view> type) {
-    if (record.operation == Operation::kDeleteRange) {
-      ++touched_.range_deletes;
-      return;
-    }
-    const std::optional<Subkey> subkey = ParseSubkey(record.key, options_.slot_encoded);
-    if (!subkey) return AddInternal("unknown");
-    AddUser(subkey->user_key, type);
-  }
-
-  void AddUser(const UserKey& key, std::optional<std::string_view> type, bool deletes = false) {
+  void AddUser(const UserKey& key, std::optional<std::string_view> type, bool deletes) {
     Entry* entry = Find({"", std::string(key.name_space), std::string(key.key)}, true);
     if (entry == nullptr) return;
     if (deletes && entry->types.empty()) entry->deleted_unknown = true;
@@ -121,12 +81,12 @@ class Collector {
   }
 
   // There are four of these at most, and none may be lost to the cap on user keys.
-  void AddInternal(const char* name) { Count(Find({name, "", ""}, false)); }
+  void AddInternal(std::string_view name) { Count(Find({std::string(name), "", ""}, false)); }
 
   Entry* Find(Identity identity, bool capped) {
     auto found = keys_.find(identity);
     if (found == keys_.end()) {
-      if (capped && user_keys_ >= options_.max_keys) {
+      if (capped && user_keys_ >= max_keys_) {
         touched_.truncated = true;
         return nullptr;
       }
@@ -141,22 +101,20 @@ class Collector {
     entry->bytes += bytes_;
   }
 
-  TouchOptions options_;
+  std::size_t max_keys_;
   Touched touched_;
   std::map<Identity, Entry> keys_;
   std::size_t user_keys_ = 0;
-  std::uint64_t bytes_ = 0;                       // of the record at hand: key and value
-  std::optional<std::string_view> command_type_;  // a static name
+  std::uint64_t bytes_ = 0;  // of the record at hand: key and value
 };
 
 }  // namespace
 
 Result<Touched> ListTouched(WalSource& source, SequenceRange range, const TouchOptions& options) {
-  Collector collector(options);
+  Collector collector(options.max_keys);
   Result<void> decoded;
   Result<void> read = source.ForEachBatch(range, [&](const BatchView& batch) {
-    collector.BeginBatch();
-    decoded = DecodeBatch(batch.bytes, [&](const BatchRecord& record) {
+    decoded = ForEachRecord(batch.bytes, options.slot_encoded, [&](const KvrocksRecord& record) {
       collector.Add(record, range);
       return true;
     });

@@ -154,19 +154,17 @@ Result<LogStat> WalDirectory::StatLog(std::uint64_t number) const {
 }
 
 // Learns a file's first sequence. `file` stands for what known->stat was taken from.
-Result<void> WalDirectory::LearnFirst(std::uint64_t number, std::unique_ptr<PosixLogFile> file,
-                                      Known* known) {
+Result<void> WalDirectory::LearnFirst(std::uint64_t number, std::unique_ptr<LogFile> file, Known* known) {
   known->first.reset();
   known->damage.reset();
   if (known->stat.size == 0) return {};  // not written to yet
-  auto metered = std::make_unique<MeteredLogFile>(std::move(file), &cost_);
-  Result<std::optional<Sequence>> first = BlockSearch(metered.get(), known->stat.size).FirstSequence();
+  Result<std::optional<Sequence>> first = BlockSearch(file.get(), known->stat.size).FirstSequence();
   if (!first) return Fail(first.error());
   if (*first) {
     known->first = *first;
     return {};
   }
-  LogReader reader(std::move(metered), LogReaderOptions{.log_number = number});
+  LogReader reader(std::move(file), LogReaderOptions{.log_number = number});
   Result<bool> record = reader.Next();
   if (!record) {
     if (record.error().Code() != ErrorCode::kDamaged) return Fail(record.error());
@@ -190,18 +188,17 @@ Result<void> WalDirectory::LookAt(std::uint64_t number) {
     const Result<LogStat> stat = StatLog(number);
     if (stat && *stat == known->second.stat) return {};
   }
-  Result<std::unique_ptr<PosixLogFile>> file = OpenLog(number);
-  if (!file) return Fail(file.error());
+  Result<std::unique_ptr<PosixLogFile>> opened = OpenLog(number);
+  if (!opened) return Fail(opened.error());
   Known seen;
-  seen.stat = (*file)->StatWhenOpened();
-  Result<std::size_t> beginning = (*file)->ReadAt(0, seen.beginning.data(), seen.beginning.size());
+  seen.stat = (*opened)->StatWhenOpened();
+  auto file = std::make_unique<MeteredLogFile>(std::move(*opened), &cost_);
+  Result<std::size_t> beginning = file->ReadAt(0, seen.beginning.data(), seen.beginning.size());
   if (!beginning) return Fail(beginning.error());
-  ++cost_.reads;
-  cost_.bytes += *beginning;
   if (known != known_.end() && known->second.first && known->second.stat.inode == seen.stat.inode &&
       known->second.beginning == seen.beginning) {
     seen.first = known->second.first;
-  } else if (Result<void> learned = LearnFirst(number, std::move(*file), &seen); !learned) {
+  } else if (Result<void> learned = LearnFirst(number, std::move(file), &seen); !learned) {
     return learned;
   }
   known_[number] = std::move(seen);
@@ -479,9 +476,7 @@ Result<void> WalDirectory::ForEachBatch(SequenceRange range, const BatchVisitor&
 }
 
 Result<std::optional<BatchPlace>> WalDirectory::Locate(Sequence sequence) {
-  if (sequence.Value() > kMaxSequence) {
-    return Fail(ErrorCode::kNotFound, "sequence " + sequence.ToString() + " is beyond RocksDB's sequences");
-  }
+  if (auto possible = CheckPossible(sequence); !possible) return Fail(possible.error());
   std::optional<BatchPlace> place;
   Result<void> read = VisitWithRetries(
       SequenceRange{sequence, sequence + 1},

@@ -151,7 +151,7 @@ class WalDirectory : public WalSource {
   Result<LogStat> StatLog(std::uint64_t number) const;
   Result<void> Look();
   Result<void> LookAt(std::uint64_t number);
-  Result<void> LearnFirst(std::uint64_t number, std::unique_ptr<PosixLogFile> file, Known* known);
+  Result<void> LearnFirst(std::uint64_t number, std::unique_ptr<LogFile> file, Known* known);
   void ArrangeFiles();
   Result<LogReader> OpenAt(const File& file, Sequence from, std::optional<std::uint64_t>* block);
   Result<Scan> ScanFile(const File& file, SequenceRange range, std::optional<Sequence> expected,

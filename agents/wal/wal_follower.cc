@@ -75,9 +75,8 @@ void WalFollower::Drain() const {
   }
 }
 
-Result<void> WalFollower::Read(Sequence from, const BatchVisitor& visit) {
+Result<void> WalFollower::Read(Sequence from, std::uint64_t inode, const BatchVisitor& visit) {
   bool changed = false;
-  const std::uint64_t inode = InodeOf(wal_.DatabaseDirectory());
   Result<void> read = wal_.ForEachBatch(
       {from, Sequence(std::numeric_limits<std::uint64_t>::max())}, [&](const BatchView& batch) {
         if (batch.count == 0) return true;
@@ -103,26 +102,25 @@ Result<void> WalFollower::Read(Sequence from, const BatchVisitor& visit) {
 Result<Sequence> WalFollower::Poll(const BatchVisitor& visit) {
   Drain();
   Watch();
-  if (visited_) {
-    const std::uint64_t inode = InodeOf(wal_.DatabaseDirectory());
-    if (inode != 0 && inode != visited_->database_inode) {
-      return Fail(ErrorCode::kConflict, wal_.DatabaseDirectory() +
-                                            ": the database was replaced (a full sync) after sequence " +
-                                            (next_ - 1).ToString() + " was read");
-    }
+  // Of before the reading: a database that is put here meanwhile is found out at the next look.
+  const std::uint64_t inode = InodeOf(wal_.DatabaseDirectory());
+  if (visited_ && inode != 0 && inode != visited_->database_inode) {
+    return Fail(ErrorCode::kConflict, wal_.DatabaseDirectory() +
+                                          ": the database was replaced (a full sync) after sequence " +
+                                          (next_ - 1).ToString() + " was read");
   }
   const Sequence before = next_;
   const auto nothing_found = [&](const Result<void>& read) {
     return !read && read.error().Code() == ErrorCode::kNotFound && next_ == before;
   };
-  Result<void> read = Read(visited_ ? visited_->header.first : next_, visit);
+  Result<void> read = Read(visited_ ? visited_->header.first : next_, inode, visit);
   if (nothing_found(read)) {
     Result<WalExtent> extent = wal_.Extent();
     if (!extent) return Fail(extent.error());
     if (!extent->oldest) return next_;  // an empty log, and nothing else yet, or any more
     // What was visited may be purged, and nobody needs it; or the first batch came this very moment.
     const bool purged = visited_ && *extent->oldest > visited_->header.first;
-    read = Read(visited_ && !purged ? visited_->header.first : next_, visit);
+    read = Read(visited_ && !purged ? visited_->header.first : next_, inode, visit);
     if (nothing_found(read) && visited_ && !purged) {
       return Fail(ErrorCode::kConflict, wal_.DatabaseDirectory() + ": the WAL ends at " +
                                             extent->last.value_or(Sequence(0)).ToString() +

@@ -56,7 +56,7 @@ class WalFollower {
 
   void Watch();
   void Drain() const;
-  Result<void> Read(Sequence from, const BatchVisitor& visit);
+  Result<void> Read(Sequence from, std::uint64_t inode, const BatchVisitor& visit);
 
   std::string data_directory_;
   WalDirectory wal_;

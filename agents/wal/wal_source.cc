@@ -11,19 +11,17 @@
 namespace walstitch::wal {
 namespace {
 
-// A sequence that no WAL can hold.
-bool Beyond(Sequence sequence) { return sequence.Value() > kMaxSequence; }
-
-tl::unexpected<Error> FailBeyond(Sequence sequence) {
-  return Fail(ErrorCode::kNotFound, "sequence " + sequence.ToString() + " is beyond RocksDB's sequences");
-}
-
 SequenceRange Only(Sequence sequence) { return {sequence, sequence + 1}; }
 
 }  // namespace
 
+Result<void> CheckPossible(Sequence sequence) {
+  if (sequence.Value() <= kMaxSequence) return {};
+  return Fail(ErrorCode::kNotFound, "sequence " + sequence.ToString() + " is beyond RocksDB's sequences");
+}
+
 Result<std::optional<BatchInfo>> WalSource::BatchHolding(Sequence sequence) {
-  if (Beyond(sequence)) return FailBeyond(sequence);
+  if (auto possible = CheckPossible(sequence); !possible) return Fail(possible.error());
   std::optional<BatchInfo> found;
   Result<void> read = ForEachBatch(Only(sequence), [&](const BatchView& batch) {
     if (batch.count == 0) return true;
@@ -35,7 +33,7 @@ Result<std::optional<BatchInfo>> WalSource::BatchHolding(Sequence sequence) {
 }
 
 Result<Sequence> WalSource::BoundaryAtOrAfter(Sequence sequence) {
-  if (Beyond(sequence)) return FailBeyond(sequence);
+  if (auto possible = CheckPossible(sequence); !possible) return Fail(possible.error());
   Sequence boundary = sequence;
   Result<void> read = ForEachBatch(Only(sequence), [&](const BatchView& batch) {
     if (batch.count == 0) return true;
@@ -84,7 +82,7 @@ Result<std::vector<BatchInfo>> ListBatches(WalSource& source, SequenceRange rang
 }
 
 Result<std::string> ReplicationIdAt(WalSource& source, Sequence sequence) {
-  if (Beyond(sequence)) return FailBeyond(sequence);
+  if (auto possible = CheckPossible(sequence); !possible) return Fail(possible.error());
   std::string id;
   Result<void> decoded;
   Result<void> read = source.ForEachBatch(Only(sequence), [&](const BatchView& batch) {

@@ -55,6 +55,9 @@ class WalSource {
   virtual Result<Sequence> BoundaryAtOrAfter(Sequence sequence);
 };
 
+// kNotFound for a sequence that no WAL can hold: RocksDB keeps 56 bits.
+Result<void> CheckPossible(Sequence sequence);
+
 // Start, count, digest and marker of a batch.
 BatchInfo Describe(const BatchView& batch);
 

@@ -332,6 +332,7 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
     }
   }
 
+  std::string rescued_note;
   if (std::holds_alternative<RescueAction>(decision.plan[step].action)) {
     Command rescue = core::CommandOf(decision, step++);
     rescue.deadline_ms = kRescueDeadline.count();
@@ -345,11 +346,9 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision
       (void)Close(decision, outcome, &state);
       co_return RecordOf(decision);
     }
+    rescued_note = ", after it took what " + decision.survivor + " had on its disk";
   }
 
-  const std::string rescued_note = std::holds_alternative<RescueAction>(decision.plan.front().action)
-                                       ? ", after it took what " + decision.survivor + " had on its disk"
-                                       : "";
   Command promote = core::CommandOf(decision, step++);
   if (parked_at) promote.action = PromoteAction{parked_at};
   const auto* promotion = std::get_if<PromoteAction>(&promote.action);
