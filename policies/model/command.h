@@ -8,6 +8,7 @@
 #include <string_view>
 #include <variant>
 
+#include "policies/model/lease.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
 
@@ -19,8 +20,14 @@ struct ParkAction {};
 
 // SLAVEOF NO ONE. Refused unless the node's last is at least `require_last`, if given.
 // Result: `last` before the promotion (the fork point), `last_after` after it.
+//
+// With a lease, also refused when the lease's time is over by the agent's own clock, or while the node has
+// promised another master not to be promoted, unless `holder_fenced`.
 struct PromoteAction {
   std::optional<Sequence> require_last;
+  std::optional<LeaseGrant> lease{};  // its first; without one, nothing parks it when the controller is gone
+  bool holder_fenced =
+      false;  // the master that it replaces is known to take no writes: promises to it are void
 };
 
 // Move a parked node from expected_next forward by no-op records up to `target`, marked with the
@@ -57,7 +64,9 @@ struct FullSyncAction {
 };
 
 // Take note of the epoch; the node must be a master, and is left alone (adoption of a master).
-struct AdoptMasterAction {};
+struct AdoptMasterAction {
+  std::optional<LeaseGrant> lease{};
+};
 
 // Direct replication again: SLAVEOF upstream (none for a master); the relay goes idle.
 struct ReleaseAction {

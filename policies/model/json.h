@@ -26,6 +26,10 @@ boost::json::value ToJson(const RangeDigests& value);  // digests as hex
 boost::json::value ToJson(const MarkedBatches& value);
 boost::json::value ToJson(const RangeBytes& value);  // as base64
 boost::json::value ToJson(const TailBatches& value);
+boost::json::value ToJson(const LeaseTerms& value);
+boost::json::value ToJson(const LeaseGrant& value);
+boost::json::value ToJson(const PromiseRequest& value);
+boost::json::value ToJson(const PromiseAnswer& value);
 boost::json::value ToJson(const Evidence& value);
 boost::json::value ToJson(const VerdictDecision& value);
 boost::json::value ToJson(const Decision& value);
@@ -45,6 +49,10 @@ Result<RangeDigests> RangeDigestsFromJson(const boost::json::value& json);
 Result<MarkedBatches> MarkedBatchesFromJson(const boost::json::value& json);
 Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json);
 Result<TailBatches> TailBatchesFromJson(const boost::json::value& json);
+Result<LeaseTerms> LeaseTermsFromJson(const boost::json::value& json);
+Result<LeaseGrant> LeaseGrantFromJson(const boost::json::value& json);
+Result<PromiseRequest> PromiseRequestFromJson(const boost::json::value& json);
+Result<PromiseAnswer> PromiseAnswerFromJson(const boost::json::value& json);
 Result<Evidence> EvidenceFromJson(const boost::json::value& json);
 Result<VerdictDecision> VerdictDecisionFromJson(const boost::json::value& json);
 Result<Decision> DecisionFromJson(const boost::json::value& json);

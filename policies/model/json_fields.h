@@ -101,6 +101,7 @@ void Fields(V& visit, S& s) {
   visit("node_next", s.node_next);
   visit("upstream", s.upstream);
   visit("upstream_connected", s.upstream_connected);
+  visit("upstream_silent_ms", s.upstream_silent_ms);
   visit("frames_forwarded", s.frames_forwarded);
   visit("bytes_forwarded", s.bytes_forwarded);
   visit("full_sync_bytes", s.full_sync_bytes);
@@ -115,14 +116,24 @@ void Fields(V& visit, S& s) {
   visit("sync_partial_err", s.sync_partial_err);
 }
 
+template <typename V, Like<DiskReport> S>
+void Fields(V& visit, S& s) {
+  visit("free_bytes", s.free_bytes);
+  visit("total_bytes", s.total_bytes);
+  visit("read_only", s.read_only);
+}
+
 template <typename V, Like<Report> S>
 void Fields(V& visit, S& s) {
   visit("node", s.node);
   visit("group", s.group);
+  visit.Defaulted("boot_id", s.boot_id);
+  visit.Defaulted("boot_ms", s.boot_ms);
   visit("time_ms", s.time_ms);
   visit("number", s.number);
   visit("epoch", s.epoch);
   visit("endpoint", s.endpoint);
+  visit.Defaulted("relay_endpoint", s.relay_endpoint);
   visit("process", s.process);
   visit("role", s.role);
   visit("master", s.master);
@@ -138,7 +149,52 @@ void Fields(V& visit, S& s) {
   visit("replication_id_psync", s.replication_id_psync);
   visit("cluster_enabled", s.cluster_enabled);
   visit("wal_readable", s.wal_readable);
+  visit("lease_left_ms", s.lease_left_ms);
+  visit("promised_left_ms", s.promised_left_ms);
+  visit.Defaulted("leased", s.leased);
+  visit("disk", s.disk);
+  visit.Defaulted("writes_refused", s.writes_refused);
   visit.Defaulted("error", s.error);
+}
+
+template <typename V, Like<LeaseTerms> S>
+void Fields(V& visit, S& s) {
+  visit("duration_ms", s.duration_ms);
+  visit("drift_permille", s.drift_permille);
+  visit("park_ms", s.park_ms);
+}
+
+template <typename V, Like<GroupMember> S>
+void Fields(V& visit, S& s) {
+  visit("node", s.node);
+  visit("agent", s.agent);
+}
+
+template <typename V, Like<LeaseGrant> S>
+void Fields(V& visit, S& s) {
+  visit("group", s.group);
+  visit("node", s.node);
+  visit("epoch", s.epoch);
+  visit("boot_id", s.boot_id);
+  visit("anchor_ms", s.anchor_ms);
+  visit("terms", s.terms);
+  visit("others", s.others);
+}
+
+template <typename V, Like<PromiseRequest> S>
+void Fields(V& visit, S& s) {
+  visit("group", s.group);
+  visit("holder", s.holder);
+  visit("node", s.node);
+  visit("epoch", s.epoch);
+  visit("terms", s.terms);
+}
+
+template <typename V, Like<PromiseAnswer> S>
+void Fields(V& visit, S& s) {
+  visit("promised", s.promised);
+  visit("epoch", s.epoch);
+  visit.Defaulted("reason", s.reason);
 }
 
 template <typename V, Like<ParkAction> S>
@@ -147,6 +203,8 @@ void Fields(V&, S&) {}
 template <typename V, Like<PromoteAction> S>
 void Fields(V& visit, S& s) {
   visit("require_last", s.require_last);
+  visit("lease", s.lease);
+  visit.Defaulted("holder_fenced", s.holder_fenced);
 }
 
 template <typename V, Like<PadAction> S>
@@ -176,7 +234,9 @@ void Fields(V& visit, S& s) {
 }
 
 template <typename V, Like<AdoptMasterAction> S>
-void Fields(V&, S&) {}
+void Fields(V& visit, S& s) {
+  visit("lease", s.lease);
+}
 
 template <typename V, Like<ReleaseAction> S>
 void Fields(V& visit, S& s) {

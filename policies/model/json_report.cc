@@ -77,6 +77,10 @@ boost::json::value ToJson(const RangeDigests& value) { return codec::Write(value
 boost::json::value ToJson(const MarkedBatches& value) { return codec::Write(value); }
 boost::json::value ToJson(const RangeBytes& value) { return codec::Write(value); }
 boost::json::value ToJson(const TailBatches& value) { return codec::Write(value); }
+boost::json::value ToJson(const LeaseTerms& value) { return codec::Write(value); }
+boost::json::value ToJson(const LeaseGrant& value) { return codec::Write(value); }
+boost::json::value ToJson(const PromiseRequest& value) { return codec::Write(value); }
+boost::json::value ToJson(const PromiseAnswer& value) { return codec::Write(value); }
 
 Result<Endpoint> EndpointFromJson(const boost::json::value& json) {
   return codec::ReadRoot<Endpoint>(json, "endpoint");
@@ -113,6 +117,19 @@ Result<TailBatches> TailBatchesFromJson(const boost::json::value& json) {
 }
 Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json) {
   return codec::ReadRoot<RangeBytes>(json, "bytes");
+}
+
+Result<LeaseTerms> LeaseTermsFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<LeaseTerms>(json, "terms");
+}
+Result<LeaseGrant> LeaseGrantFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<LeaseGrant>(json, "lease");
+}
+Result<PromiseRequest> PromiseRequestFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<PromiseRequest>(json, "promise");
+}
+Result<PromiseAnswer> PromiseAnswerFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<PromiseAnswer>(json, "answer");
 }
 
 }  // namespace walstitch

@@ -40,6 +40,8 @@ struct RelayReport {
   std::optional<Sequence> node_next;  // the sequence that the node expects next
   std::optional<Endpoint> upstream;   // following or full sync: whom
   bool upstream_connected = false;
+  std::optional<std::int64_t>
+      upstream_silent_ms;                // since anything came from it; an idle master pings every 2 s
   std::uint64_t frames_forwarded = 0;    // since the agent started
   std::uint64_t bytes_forwarded = 0;     // to the node, replication stream
   std::uint64_t full_sync_bytes = 0;     // to the node, full-sync files
@@ -55,13 +57,24 @@ struct SyncCounters {
   bool operator==(const SyncCounters&) const = default;
 };
 
+// Of the file system that holds the node's data.
+struct DiskReport {
+  std::uint64_t free_bytes = 0;
+  std::uint64_t total_bytes = 0;
+  bool read_only = false;
+  bool operator==(const DiskReport&) const = default;
+};
+
 struct Report {
   std::string node;
   std::string group;
+  std::string boot_id;       // of the agent's machine; empty: an agent of an older version
+  std::int64_t boot_ms = 0;  // its boot clock when the report was made: leases are counted from it
   std::int64_t time_ms = 0;  // unix time at the agent, for people; not for ordering
   std::uint64_t number = 0;  // grows with each report of one agent run
   std::uint64_t epoch = 0;   // the highest epoch that the agent has seen
   Endpoint endpoint;         // where other nodes reach this node's server
+  Endpoint relay_endpoint;   // what this node's server is told to be the slave of; port 0: not told
   ProcessState process = ProcessState::kUnknown;
   Role role = Role::kUnknown;
   std::optional<Endpoint> master;  // a replica's configured master
@@ -76,8 +89,13 @@ struct Report {
   std::string version;                // Kvrocks version as INFO says it
   bool replication_id_psync = false;  // use-rsid-psync
   bool cluster_enabled = false;
-  bool wal_readable = false;  // the data directory's WAL files can be read
-  std::string error;          // the last thing that went wrong, one sentence; or empty
+  bool wal_readable = false;                     // the data directory's WAL files can be read
+  std::optional<std::int64_t> lease_left_ms;     // how long it may go on as master; absent: no lease
+  std::optional<std::int64_t> promised_left_ms;  // how long it refuses promotions yet; absent: not at all
+  bool leased = false;                           // it has been given a lease once: without one it parks
+  std::optional<DiskReport> disk;
+  std::string writes_refused;  // why the server itself refuses writes as a master, one sentence; or empty
+  std::string error;           // the last thing that went wrong, one sentence; or empty
 };
 
 }  // namespace walstitch

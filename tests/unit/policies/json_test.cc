@@ -41,8 +41,19 @@ Endpoint AnyEndpoint() { return {AnyText(), *rc::gen::arbitrary<std::uint16_t>()
 SyncCounters AnyCounters() { return {AnyNumber(), AnyNumber(), AnyNumber()}; }
 
 RelayReport AnyRelay() {
-  return {AnyOf<RelayState>(), AnyBool(),   Maybe(AnySequence), Maybe(AnyEndpoint), AnyBool(),
-          AnyNumber(),         AnyNumber(), AnyNumber(),        AnyNumber(),        AnyText()};
+  return {AnyOf<RelayState>(), AnyBool(),        Maybe(AnySequence), Maybe(AnyEndpoint),
+          AnyBool(),           Maybe(AnySigned), AnyNumber(),        AnyNumber(),
+          AnyNumber(),         AnyNumber(),      AnyText()};
+}
+
+DiskReport AnyDisk() { return {AnyNumber(), AnyNumber(), AnyBool()}; }
+
+GroupMember AnyMember() { return {AnyText(), AnyText()}; }
+
+LeaseGrant AnyLease() {
+  return {AnyText(),         AnyText(),   AnyNumber(),
+          AnyText(),         AnySigned(), {AnySigned(), AnySigned(), AnySigned()},
+          Several(AnyMember)};
 }
 
 Report AnyReport() {
@@ -68,6 +79,14 @@ Report AnyReport() {
   report.replication_id_psync = AnyBool();
   report.cluster_enabled = AnyBool();
   report.wal_readable = AnyBool();
+  report.boot_id = AnyText();
+  report.boot_ms = AnySigned();
+  report.relay_endpoint = AnyEndpoint();
+  report.lease_left_ms = Maybe(AnySigned);
+  report.promised_left_ms = Maybe(AnySigned);
+  report.leased = AnyBool();
+  report.disk = Maybe(AnyDisk);
+  report.writes_refused = AnyText();
   report.error = AnyText();
   return report;
 }
@@ -77,7 +96,7 @@ Action AnyAction() {
     case 0:
       return ParkAction{};
     case 1:
-      return PromoteAction{Maybe(AnySequence)};
+      return PromoteAction{Maybe(AnySequence), Maybe(AnyLease), AnyBool()};
     case 2:
       return PadAction{AnySequence(), AnySequence(), AnyText(), AnyText()};
     case 3:
@@ -85,7 +104,7 @@ Action AnyAction() {
     case 4:
       return FullSyncAction{AnyEndpoint()};
     case 5:
-      return AdoptMasterAction{};
+      return AdoptMasterAction{Maybe(AnyLease)};
     default:
       return ReleaseAction{Maybe(AnyEndpoint)};
   }
