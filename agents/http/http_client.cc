@@ -18,6 +18,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <boost/json.hpp>
+#include <deque>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -38,6 +39,8 @@ namespace {
 
 constexpr std::uint64_t kMaxResponseBytes = 256ULL << 20;
 constexpr std::size_t kMaxStreamMessage = 16ULL << 20;
+constexpr std::size_t kMaxOutgoingMessages = 64;  // queued towards a slow server
+constexpr std::size_t kMaxOutgoingBytes = 1ULL << 20;
 
 std::string HostField(const Url& url) {
   bool v6 = url.host.find(':') != std::string::npos;
@@ -86,14 +89,24 @@ asio::awaitable<Result<std::vector<tcp::endpoint>>> Resolve(Url url,
   co_return std::move(state->endpoints);
 }
 
-// Connects `stream`, whose expiry is set by the caller.
+// Connects `stream`, whose expiry is set by the caller. `refused`, if given, is set when every address of the
+// host refused.
 asio::awaitable<Result<void>> Connect(beast::tcp_stream* stream, Url url,
-                                      std::chrono::steady_clock::time_point deadline) {
+                                      std::chrono::steady_clock::time_point deadline,
+                                      bool* refused = nullptr) {
   auto endpoints = co_await Resolve(url, deadline);
   if (!endpoints) co_return Fail(endpoints.error());
-  error_code error;
+  error_code error = asio::error::host_not_found;
+  std::size_t refusals = 0;
   stream->expires_at(deadline);
-  co_await stream->async_connect(*endpoints, asio::redirect_error(asio::use_awaitable, error));
+  for (const tcp::endpoint& endpoint : *endpoints) {
+    co_await stream->async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+    if (!error || error == beast::error::timeout || error == asio::error::operation_aborted) break;
+    if (error == asio::error::connection_refused) ++refusals;
+    error_code ignored;
+    stream->socket().close(ignored);  // the next address may be of another family
+  }
+  if (refused != nullptr) *refused = error && refusals == endpoints->size();
   if (error) {
     std::string why = error == beast::error::timeout ? "no connection in time" : error.message();
     co_return Fail(ErrorCode::kUnavailable, HostField(url) + ": " + why);
@@ -105,12 +118,14 @@ asio::awaitable<Result<void>> Connect(beast::tcp_stream* stream, Url url,
 
 }  // namespace
 
-asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::string target,
-                                              std::string body, std::string token,
-                                              std::chrono::milliseconds timeout) {
+namespace {
+
+asio::awaitable<Result<ClientResponse>> FetchTelling(Url url, std::string method, std::string target,
+                                                     std::string body, std::string token,
+                                                     std::chrono::milliseconds timeout, bool* refused) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   beast::tcp_stream stream(co_await asio::this_coro::executor);
-  auto connected = co_await Connect(&stream, url, deadline);
+  auto connected = co_await Connect(&stream, url, deadline, refused);
   if (!connected) co_return Fail(connected.error());
 
   beast::http::request<beast::http::string_body> request;
@@ -154,6 +169,23 @@ asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::
   co_return response;
 }
 
+}  // namespace
+
+asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::string target,
+                                              std::string body, std::string token,
+                                              std::chrono::milliseconds timeout) {
+  return FetchTelling(std::move(url), std::move(method), std::move(target), std::move(body), std::move(token),
+                      timeout, nullptr);
+}
+
+asio::awaitable<Exchange> FetchOrRefused(Url url, std::string method, std::string target, std::string body,
+                                         std::string token, std::chrono::milliseconds timeout) {
+  bool refused = false;
+  auto response = co_await FetchTelling(std::move(url), std::move(method), std::move(target), std::move(body),
+                                        std::move(token), timeout, &refused);
+  co_return Exchange{std::move(response), refused};
+}
+
 Result<ClientResponse> FetchBlocking(const Url& url, std::string method, std::string target, std::string body,
                                      std::string token, std::chrono::milliseconds timeout) {
   asio::io_context context(1);
@@ -194,8 +226,38 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
     if (stream_) stream_->next_layer().close();
   }
 
+  bool Send(std::string message) {
+    if (stopped_ || !open_ || outgoing_.size() >= kMaxOutgoingMessages ||
+        outgoing_bytes_ + message.size() > kMaxOutgoingBytes) {
+      return false;
+    }
+    outgoing_bytes_ += message.size();
+    outgoing_.push_back(std::make_shared<std::string>(std::move(message)));
+    if (outgoing_.size() == 1) Write();
+    return true;
+  }
+
  private:
   using WebSocket = websocket::stream<beast::tcp_stream>;
+
+  // The first of the queue stays there until it is written.
+  void Write() {
+    auto message = outgoing_.front();
+    auto stream = stream_;
+    stream->text(true);
+    stream->async_write(asio::buffer(*message),
+                        [self = shared_from_this(), stream, message](error_code error, std::size_t) {
+                          // What an earlier connection comes to is nobody's business any more.
+                          if (self->stream_ != stream || !self->open_) return;
+                          if (error) {
+                            stream->next_layer().close();  // the read ends, and with it the connection
+                            return;
+                          }
+                          self->outgoing_bytes_ -= message->size();
+                          self->outgoing_.pop_front();
+                          if (!self->outgoing_.empty()) self->Write();
+                        });
+  }
 
   static asio::awaitable<void> Run(std::shared_ptr<Impl> self) {
     while (!self->stopped_) {
@@ -203,8 +265,12 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
       auto stream = std::make_shared<WebSocket>(self->executor_);
       self->stream_ = stream;
       if (co_await Open(self, stream)) {
+        self->open_ = true;
         if (self->state_) self->state_(true);
         co_await Read(self, stream);
+        self->open_ = false;
+        self->outgoing_.clear();
+        self->outgoing_bytes_ = 0;
         if (!self->stopped_ && self->state_) self->state_(false);
       }
       stream->next_layer().close();
@@ -260,6 +326,9 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   std::function<void(std::string)> message_;
   std::function<void(bool)> state_;
   std::shared_ptr<WebSocket> stream_;
+  std::deque<std::shared_ptr<std::string>> outgoing_;
+  std::size_t outgoing_bytes_ = 0;
+  bool open_ = false;
   bool stopped_ = false;
 };
 
@@ -271,6 +340,7 @@ Subscription::Subscription(asio::any_io_executor executor, Url url, std::string 
   impl_->Start();
 }
 Subscription::~Subscription() { impl_->Stop(); }
+bool Subscription::Send(std::string message) { return impl_->Send(std::move(message)); }
 
 namespace {
 

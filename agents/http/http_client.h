@@ -36,7 +36,20 @@ boost::asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method
                                                      std::string body, std::string token,
                                                      std::chrono::milliseconds timeout);
 
-// The same for programs without an executor (the CLI): blocks.
+// The same, for a caller to whom it matters why nothing was sent. `refused`: the machine itself refused the
+// connection (ECONNREFUSED, at every address of the host), so that no program listens there. Silence, no
+// route, or a name that is not known say nothing of that kind. What stands between may refuse in its place: a
+// load balancer without a backend, a Kubernetes Service without an endpoint, a firewall that rejects. So an
+// agent's address must reach the agent itself.
+struct Exchange {
+  Result<ClientResponse> response;
+  bool refused = false;
+};
+boost::asio::awaitable<Exchange> FetchOrRefused(Url url, std::string method, std::string target,
+                                                std::string body, std::string token,
+                                                std::chrono::milliseconds timeout);
+
+// The same as Fetch for programs without an executor (the CLI): blocks.
 Result<ClientResponse> FetchBlocking(const Url& url, std::string method, std::string target, std::string body,
                                      std::string token, std::chrono::milliseconds timeout);
 
@@ -52,6 +65,10 @@ class Subscription {
   ~Subscription();
   Subscription(const Subscription&) = delete;
   Subscription& operator=(const Subscription&) = delete;
+
+  // A text message to the other side. False, and it is dropped, when there is no connection or too much waits
+  // already. True says that it was queued, not that it arrived.
+  bool Send(std::string message);
 
  private:
   class Impl;

@@ -39,7 +39,7 @@ constexpr std::uint32_t kMaxHeaderBytes = 16 * 1024;
 constexpr std::size_t kMaxConnections = 1024;
 constexpr std::size_t kMaxStreamMessages = 1024;          // queued for one slow reader
 constexpr std::size_t kMaxStreamBytes = 8 * 1024 * 1024;  // of them, together
-constexpr std::size_t kMaxIncomingMessage = 64 * 1024;    // a stream's client has nothing to say
+constexpr std::size_t kMaxIncomingMessage = 64 * 1024;    // of a stream's client
 constexpr std::size_t kMaxDrainBytes = 4 * 1024 * 1024;   // read and dropped behind a refused request
 constexpr std::chrono::seconds kDrainTime{2};
 
@@ -77,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     open_ = false;
     queue_.clear();
     queued_bytes_ = 0;
+    receive_ = nullptr;  // it may hold what holds us
     Tcp().close();
   }
 
@@ -93,6 +94,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
   [[nodiscard]] bool Open() const { return open_; }
   void MarkOpen() { open_ = true; }
+
+  void OnMessage(std::function<void(std::string)> receive) {
+    if (open_) receive_ = std::move(receive);
+  }
+  void Receive(std::string message) {
+    const auto receive = receive_;  // it may close us, or put another in its place
+    if (receive) receive(std::move(message));
+  }
 
  private:
   void Write() {
@@ -115,6 +124,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   websocket::stream<beast::tcp_stream> websocket_;
   std::deque<std::shared_ptr<std::string>> queue_;
   std::size_t queued_bytes_ = 0;
+  std::function<void(std::string)> receive_;
   bool writing_ = false;
   bool open_ = false;
 };
@@ -129,6 +139,9 @@ class StreamEnd : public Stream {
 
   void Send(std::string message) override { connection_->Send(std::move(message)); }
   [[nodiscard]] bool Open() const override { return connection_->Open(); }
+  void OnMessage(std::function<void(std::string)> receive) override {
+    connection_->OnMessage(std::move(receive));
+  }
 
  private:
   std::shared_ptr<Connection> connection_;
@@ -379,7 +392,10 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     beast::flat_buffer incoming;
     while (connection->Open() && !error) {
       co_await stream.async_read(incoming, asio::redirect_error(asio::use_awaitable, error));
-      incoming.consume(incoming.size());  // what a client says is of no interest; pings are answered
+      if (error || !connection->Open()) break;
+      std::string text(static_cast<const char*>(incoming.cdata().data()), incoming.size());
+      incoming.consume(incoming.size());
+      if (stream.got_text()) connection->Receive(std::move(text));
     }
   }
 

@@ -47,6 +47,9 @@ class Stream {
   virtual ~Stream() = default;
   virtual void Send(std::string message) = 0;
   [[nodiscard]] virtual bool Open() const = 0;
+  // Who gets the client's text messages from now on, one after the other, until the connection ends; without
+  // one they are dropped. A message larger than 64 KiB ends the connection, a binary one is dropped.
+  virtual void OnMessage(std::function<void(std::string)> receive) = 0;
 };
 
 using Handler = std::function<boost::asio::awaitable<Response>(Request)>;

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 #include <condition_variable>
 #include <future>
@@ -41,6 +43,11 @@ class ServerTest : public ::testing::Test {
                                        [this](const Request& request, std::shared_ptr<Stream> stream) {
                                          if (request.path != "/stream") return;
                                          stream->Send("hello");
+                                         stream->OnMessage([this](std::string message) {
+                                           std::lock_guard lock(mutex_);
+                                           said_.push_back(std::move(message));
+                                           arrived_.notify_all();
+                                         });
                                          std::lock_guard lock(mutex_);
                                          stream_ = std::move(stream);
                                          arrived_.notify_all();
@@ -87,6 +94,7 @@ class ServerTest : public ::testing::Test {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::shared_ptr<Stream> stream_;
+  std::vector<std::string> said_;  // to the stream
 };
 
 TEST_F(ServerTest, RequestReachesTheHandler) {
@@ -277,6 +285,48 @@ TEST_F(SubscriptionTest, ComesBackAfterTheConnectionIsLost) {
   EXPECT_EQ(heard_->states, (std::vector<bool>{true, false, true}));
 }
 
+TEST_F(SubscriptionTest, WhatItSaysArrivesInOrder) {
+  Start();
+  Subscribe("/stream");
+  ASSERT_TRUE(heard_->Wait([](Heard& heard) { return !heard.states.empty(); }));
+  std::promise<int> queued;
+  asio::post(context_, [&, this] {
+    int sent = 0;
+    for (int i = 0; i < 20; ++i) sent += subscription_->Send(std::to_string(i)) ? 1 : 0;
+    queued.set_value(sent);
+  });
+  EXPECT_EQ(queued.get_future().get(), 20);
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(arrived_.wait_for(lock, seconds(10), [this] { return said_.size() == 20; }));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(said_[static_cast<std::size_t>(i)], std::to_string(i));
+}
+
+TEST_F(SubscriptionTest, NothingIsSaidWithoutAConnectionNorBeyondTheBound) {
+  Start();
+  Subscribe("/stream");
+  std::promise<std::pair<bool, bool>> before;
+  asio::post(context_, [&, this] {
+    Subscription other(context_.get_executor(), url_, "/stream", "", milliseconds(50), seconds(5), nullptr,
+                       nullptr);
+    before.set_value({other.Send("too early"), true});
+  });
+  EXPECT_FALSE(before.get_future().get().first);
+  ASSERT_TRUE(heard_->Wait([](Heard& heard) { return !heard.states.empty(); }));
+  std::promise<bool> huge;
+  asio::post(context_, [&, this] { huge.set_value(subscription_->Send(std::string(2 << 20, 'x'))); });
+  EXPECT_FALSE(huge.get_future().get());
+}
+
+TEST_F(SubscriptionTest, MessageThatIsTooLargeEndsTheConnection) {
+  Start();
+  Subscribe("/stream");
+  ASSERT_TRUE(heard_->Wait([](Heard& heard) { return !heard.states.empty(); }));
+  asio::post(context_, [this] { subscription_->Send(std::string(100 * 1024, 'x')); });
+  EXPECT_TRUE(heard_->Wait([](Heard& heard) { return heard.states.size() >= 3; }));
+  std::lock_guard lock(mutex_);
+  EXPECT_TRUE(said_.empty());
+}
+
 TEST_F(SubscriptionTest, StreamThatTheHandlerDoesNotKeepIsClosed) {
   Start();
   Subscribe("/elsewhere");
@@ -337,6 +387,30 @@ TEST(Fetch, RefusedConnectionIsUnavailable) {
   auto response = FetchBlocking(url, "GET", "/", "", "", seconds(5));
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().Code(), ErrorCode::kUnavailable);
+}
+
+Exchange FetchTold(const Url& url, milliseconds timeout) {
+  asio::io_context context(1);
+  auto exchange = asio::co_spawn(context, FetchOrRefused(url, "POST", "/v1/promise", "{}", "", timeout),
+                                 asio::use_future);
+  context.run();
+  return exchange.get();
+}
+
+TEST(Fetch, ConnectionThatTheMachineRefusesIsToldFromSilence) {
+  asio::io_context context;
+  tcp::acceptor acceptor(context, {asio::ip::make_address("127.0.0.1"), 0});
+  Url url{"127.0.0.1", std::to_string(acceptor.local_endpoint().port())};
+  Exchange silent = FetchTold(url, milliseconds(100));
+  EXPECT_FALSE(silent.response);
+  EXPECT_FALSE(silent.refused);
+  acceptor.close();
+  Exchange refused = FetchTold(url, seconds(5));
+  EXPECT_FALSE(refused.response);
+  EXPECT_TRUE(refused.refused);
+  Exchange unknown = FetchTold({"no-such-host.invalid", "1"}, milliseconds(2000));
+  EXPECT_FALSE(unknown.response);
+  EXPECT_FALSE(unknown.refused);
 }
 
 TEST(Fetch, SilentServerIsATimeout) {
