@@ -78,5 +78,6 @@ int main(int argc, char** argv) {
     context.stop();
   });
   context.run();
+  (*controller)->Stop();
   return 0;
 }

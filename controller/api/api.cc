@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 #include <charconv>
+#include <functional>
+#include <map>
 
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
@@ -11,6 +13,8 @@
 // GET  /v1/groups/{group}                        one group
 // GET  /v1/groups/{group}/plan                   what would be decided now
 // POST /v1/groups/{group}/{failover|switchover|adopt|release} {"to","force","dry_run","rescue","deadline_ms"}
+// POST /v1/groups/{group}/{pause|resume|unblock} {"reason"}
+// POST /v1/groups/{group}/maintenance {"node","on","reason"}
 // GET  /v1/decisions?group=&node=&max=           records, newest first
 // GET  /v1/decisions/{id}                        one record
 // GET  /v1/log?from=&max=                        raw lines of the decision log, and its head
@@ -22,6 +26,7 @@ namespace {
 
 constexpr std::uint64_t kMaxRecords = 1000;
 constexpr std::uint64_t kMaxLines = 5000;
+constexpr std::size_t kMaxReason = 500;
 
 http::Response Json(const boost::json::value& value) { return {200, Dump(value), "application/json"}; }
 
@@ -45,8 +50,8 @@ std::string QueryText(const http::Request& request, const std::string& name) {
   return found == request.query.end() ? std::string() : found->second;
 }
 
-Result<shell::OperatorRequest> ReadOperatorRequest(const std::string& body) {
-  shell::OperatorRequest request;
+Result<core::OperatorRequest> ReadOperatorRequest(const std::string& body) {
+  core::OperatorRequest request;
   if (body.empty()) return request;
   auto json = ParseJson(body);
   if (!json) return Fail(json.error(), "request body");
@@ -63,12 +68,19 @@ Result<shell::OperatorRequest> ReadOperatorRequest(const std::string& body) {
       request.rescue = value.get_bool();
     } else if (key == "deadline_ms" && value.is_int64() && value.get_int64() >= 1 &&
                value.get_int64() <= 600000) {
-      request.deadline = std::chrono::milliseconds(value.get_int64());
+      request.deadline_ms = value.get_int64();
+    } else if (key == "node" && value.is_string()) {
+      request.node = std::string(value.get_string());
+    } else if (key == "on" && value.is_bool()) {
+      request.on = value.get_bool();
+    } else if (key == "reason" && value.is_string() && value.get_string().size() <= kMaxReason) {
+      request.reason = std::string(value.get_string());
     } else {
       return Fail(ErrorCode::kInvalid,
                   "request body: '" + ToPrintable(std::string_view(key)) +
-                      "' is unknown or of a wrong type; expected to (text), force, dry_run and "
-                      "rescue (true or false), deadline_ms (1 to 600000)");
+                      "' is unknown or of a wrong type; expected to, node (text), reason (text of at most "
+                      "500 bytes), "
+                      "force, dry_run, rescue and on (true or false), deadline_ms (1 to 600000)");
     }
   }
   return request;
@@ -78,27 +90,34 @@ http::Response NoGroup(const std::string& name) {
   return http::JsonError(404, "no group '" + ToPrintable(name) + "'; walstitch status lists the groups");
 }
 
-asio::awaitable<http::Response> Act(shell::GroupRunner& group, std::string action, std::string body) {
+// What may be ordered of a group, by the last word of the path.
+const std::map<std::string, shell::GroupHost::Order, std::less<>>& Orders() {
+  static const std::map<std::string, shell::GroupHost::Order, std::less<>> orders = {
+      {"failover", &core::GroupRunner::Failover},
+      {"switchover", &core::GroupRunner::Switchover},
+      {"adopt", &core::GroupRunner::Adopt},
+      {"release", &core::GroupRunner::Release},
+      {"pause", &core::GroupRunner::Pause},
+      {"resume", &core::GroupRunner::Resume},
+      {"maintenance", &core::GroupRunner::Maintenance},
+      {"unblock", &core::GroupRunner::Unblock},
+  };
+  return orders;
+}
+
+asio::awaitable<http::Response> Act(shell::GroupHost& group, shell::GroupHost::Order order,
+                                    std::string body) {
   auto request = ReadOperatorRequest(body);
   if (!request) co_return http::JsonError(request.error());
   const bool dry_run = request->dry_run;
-  shell::OperatorAnswer answer = Fail(ErrorCode::kNotFound, "no such action");
-  if (action == "failover") {
-    answer = co_await group.Failover(std::move(*request));
-  } else if (action == "switchover") {
-    answer = co_await group.Switchover(std::move(*request));
-  } else if (action == "adopt") {
-    answer = co_await group.Adopt(std::move(*request));
-  } else {
-    answer = co_await group.Release(std::move(*request));
-  }
+  const core::OperatorAnswer answer = co_await group.Give(order, std::move(*request));
   if (!answer) co_return http::JsonError(answer.error());
   if (dry_run) co_return Json({{"decision", ToJson(answer->decision)}});
   co_return Json({{"record", ToJson(*answer)}});
 }
 
 asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Request request) {
-  shell::GroupRunner* group = controller.FindGroup(request.segments[2]);
+  shell::GroupHost* group = controller.FindGroup(request.segments[2]);
   if (group == nullptr) co_return NoGroup(request.segments[2]);
   if (request.segments.size() == 3) {
     if (request.method != "GET") co_return http::JsonError(405, "use GET");
@@ -109,9 +128,9 @@ asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Requ
     if (request.method != "GET") co_return http::JsonError(405, "use GET");
     co_return Json(co_await group->Plan());
   }
-  if (action == "failover" || action == "switchover" || action == "adopt" || action == "release") {
+  if (const auto order = Orders().find(action); order != Orders().end()) {
     if (request.method != "POST") co_return http::JsonError(405, "use POST");
-    co_return co_await Act(*group, action, request.body);
+    co_return co_await Act(*group, order->second, request.body);
   }
   co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
 }

@@ -32,6 +32,10 @@ std::string What(const Decision& decision) {
       return kind + (node.empty() ? "" : " to " + node);
     case DecisionKind::kAdopt:
     case DecisionKind::kRelease:
+    case DecisionKind::kPause:
+    case DecisionKind::kResume:
+    case DecisionKind::kMaintenance:
+    case DecisionKind::kUnblock:
     case DecisionKind::kRefusal:
       return kind + (node.empty() ? "" : ", " + node);
   }

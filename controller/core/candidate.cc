@@ -7,7 +7,35 @@
 namespace walstitch::core {
 namespace {
 
-std::string WhyNot(const NodeView& view) {
+std::uint64_t StreamOf(const GroupState& state, const std::string& node) {
+  const auto membership = state.nodes.find(node);
+  return membership == state.nodes.end() ? 0 : membership->second.epoch;
+}
+
+std::string WhyNotBy(const CandidateRules& rules, const GroupState& state, const NodeView& view) {
+  const Sequence last = *view.report->last;
+  if (rules.members_only && view.node != state.master &&
+      StreamOf(state, view.node) != StreamOf(state, state.master)) {
+    return "it did not follow " + state.master +
+           " in its last epoch, and would give up what was written in it; an operator may want that: "
+           "walstitch "
+           "failover " +
+           state.group + " --to " + view.node;
+  }
+  if (rules.max_lag && rules.master_last &&
+      last<*rules.master_last&& * rules.master_last - last> * rules.max_lag) {
+    return "it lacks " + std::to_string(*rules.master_last - last) + " records of " + state.master +
+           ", and the policy allows " + std::to_string(*rules.max_lag) + " (failover.maxLag)";
+  }
+  return "";
+}
+
+std::string WhyNot(const GroupState& state, const NodeView& view) {
+  if (!view.candidate) return "the configuration says that it is never promoted (candidate: false)";
+  if (const auto hold = state.maintenance.find(view.node); hold != state.maintenance.end()) {
+    return "it is in maintenance" + (hold->second.reason.empty() ? "" : " (" + hold->second.reason + ")") +
+           "; to end that, run: walstitch maintenance " + state.group + " " + view.node + " off";
+  }
   const Report* report = view.Fresh();
   if (report == nullptr) return "its agent does not answer";
   if (report->process != ProcessState::kUp) return "its server does not answer";
@@ -17,6 +45,7 @@ std::string WhyNot(const NodeView& view) {
     return "it is in a full sync";
   }
   if (report->loading) return "it is loading its data";
+  if (view.rejoining) return "its rejoin is being carried out";
   if (!report->last) return "its last sequence is not known";
   if (report->role != Role::kReplica || !report->upstream_is_relay) return "it is not held by its relay";
   return "";
@@ -24,31 +53,41 @@ std::string WhyNot(const NodeView& view) {
 
 }  // namespace
 
-std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except) {
-  std::vector<std::pair<Candidate, std::int64_t>> ranked;
+std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except,
+                                      const CandidateRules& rules) {
+  struct Ranked {
+    Candidate candidate;
+    std::int64_t priority = 0;
+    bool same_zone = false;
+    [[nodiscard]] auto Order() const {
+      return std::tuple(candidate.eligible, candidate.epoch, candidate.last, priority, same_zone);
+    }
+  };
+  const NodeView* master = snapshot.Find(snapshot.state.master);
+  const std::string zone = master == nullptr ? std::string() : master->zone;
+  std::vector<Ranked> ranked;
   for (const auto& [name, view] : snapshot.nodes) {
     if (name == except) continue;
     Candidate candidate;
     candidate.node = name;
-    candidate.reason = WhyNot(view);
+    candidate.reason = WhyNot(snapshot.state, view);
+    if (candidate.reason.empty()) candidate.reason = WhyNotBy(rules, snapshot.state, view);
     candidate.eligible = candidate.reason.empty();
     if (candidate.eligible) {
       candidate.last = *view.Fresh()->last;
-      if (auto membership = snapshot.state.nodes.find(name); membership != snapshot.state.nodes.end()) {
-        candidate.epoch = membership->second.epoch;
-      }
+      candidate.epoch = StreamOf(snapshot.state, name);
       candidate.reason = "stream of epoch " + std::to_string(candidate.epoch) + ", last " +
-                         candidate.last.ToString() + ", priority " + std::to_string(view.priority);
+                         candidate.last.ToString() + ", priority " + std::to_string(view.priority) +
+                         (view.zone.empty() ? "" : ", zone " + view.zone);
     }
-    ranked.emplace_back(std::move(candidate), view.priority);
+    ranked.push_back({std::move(candidate), view.priority, !zone.empty() && view.zone == zone});
   }
-  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
-    return std::tuple(b.first.eligible, b.first.epoch, b.first.last, b.second, a.first.node) <
-           std::tuple(a.first.eligible, a.first.epoch, a.first.last, a.second, b.first.node);
-  });
+  // The map gave them by name, and a stable sort keeps that among equals.
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const Ranked& a, const Ranked& b) { return b.Order() < a.Order(); });
   std::vector<Candidate> candidates;
   candidates.reserve(ranked.size());
-  for (auto& [candidate, priority] : ranked) candidates.push_back(std::move(candidate));
+  for (auto& one : ranked) candidates.push_back(std::move(one.candidate));
   return candidates;
 }
 
@@ -68,11 +107,12 @@ std::optional<std::string> OtherMaster(const GroupSnapshot& snapshot, std::int64
     const auto suspect = snapshot.state.suspects.find(name);
     if (suspect == snapshot.state.suspects.end()) continue;
     const bool over = now_ms - suspect->second.since_ms >= kSuspicionMs;
+    // Of an agent that does not answer nothing is seen, but its lease has run out long ago.
     const bool takes_no_writes =
-        report != nullptr && (report->process == ProcessState::kDown || Fenced(*report));
+        report == nullptr || report->process == ProcessState::kDown || Fenced(*report);
     if (!over || !takes_no_writes) {
       return "the promotion of " + name + " in epoch " + std::to_string(suspect->second.epoch) +
-             " was never answered, and it may be a master: it must be seen parked or down, " +
+             " was never answered, and it may be a master: it must be seen parked or down, or be silent, " +
              std::to_string(kSuspicionMs / 1000) + " s after that command";
     }
   }

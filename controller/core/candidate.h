@@ -20,14 +20,25 @@ struct Candidate {
   Sequence last;
 };
 
-// Every node but `except`: the eligible ones first, best first (stream, then last, then priority, then
-// name), then the others. Eligible: agent connected, process up, not loading, not in or after an
-// unfinished full sync, its last known, and held by its relay.
+struct CandidateRules {
+  // A replica that lacks more records than this of what the master was last known to hold is not eligible.
+  std::optional<std::uint64_t> max_lag{};
+  std::optional<Sequence> master_last{};
+  // Nobody who did not follow the old master in its last epoch: what such a node would give up, an operator
+  // must want. The old master itself is one of them.
+  bool members_only = false;
+};
+
+// Every node but `except`: the eligible ones first, best first (stream, then last, then priority, then zone:
+// the old master's is preferred, then name), then the others. Eligible: agent connected, process up, not
+// loading, not in or after an unfinished full sync, not being rejoined, its last known, held by its relay,
+// not excluded by the configuration or for maintenance, and within the rules.
 //
 // Why the stream comes first: 1. n1 is master and dies with a tail at 1050. 2. n2 is promoted at 1000
 // and writes up to 1040; n3 follows. 3. n1 returns and is parked, not yet rejoined. 4. n2 dies. By
 // sequence alone n1 would win, and everything written since its death would be given up.
-std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except);
+std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except,
+                                      const CandidateRules& rules = {});
 
 // Held by its own relay, which sends nothing: it takes no writes.
 bool Fenced(const Report& report);

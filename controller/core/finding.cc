@@ -23,6 +23,33 @@ bool FollowsMaster(const GroupSnapshot& snapshot, const NodeView& view) {
          report->relay.upstream == master->report->endpoint;
 }
 
+// The replicas whose agents hear the master's server, with how long ago: "n2 (0.4 s ago)".
+std::string HeardBy(const GroupSnapshot& snapshot, const Endpoint& server) {
+  std::string heard;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report == nullptr || name == snapshot.state.master) continue;
+    const RelayReport& relay = report->relay;
+    if (relay.state != RelayState::kFollowing || relay.upstream != server || !relay.upstream_connected)
+      continue;
+    if (!relay.upstream_silent_ms || *relay.upstream_silent_ms > kPeerSilenceMs) continue;
+    heard +=
+        (heard.empty() ? "" : ", ") + name + " (" + std::to_string(*relay.upstream_silent_ms) + " ms ago)";
+  }
+  return heard;
+}
+
+// Whose agent has promised the master not to be promoted: the master's agent lives, and sees that node.
+std::string PromisedBy(const GroupSnapshot& snapshot) {
+  std::string promised;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report == nullptr || name == snapshot.state.master) continue;
+    if (report->promised_left_ms.value_or(0) > 0) promised += (promised.empty() ? "" : ", ") + name;
+  }
+  return promised;
+}
+
 Finding MasterFinding(const GroupSnapshot& snapshot) {
   const std::string& name = snapshot.state.master;
   const NodeView* view = snapshot.Find(name);
@@ -34,31 +61,56 @@ Finding MasterFinding(const GroupSnapshot& snapshot) {
   }
   const Report* report = view->Fresh();
   if (report == nullptr) {
-    return {
-        FindingCode::kMasterUnreachable, name,
-        "the agent of master " + name +
-            " does not answer; its server may be alive and taking writes. If you know that it is dead, run: "
-            "walstitch failover " +
-            snapshot.state.group + " --force"};
+    // 1. The controller loses the network, or an agent is restarted. 2. The master takes writes all the same.
+    // 3. Failed over, the group would have stopped for nothing. So it is asked what others see.
+    const std::string heard = view->report ? HeardBy(snapshot, view->report->endpoint) : std::string();
+    if (!heard.empty()) {
+      return {FindingCode::kMasterOutOfSight,
+              name,
+              "the agent of master " + name + " does not answer, but its server is heard by " + heard +
+                  ": nothing is done",
+              {Source::kPeers}};
+    }
+    if (const std::string promised = PromisedBy(snapshot); !promised.empty()) {
+      return {FindingCode::kMasterOutOfSight,
+              name,
+              "the agent of master " + name +
+                  " does not answer the controller, but goes on by the promise of " + promised +
+                  ": nothing is done",
+              {Source::kPeers}};
+    }
+    if (snapshot.master_probe.value_or(false)) {
+      return {FindingCode::kMasterOutOfSight,
+              name,
+              "the agent of master " + name +
+                  " does not answer, but its server answers the controller: nothing is done; start the agent",
+              {Source::kProbe}};
+    }
+    std::vector<Source> rests_on = {Source::kPeers};
+    if (snapshot.master_probe) rests_on.push_back(Source::kProbe);
+    return {FindingCode::kMasterUnreachable, name,
+            "neither the agent nor the server of master " + name + " is heard by anybody",
+            std::move(rests_on)};
   }
   switch (report->process) {
     case ProcessState::kDown:
-      return {FindingCode::kMasterProcessDown, name,
-              "the server process of master " + name + " is down, says its agent; run: walstitch failover " +
-                  snapshot.state.group};
+      return {FindingCode::kMasterProcessDown,
+              name,
+              "the server process of master " + name + " is down",
+              {Source::kOwnAgent}};
     case ProcessState::kHung:
     case ProcessState::kUnknown:
-      return {
-          FindingCode::kMasterProcessHung, name,
-          "the server of master " + name +
-              " does not answer its agent; it may still hold writes. Stop it, then run: walstitch failover " +
-              snapshot.state.group};
+      return {FindingCode::kMasterProcessHung,
+              name,
+              "the server of master " + name + " does not answer its agent; it may still hold writes",
+              {Source::kOwnAgent}};
     case ProcessState::kUp:
       break;
   }
-  return {FindingCode::kMasterParked, name,
-          "master " + name + " is back, read-only; run: walstitch failover " + snapshot.state.group +
-              " (the most advanced node becomes master, this one if it is)"};
+  return {FindingCode::kMasterParked,
+          name,
+          "master " + name + " is read-only: it came back, or its lease ran out",
+          {Source::kOwnAgent}};
 }
 
 std::optional<Finding> NodeFinding(const GroupSnapshot& snapshot, const NodeView& view) {
@@ -68,25 +120,52 @@ std::optional<Finding> NodeFinding(const GroupSnapshot& snapshot, const NodeView
                    "the agent of " + view.node + " does not answer"};
   }
   if (report->process == ProcessState::kDown) {
-    return Finding{FindingCode::kNodeDown, view.node, "the server process of " + view.node + " is down"};
+    return Finding{FindingCode::kNodeDown,
+                   view.node,
+                   "the server process of " + view.node + " is down",
+                   {Source::kOwnAgent}};
   }
   if (report->process != ProcessState::kUp) {
-    return Finding{FindingCode::kNodeWaiting, view.node,
-                   "the server of " + view.node + " does not answer its agent"};
+    return Finding{FindingCode::kNodeWaiting,
+                   view.node,
+                   "the server of " + view.node + " does not answer its agent",
+                   {Source::kOwnAgent}};
   }
   if (view.full_sync_open) {
     return Finding{FindingCode::kFullSyncRunning, view.node, "a full sync of " + view.node + " is under way"};
   }
   if (Loading(*report)) {
-    return Finding{FindingCode::kNodeWaiting, view.node, view.node + " is loading its data"};
+    if (view.durations.loading_ms >= snapshot.settings.loading_ms) {
+      return Finding{FindingCode::kNodeLoadingLong,
+                     view.node,
+                     view.node + " has been loading its data for " +
+                         std::to_string(view.durations.loading_ms / 1000) + " s: look at its log",
+                     {Source::kOwnAgent}};
+    }
+    return Finding{
+        FindingCode::kNodeWaiting, view.node, view.node + " is loading its data", {Source::kOwnAgent}};
   }
-  if (InService(snapshot, view)) return std::nullopt;
-  if (snapshot.LiveMaster() == nullptr)
+  if (InService(snapshot, view)) {
+    if (snapshot.LiveMaster() != nullptr && view.durations.stuck_ms >= snapshot.settings.stuck_feed_ms) {
+      return Finding{FindingCode::kFeedStuck,
+                     view.node,
+                     view.node + " follows " + snapshot.state.master + ", but stands still for " +
+                         std::to_string(view.durations.stuck_ms / 1000) +
+                         " s while its master is ahead: it is taken off and rejoined",
+                     {Source::kOwnAgent}};
+    }
+    return std::nullopt;
+  }
+  // A master that nobody made one is parked, whether there is another or not: beside it nobody is promoted.
+  const bool suspect = snapshot.state.suspects.contains(view.node);
+  if (snapshot.LiveMaster() == nullptr && (report->role != Role::kMaster || suspect))
     return std::nullopt;  // nobody to rejoin to; the master's finding says so
   if (report->role == Role::kMaster) {
-    return Finding{FindingCode::kSecondMaster, view.node,
+    return Finding{FindingCode::kSecondMaster,
+                   view.node,
                    view.node + " accepts writes, but " + snapshot.state.master + " is the master of epoch " +
-                       std::to_string(snapshot.state.epoch) + ": it will be parked and rejoined"};
+                       std::to_string(snapshot.state.epoch) + ": it will be parked and rejoined",
+                   {Source::kOwnAgent}};
   }
   // A link that broke within an epoch is the relay's own to mend: it asks for exactly the next sequence,
   // and parks with an error if it is refused.
@@ -100,7 +179,55 @@ std::optional<Finding> NodeFinding(const GroupSnapshot& snapshot, const NodeView
       view.node + " does not follow master " + snapshot.state.master + ": its rejoin will be decided"};
 }
 
+// The living master cannot write: its disk, or the server's own word.
+std::optional<Finding> RefusesWrites(const GroupSnapshot& snapshot) {
+  const NodeView* master = snapshot.LiveMaster();
+  if (master == nullptr) return std::nullopt;
+  const Report& report = *master->report;
+  const bool read_only = report.disk && report.disk->read_only;
+  if (report.writes_refused.empty() && !read_only) return std::nullopt;
+  return Finding{FindingCode::kMasterRefusesWrites,
+                 master->node,
+                 "master " + master->node +
+                     " cannot write: " + (read_only ? "its file system is read-only" : report.writes_refused),
+                 {Source::kOwnAgent}};
+}
+
+void AddWarnings(const GroupSnapshot& snapshot, std::vector<Finding>& findings) {
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report == nullptr) continue;
+    if (report->disk && report->disk->free_bytes < snapshot.settings.disk_low_bytes) {
+      findings.push_back({FindingCode::kDiskLow,
+                          name,
+                          name + " has " + std::to_string(report->disk->free_bytes >> 20) +
+                              " MiB left on its disk: make room, or it will refuse writes",
+                          {Source::kOwnAgent}});
+    }
+    if (view.resume_left_ms && *view.resume_left_ms < snapshot.settings.purge_warning_ms) {
+      findings.push_back({FindingCode::kResumePointEndangered,
+                          name,
+                          "the next sequence of " + name + " may be purged from the WAL of " +
+                              snapshot.state.master + " in " + std::to_string(*view.resume_left_ms / 1000) +
+                              " s: after that only a full sync brings it back",
+                          {Source::kOwnAgent}});
+    }
+  }
+}
+
 }  // namespace
+
+std::string_view ToString(Source source) {
+  switch (source) {
+    case Source::kOwnAgent:
+      return "own-agent";
+    case Source::kPeers:
+      return "peers";
+    case Source::kProbe:
+      return "probe";
+  }
+  return "";
+}
 
 std::string_view ToString(FindingCode code) {
   switch (code) {
@@ -132,6 +259,18 @@ std::string_view ToString(FindingCode code) {
       return "NodeDown";
     case FindingCode::kNodeUnreachable:
       return "NodeUnreachable";
+    case FindingCode::kMasterOutOfSight:
+      return "MasterOutOfSight";
+    case FindingCode::kMasterRefusesWrites:
+      return "MasterRefusesWrites";
+    case FindingCode::kFeedStuck:
+      return "FeedStuck";
+    case FindingCode::kNodeLoadingLong:
+      return "NodeLoadingLong";
+    case FindingCode::kResumePointEndangered:
+      return "ResumePointEndangered";
+    case FindingCode::kDiskLow:
+      return "DiskLow";
     case FindingCode::kFullSyncRunning:
       return "FullSyncRunning";
   }
@@ -141,6 +280,11 @@ std::string_view ToString(FindingCode code) {
 bool InService(const GroupSnapshot& snapshot, const NodeView& view) {
   return FollowsMaster(snapshot, view) && view.report->relay.node_attached &&
          view.report->relay.upstream_connected;
+}
+
+std::optional<Finding> FindMasterTrouble(const GroupSnapshot& snapshot) {
+  if (snapshot.LiveMaster() != nullptr) return std::nullopt;
+  return MasterFinding(snapshot);
 }
 
 std::vector<Finding> FindIn(const GroupSnapshot& snapshot) {
@@ -187,11 +331,13 @@ std::vector<Finding> FindIn(const GroupSnapshot& snapshot) {
              "the group runs without Walstitch; to see what would be done, run: walstitch adopt " +
                  state.group + " --dry-run"}};
   }
-  if (snapshot.LiveMaster() == nullptr) findings.push_back(MasterFinding(snapshot));
+  if (auto trouble = FindMasterTrouble(snapshot)) findings.push_back(std::move(*trouble));
+  if (auto refuses = RefusesWrites(snapshot)) findings.push_back(std::move(*refuses));
   for (const auto& [name, view] : snapshot.nodes) {
     if (name == state.master) continue;
     if (auto finding = NodeFinding(snapshot, view)) findings.push_back(std::move(*finding));
   }
+  AddWarnings(snapshot, findings);
   return findings;
 }
 

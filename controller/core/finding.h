@@ -4,20 +4,30 @@
 // |------------------------|---------------------------------------------------------------------------|
 // | NewGroup               | the first master is chosen, without being asked                            |
 // | NodesMissing           | nothing; a new group waits until every node has reported                   |
-// | StoreLost              | nothing; the agents know a later epoch than the controller; an operator decides
-// | | AdoptableGroup         | nothing; an operator runs `walstitch adopt`                                |
+// | StoreLost              | nothing; the agents know a later epoch than the controller; an operator    |
+// | AdoptableGroup         | nothing; an operator runs `walstitch adopt`                                |
 // | GroupReleased          | nothing; the same                                                          |
-// | MasterUnreachable      | nothing; the agent does not answer, the server may well be alive           |
-// | MasterProcessDown      | nothing; an operator runs `walstitch failover`                             |
-// | MasterProcessHung      | nothing; the same, with --force                                            |
-// | MasterParked           | nothing; the master came back read-only; `walstitch failover`              |
+// | MasterProcessDown      | a failover, at once                                                        |
+// | MasterParked           | a failover, at once; the master came back read-only, and may win it        |
+// | MasterProcessHung      | a failover, once its lease has run out                                     |
+// | MasterUnreachable      | a failover, once it was fenced directly or its lease has run out           |
+// | MasterOutOfSight       | nothing; others see the server alive, the controller alone does not, or    |
+// |                        | only the agent is gone                                                     |
+// | MasterRefusesWrites    | a switchover to a replica that does not                                    |
 // | SecondMaster           | the node is parked, then rejoined                                          |
 // | NodeToRejoin           | a verdict is decided and carried out, without being asked                  |
+// | FeedStuck              | the node is parked, then rejoined                                          |
 // | NodeWaiting            | nothing; the node is starting, loading, or its agent is                    |
-// | NodeDown, NodeUnreachable | nothing                                                                |
+// | NodeLoadingLong        | nothing; an operator looks at it                                           |
+// | NodeDown, NodeUnreachable | nothing                                                                 |
 // | FullSyncRunning        | its end is waited for                                                      |
+// | ResumePointEndangered  | nothing; the node's next sequence will be purged from its master's WAL soon |
+// | DiskLow                | nothing; an operator makes room                                            |
+//
+// Whether a failover follows, and when, is said by failover_gate.h: leases, pauses, blocks.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,25 +42,49 @@ enum class FindingCode {
   kStoreLost,
   kAdoptableGroup,
   kGroupReleased,
-  kMasterUnreachable,
   kMasterProcessDown,
-  kMasterProcessHung,
   kMasterParked,
+  kMasterProcessHung,
+  kMasterUnreachable,
+  kMasterOutOfSight,
+  kMasterRefusesWrites,
   kSecondMaster,
   kNodeToRejoin,
+  kFeedStuck,
   kNodeWaiting,
+  kNodeLoadingLong,
   kNodeDown,
   kNodeUnreachable,
   kFullSyncRunning,
+  kResumePointEndangered,
+  kDiskLow,
 };
 
 std::string_view ToString(FindingCode code);
 
+// Whose word a finding is.
+enum class Source {
+  kOwnAgent,  // "own-agent": the agent beside the node
+  kPeers,     // "peers": what other nodes' agents see of their link to it
+  kProbe,     // "probe": the controller's own connection
+};
+
+std::string_view ToString(Source source);
+
 struct Finding {
   FindingCode code = FindingCode::kNodeWaiting;
-  std::string node;      // empty: the group
-  std::string sentence;  // what, what it rests on, and what to do about it
+  std::string node;                // empty: the group
+  std::string sentence;            // what, and what to do about it
+  std::vector<Source> rests_on{};  // empty: the controller's own records
 };
+
+// The master itself is the matter: it is down, hung, parked or not heard of. nullopt: there is a living
+// master.
+std::optional<Finding> FindMasterTrouble(const GroupSnapshot& snapshot);
+
+// A replica's agent whose relay heard the server of that node within this time sees it alive: an idle Kvrocks
+// sends a heartbeat every two seconds.
+inline constexpr std::int64_t kPeerSilenceMs = 2500;
 
 std::vector<Finding> FindIn(const GroupSnapshot& snapshot);
 

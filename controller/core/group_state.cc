@@ -22,6 +22,14 @@ boost::json::value MembershipJson(const Membership& membership) {
   return {{"epoch", membership.epoch}, {"from", membership.from.Value()}};
 }
 
+boost::json::value HoldJson(const Hold& hold) {
+  return {{"since_ms", hold.since_ms}, {"reason", hold.reason}};
+}
+
+Hold HoldFromJson(const boost::json::value& json) {
+  return {json.at("since_ms").to_number<std::int64_t>(), std::string(json.at("reason").as_string())};
+}
+
 Membership MembershipFromJson(const boost::json::value& json) {
   return {json.at("epoch").to_number<std::uint64_t>(), Sequence(json.at("from").to_number<std::uint64_t>())};
 }
@@ -97,13 +105,19 @@ boost::json::value ToJson(const GroupState& state) {
   for (const auto& [node, suspect] : state.suspects) {
     suspects[node] = {{"epoch", suspect.epoch}, {"at", suspect.at.Value()}, {"since_ms", suspect.since_ms}};
   }
-  return {{"group", state.group},
-          {"management", ToString(state.management)},
-          {"epoch", state.epoch},
-          {"master", state.master},
-          {"promotions", std::move(promotions)},
-          {"nodes", std::move(nodes)},
-          {"suspects", std::move(suspects)}};
+  boost::json::object maintenance;
+  for (const auto& [node, hold] : state.maintenance) maintenance[node] = HoldJson(hold);
+  boost::json::object json{{"group", state.group},
+                           {"management", ToString(state.management)},
+                           {"epoch", state.epoch},
+                           {"master", state.master},
+                           {"promotions", std::move(promotions)},
+                           {"nodes", std::move(nodes)},
+                           {"suspects", std::move(suspects)},
+                           {"maintenance", std::move(maintenance)},
+                           {"blocked_until_ms", state.blocked_until_ms}};
+  if (state.paused) json["paused"] = HoldJson(*state.paused);
+  return json;
 }
 
 Result<GroupState> GroupStateFromJson(const boost::json::value& json) try {
@@ -138,6 +152,17 @@ Result<GroupState> GroupStateFromJson(const boost::json::value& json) try {
     suspect.at = Sequence(item.value().at("at").to_number<std::uint64_t>());
     suspect.since_ms = item.value().at("since_ms").to_number<std::int64_t>();
     state.suspects[std::string(item.key())] = suspect;
+  }
+  // What an older version did not write.
+  const auto& object = json.as_object();
+  if (const auto* paused = object.if_contains("paused")) state.paused = HoldFromJson(*paused);
+  if (const auto* maintenance = object.if_contains("maintenance")) {
+    for (const auto& item : maintenance->as_object()) {
+      state.maintenance[std::string(item.key())] = HoldFromJson(item.value());
+    }
+  }
+  if (const auto* blocked = object.if_contains("blocked_until_ms")) {
+    state.blocked_until_ms = blocked->to_number<std::int64_t>();
   }
   return state;
 } catch (const std::exception& problem) {

@@ -46,6 +46,13 @@ struct Suspect {
   bool operator==(const Suspect&) const = default;
 };
 
+// The operator's word that the group, or a node, is to be left alone.
+struct Hold {
+  std::int64_t since_ms = 0;  // unix time
+  std::string reason;         // the operator's; may be empty
+  bool operator==(const Hold&) const = default;
+};
+
 struct GroupState {
   std::string group;
   Management management = Management::kNew;
@@ -54,6 +61,9 @@ struct GroupState {
   std::vector<Promotion> promotions;  // ascending epochs; the oldest may have been forgotten
   std::map<std::string, Membership> nodes;
   std::map<std::string, Suspect> suspects;  // by node
+  std::optional<Hold> paused;               // nothing is done by itself
+  std::map<std::string, Hold> maintenance;  // by node: it is neither promoted nor failed over
+  std::int64_t blocked_until_ms = 0;        // unix time: no failover by itself before
   bool operator==(const GroupState&) const = default;
 };
 

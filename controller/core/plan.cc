@@ -34,9 +34,9 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
 }
 
 std::vector<PlanStep> PlanRescue(const std::string& source, const std::string& source_url,
-                                 const std::string& promote, Sequence target) {
+                                 const std::string& promote, Sequence target, std::uint64_t max_bytes) {
   std::vector<PlanStep> steps = PlanPromotion(std::nullopt, promote, target - 1);
-  steps.insert(steps.begin(), {promote, RescueAction{source, source_url, target},
+  steps.insert(steps.begin(), {promote, RescueAction{source, source_url, target, max_bytes},
                                "it shall have all that " + source + " acknowledged"});
   return steps;
 }

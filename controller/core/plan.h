@@ -17,9 +17,10 @@ namespace walstitch::core {
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
                                  const Endpoint& survivor);
 
-// First what the dead master has on its disk, up to `target`, then nothing less is promoted.
+// First what the dead master has on its disk, up to `target` (not more than max_bytes of it), then nothing
+// less is promoted.
 std::vector<PlanStep> PlanRescue(const std::string& source, const std::string& source_url,
-                                 const std::string& promote, Sequence target);
+                                 const std::string& promote, Sequence target, std::uint64_t max_bytes);
 
 // Park (a switchover, or a master that is back), then promote.
 std::vector<PlanStep> PlanPromotion(const std::optional<std::string>& park, const std::string& promote,

@@ -7,16 +7,31 @@
 #include <string>
 
 #include "controller/core/group_state.h"
+#include "controller/core/settings.h"
 #include "policies/model/report.h"
 
 namespace walstitch::core {
 
+// How long something has been so, at the moment of the snapshot; 0: it is not so.
+struct Durations {
+  std::int64_t silent_ms = 0;   // nothing was heard of the agent
+  std::int64_t hung_ms = 0;     // the server does not answer its agent
+  std::int64_t loading_ms = 0;  // the server is loading
+  std::int64_t stuck_ms = 0;    // the node stands still, and its master is ahead
+};
+
 struct NodeView {
   std::string node;
-  std::int64_t priority = 0;     // higher is preferred
+  std::int64_t priority = 0;  // higher is preferred
+  std::string zone;
+  bool candidate = true;         // false: the configuration says that it is never promoted
   bool connected = false;        // the agent answers
   std::optional<Report> report;  // the newest one, perhaps old
   bool full_sync_open = false;   // a decision for a full sync of this node is under way
+  bool rejoining = false;        // a rejoin of this node is being carried out
+  Durations durations;
+  // How long the master's WAL will hold the node's next sequence, where that is not for ever.
+  std::optional<std::int64_t> resume_left_ms;
 
   // A report that can be acted on: the agent is connected and has reported.
   [[nodiscard]] const Report* Fresh() const { return connected && report ? &*report : nullptr; }
@@ -24,6 +39,9 @@ struct NodeView {
 
 struct GroupSnapshot {
   GroupState state;
+  FailoverSettings settings;
+  // What the controller's own connection to the master's server said, if it tried lately.
+  std::optional<bool> master_probe;
   std::map<std::string, NodeView> nodes;
 
   [[nodiscard]] const NodeView* Find(const std::string& node) const {

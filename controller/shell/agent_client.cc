@@ -131,6 +131,19 @@ boost::asio::awaitable<Result<Touched>> AgentClient::ListTouched(SequenceRange r
   co_return TouchedFromJson(*json);
 }
 
+boost::asio::awaitable<Result<std::optional<std::int64_t>>> AgentClient::StaysFor(Sequence at) const {
+  auto json = co_await Get("/v1/wal/stays?at=" + at.ToString(), kReadTimeout);
+  if (!json) co_return Fail(json.error());
+  const auto* object = json->if_object();
+  const auto* left = object == nullptr ? nullptr : object->if_contains("left_ms");
+  boost::system::error_code bad;
+  std::optional<std::int64_t> value;
+  if (left != nullptr && !left->is_null()) value = left->to_number<std::int64_t>(bad);
+  if (object == nullptr || bad)
+    co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": left_ms is no number");
+  co_return value;
+}
+
 boost::asio::awaitable<Result<std::string>> AgentClient::ReplicationId(Sequence at) const {
   auto json = co_await Get("/v1/wal/replication_id?at=" + at.ToString(), kReadTimeout);
   if (!json) co_return Fail(json.error());

@@ -5,6 +5,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,8 @@ class AgentClient {
   boost::asio::awaitable<Result<RangeBytes>> Bytes(SequenceRange range, std::size_t max) const;
   boost::asio::awaitable<Result<Sequence>> Boundary(Sequence at) const;
   boost::asio::awaitable<Result<Touched>> ListTouched(SequenceRange range, std::size_t max_keys) const;
+  // In ms; absent: nothing is known that would purge it.
+  boost::asio::awaitable<Result<std::optional<std::int64_t>>> StaysFor(Sequence at) const;
   boost::asio::awaitable<Result<std::string>> ReplicationId(Sequence at) const;
 
  private:

@@ -8,7 +8,7 @@ namespace walstitch::shell {
 
 Controller::Controller(ControllerConfig config, std::unique_ptr<Store> store)
     : config_(std::move(config)), store_(std::move(store)), policies_(config_.policies) {
-  slots_.limit = config_.max_concurrent_full_syncs;
+  fleet_.full_sync_limit = config_.max_concurrent_full_syncs;
 }
 
 Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_executor executor,
@@ -24,10 +24,15 @@ Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_execu
   if (!controller->policies_.Problem().empty())
     return Fail(ErrorCode::kInvalid, controller->policies_.Problem());
   for (const auto& group : controller->config_.groups) {
+    HostContext context{executor,
+                        controller->pool_,
+                        controller->config_.agent_token,
+                        controller->config_.kvrocks_password,
+                        *controller->store_,
+                        controller->policies_,
+                        controller->fleet_};
     controller->groups_.emplace(
-        group.name,
-        std::make_shared<GroupRunner>(executor, group, controller->config_.agent_token, *controller->store_,
-                                      controller->policies_, controller->slots_));
+        group.name, std::make_unique<GroupHost>(std::move(context), group, controller->config_.failover));
     (void)controller->policies_.For(group.name);
     if (!controller->policies_.Problem().empty())
       return Fail(ErrorCode::kInvalid, controller->policies_.Problem());
@@ -42,7 +47,12 @@ Result<void> Controller::Start() {
   return {};
 }
 
-GroupRunner* Controller::FindGroup(const std::string& name) {
+void Controller::Stop() {
+  pool_.stop();
+  pool_.join();
+}
+
+GroupHost* Controller::FindGroup(const std::string& name) {
   auto found = groups_.find(name);
   return found == groups_.end() ? nullptr : found->second.get();
 }

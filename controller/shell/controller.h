@@ -1,13 +1,14 @@
-// The controller: its store, its policies, one runner for each group. Runs on one executor.
+// The controller: its store, its policies, one host for each group. Runs on one executor.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "controller/shell/config.h"
-#include "controller/shell/group_runner.h"
+#include "controller/shell/group_host.h"
 #include "controller/shell/policy_store.h"
 #include "controller/shell/store.h"
 
@@ -22,8 +23,10 @@ class Controller {
   // Begins to watch the groups.
   Result<void> Start();
 
-  [[nodiscard]] GroupRunner* FindGroup(const std::string& name);
-  [[nodiscard]] const std::map<std::string, std::shared_ptr<GroupRunner>>& Groups() const { return groups_; }
+  [[nodiscard]] GroupHost* FindGroup(const std::string& name);
+  [[nodiscard]] const std::map<std::string, std::unique_ptr<GroupHost>>& Groups() const { return groups_; }
+  // Before the executor ends.
+  void Stop();
   [[nodiscard]] Store& GetStore() { return *store_; }
 
  private:
@@ -32,8 +35,9 @@ class Controller {
   ControllerConfig config_;
   std::unique_ptr<Store> store_;
   PolicyStore policies_;
-  FullSyncSlots slots_;
-  std::map<std::string, std::shared_ptr<GroupRunner>> groups_;
+  core::Fleet fleet_;
+  boost::asio::thread_pool pool_{2};  // what blocks: the controller's own connections to servers
+  std::map<std::string, std::unique_ptr<GroupHost>> groups_;
 };
 
 }  // namespace walstitch::shell

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/environment.h"
 #include "controller/core/group_state.h"
 #include "controller/core/log_chain.h"
 #include "policies/model/decision.h"
@@ -16,22 +17,22 @@
 
 namespace walstitch::shell {
 
-class Store {
+class Store : public core::DecisionStore {
  public:
   // Opens or creates it, and walks the newest entries so that the log goes on where it ended.
   static Result<std::unique_ptr<Store>> Open(const std::string& directory);
-  ~Store();
+  ~Store() override;
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
   // Group state; a group that was never seen has a fresh one.
-  Result<core::GroupState> LoadGroup(const std::string& group) const;
+  Result<core::GroupState> LoadGroup(const std::string& group) const override;
 
   // Appends to the log, and saves the group's state with it in one atomic write if given.
-  Result<void> AppendDecision(const Decision& decision, const core::GroupState* state);
-  Result<void> AppendStep(const std::string& decision, std::int64_t time_ms, const StepRecord& step);
+  Result<void> AppendDecision(const Decision& decision, const core::GroupState* state) override;
+  Result<void> AppendStep(const std::string& decision, std::int64_t time_ms, const StepRecord& step) override;
   Result<void> AppendOutcome(const std::string& decision, const OutcomeRecord& outcome,
-                             const core::GroupState* state);
+                             const core::GroupState* state) override;
 
   [[nodiscard]] core::LogHead Head() const;
   // Raw lines from `index` on, at most `max`.
@@ -41,9 +42,9 @@ class Store {
   Result<std::vector<DecisionRecord>> ReadRecords(const std::string& group, const std::string& node,
                                                   std::size_t max) const;
   // By the whole id, or a prefix or suffix that is unique.
-  Result<DecisionRecord> ReadRecord(const std::string& id) const;
+  Result<DecisionRecord> ReadRecord(const std::string& id) const override;
   // Decisions without an outcome, oldest first.
-  [[nodiscard]] std::vector<DecisionRecord> OpenRecords(const std::string& group) const;
+  [[nodiscard]] std::vector<DecisionRecord> OpenRecords(const std::string& group) const override;
 
  private:
   class Impl;

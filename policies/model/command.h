@@ -52,9 +52,10 @@ struct FollowAction {
 // parked first, if it is not, and stays parked. Done when the node's last is target - 1. Result: `last` read
 // back. Nothing happens, and it is done, if the node is there already.
 struct RescueAction {
-  std::string source;      // the dead master's name
-  std::string source_url;  // its agent, "http://host:port"
-  Sequence target;         // one past the dead master's last
+  std::string source;           // the dead master's name
+  std::string source_url;       // its agent, "http://host:port"
+  Sequence target;              // one past the dead master's last
+  std::uint64_t max_bytes = 0;  // more than this is not taken, and the command fails; 0: any number
 };
 
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how

@@ -16,7 +16,19 @@
 
 namespace walstitch {
 
-enum class DecisionKind { kRejoin, kFailover, kSwitchover, kBootstrap, kAdopt, kRelease, kRefusal };
+enum class DecisionKind {
+  kRejoin,
+  kFailover,
+  kSwitchover,
+  kBootstrap,
+  kAdopt,
+  kRelease,
+  kPause,        // of a group
+  kResume,       // the same
+  kMaintenance,  // of a node: its begin or its end
+  kUnblock,      // of a group, after a failover
+  kRefusal,      // something was not done
+};
 
 std::string_view ToString(DecisionKind kind);
 
@@ -73,6 +85,8 @@ struct Decision {
   std::string policy_hash;
   std::optional<VerdictDecision> verdict;  // rejoin
   std::vector<Reason> reasons;             // other kinds
+  // failover: what of the old master's tail nobody has any more, as far as its disk could be read
+  std::optional<Touched> left_behind;
   std::vector<PlanStep> plan;
 };
 

@@ -226,6 +226,7 @@ void Fields(V& visit, S& s) {
   visit("source", s.source);
   visit("source_url", s.source_url);
   visit("target", s.target);
+  visit.Defaulted("max_bytes", s.max_bytes);
 }
 
 template <typename V, Like<FullSyncAction> S>
@@ -345,6 +346,7 @@ void Fields(V& visit, S& s) {
   visit("policy_hash", s.policy_hash);
   visit("verdict", s.verdict);
   visit("reasons", s.reasons);
+  visit("left_behind", s.left_behind);
   visit("plan", s.plan);
 }
 

@@ -175,6 +175,14 @@ std::string_view ToString(DecisionKind kind) {
       return "adopt";
     case DecisionKind::kRelease:
       return "release";
+    case DecisionKind::kPause:
+      return "pause";
+    case DecisionKind::kResume:
+      return "resume";
+    case DecisionKind::kMaintenance:
+      return "maintenance";
+    case DecisionKind::kUnblock:
+      return "unblock";
     case DecisionKind::kRefusal:
       return "refusal";
   }
@@ -267,8 +275,10 @@ std::span<const ForkProof> AllValues<ForkProof>() {
 template <>
 std::span<const DecisionKind> AllValues<DecisionKind>() {
   static constexpr std::array kValues = {
-      DecisionKind::kRejoin, DecisionKind::kFailover, DecisionKind::kSwitchover, DecisionKind::kBootstrap,
-      DecisionKind::kAdopt,  DecisionKind::kRelease,  DecisionKind::kRefusal};
+      DecisionKind::kRejoin,    DecisionKind::kFailover, DecisionKind::kSwitchover,
+      DecisionKind::kBootstrap, DecisionKind::kAdopt,    DecisionKind::kRelease,
+      DecisionKind::kPause,     DecisionKind::kResume,   DecisionKind::kMaintenance,
+      DecisionKind::kUnblock,   DecisionKind::kRefusal};
   return kValues;
 }
 

@@ -37,6 +37,22 @@ inline constexpr std::string_view kTailLeftBehind = "tail-left-behind";
 inline constexpr std::string_view kPromotionHappened = "promotion-happened";
 inline constexpr std::string_view kRefused = "refused";
 
+// Of failovers that start by themselves, or do not (controller/core/failover_gate.h).
+inline constexpr std::string_view kMasterUnreachable = "master-unreachable";
+inline constexpr std::string_view kMasterHung = "master-hung";
+inline constexpr std::string_view kMasterOutOfSight = "master-out-of-sight";
+inline constexpr std::string_view kMasterRefusesWrites = "master-refuses-writes";
+inline constexpr std::string_view kLeaseOver = "lease-over";
+inline constexpr std::string_view kFencedDirectly = "fenced-directly";
+inline constexpr std::string_view kNotAutomatic = "not-automatic";
+inline constexpr std::string_view kPaused = "paused";
+inline constexpr std::string_view kInMaintenance = "in-maintenance";
+inline constexpr std::string_view kOtherMaster = "other-master";
+inline constexpr std::string_view kBlocked = "blocked";
+inline constexpr std::string_view kReadingTail = "reading-tail";
+inline constexpr std::string_view kLeaseRuns = "lease-runs";
+inline constexpr std::string_view kTooManyAtOnce = "too-many-at-once";
+
 // All of them, for the test that keeps the table of policies/README.md complete.
 inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
                                             kWithinPolicy,
@@ -65,6 +81,20 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
                                             kMostAdvanced,
                                             kCandidate,
                                             kNotEligible,
-                                            kRefused};
+                                            kRefused,
+                                            kMasterUnreachable,
+                                            kMasterHung,
+                                            kMasterOutOfSight,
+                                            kMasterRefusesWrites,
+                                            kLeaseOver,
+                                            kFencedDirectly,
+                                            kNotAutomatic,
+                                            kPaused,
+                                            kInMaintenance,
+                                            kOtherMaster,
+                                            kBlocked,
+                                            kReadingTail,
+                                            kLeaseRuns,
+                                            kTooManyAtOnce};
 
 }  // namespace walstitch::reason

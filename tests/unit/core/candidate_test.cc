@@ -83,14 +83,15 @@ TEST(CandidateTest, NobodyIsPromotedBesideAVisibleMaster) {
   EXPECT_EQ(OtherMaster(snapshot, 0, "n3"), std::nullopt);
 }
 
-TEST(CandidateTest, ASuspectMustBeSeenFencedLongEnough) {
+TEST(CandidateTest, ASuspectMustBeSeenFencedOrBeSilentLongEnough) {
   GroupSnapshot snapshot = MasterDown();
   snapshot.state.suspects["n2"] = {2, Sequence(100), 1000};
   snapshot.nodes["n2"].report = ReportOf("n2", 100);  // parked
   EXPECT_TRUE(OtherMaster(snapshot, 1000 + kSuspicionMs - 1, ""));
   EXPECT_FALSE(OtherMaster(snapshot, 1000 + kSuspicionMs, ""));
   snapshot.nodes["n2"].connected = false;
-  EXPECT_TRUE(OtherMaster(snapshot, 1000 + kSuspicionMs, ""));
+  EXPECT_TRUE(OtherMaster(snapshot, 1000 + kSuspicionMs - 1, ""));
+  EXPECT_FALSE(OtherMaster(snapshot, 1000 + kSuspicionMs, "")) << "its lease has run out long ago";
 }
 
 }  // namespace

@@ -1,17 +1,13 @@
 // Decisions that an earlier run of the controller left open: it died between decision and outcome. They
 // are carried out again with the same command ids, so that each agent answers with what it did already
 // and does what it did not; or they are closed, with the reason.
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <set>
 
+#include "controller/core/group_runner.h"
 #include "controller/core/plan.h"
-#include "controller/shell/group_runner.h"
 
-namespace walstitch::shell {
-
-namespace asio = boost::asio;
+namespace walstitch::core {
 
 namespace {
 
@@ -41,26 +37,26 @@ bool WasBegun(const Report& rejoiner, const Decision& decision) {
 }  // namespace
 
 bool GroupRunner::OpenRoleSwitch() const {
-  const auto open = store_.OpenRecords(config_.name);
+  const auto open = environment_.Store().OpenRecords(settings_.name);
   return std::any_of(open.begin(), open.end(), [](const DecisionRecord& record) {
     return record.decision.kind != DecisionKind::kRejoin;
   });
 }
 
 void GroupRunner::CloseOpenPromotions(std::string_view why) {
-  for (const auto& record : store_.OpenRecords(config_.name)) {
+  for (const auto& record : environment_.Store().OpenRecords(settings_.name)) {
     const Decision& decision = record.decision;
     if (!IsPromotion(decision.kind)) continue;
     OutcomeRecord outcome;
     outcome.outcome = Outcome::kUnknown;
     outcome.sentence =
         "closed, because " + std::string(why) + "; whether " + decision.node + " was promoted is not known";
-    core::GroupState state = state_;
+    GroupState state = state_;
     std::optional<Sequence> last;
     for (const auto& step : decision.plan) {
       if (const auto* promote = std::get_if<PromoteAction>(&step.action)) last = promote->require_last;
     }
-    state.suspects[decision.node] = {decision.epoch, last.value_or(Sequence(0)), UnixMillis()};
+    state.suspects[decision.node] = {decision.epoch, last.value_or(Sequence(0)), environment_.UnixMs()};
     (void)Close(decision, outcome, &state);
   }
 }
@@ -68,16 +64,14 @@ void GroupRunner::CloseOpenPromotions(std::string_view why) {
 // True when none is open any more. A role switch whose nodes' agents do not answer yet stays open, and
 // nothing else is done in the group meanwhile (busy_ says so), for what it did is not known. An open rejoin
 // blocks its own node only.
-asio::awaitable<bool> GroupRunner::FinishOpenDecisions() {
-  const auto open = store_.OpenRecords(config_.name);
+Task<bool> GroupRunner::FinishOpenDecisions() {
+  const auto open = environment_.Store().OpenRecords(settings_.name);
   bool all = true;
   busy_.clear();
   for (auto& [name, node] : nodes_) node.blocked = false;
   for (const auto& record : open) {
     const Decision& decision = record.decision;
-    // A full sync that this run began is open, too, and watched.
-    if (full_syncs_.contains(decision.node) && full_syncs_.at(decision.node).decision.id == decision.id)
-      continue;
+    if (begun_here_.contains(decision.id)) continue;  // it is being carried out, or watched
     bool reachable = true;
     if (decision.epoch == state_.epoch) {
       std::set<std::string> needed = {decision.node};
@@ -89,7 +83,7 @@ asio::awaitable<bool> GroupRunner::FinishOpenDecisions() {
       for (const auto& name : needed) {
         auto node = nodes_.find(name);
         if (node == nodes_.end()) continue;
-        const std::optional<Report> report = co_await Refresh(node->second);
+        const std::optional<Report> report = co_await Refresh(name);
         // A failover is about a master that is gone; its agent may be gone with it.
         const bool must = decision.kind != DecisionKind::kFailover || name == decision.node;
         if (!report && must) reachable = false;
@@ -109,12 +103,12 @@ asio::awaitable<bool> GroupRunner::FinishOpenDecisions() {
   co_return all;
 }
 
-asio::awaitable<void> GroupRunner::FinishOpenDecision(DecisionRecord record) {
+Task<void> GroupRunner::FinishOpenDecision(DecisionRecord record) {
   Decision decision = record.decision;
   OutcomeRecord closed;
   closed.outcome = Outcome::kFailed;
-  spdlog::info("group {}: {} {} was left open; it is finished now", config_.name, decision.id,
-               ToString(decision.kind));
+  begun_here_.insert(decision.id);
+  Info(decision.id + " " + std::string(ToString(decision.kind)) + " was left open; it is finished now");
   const bool nodes_known =
       nodes_.contains(decision.node) && (decision.survivor.empty() || nodes_.contains(decision.survivor));
   if (decision.epoch != state_.epoch) {
@@ -127,15 +121,14 @@ asio::awaitable<void> GroupRunner::FinishOpenDecision(DecisionRecord record) {
       co_return;
     }
   } else {
-    const bool closes = co_await Resume(decision, record, closed);
+    const bool closes = co_await ResumeDecision(decision, record, &closed);
     if (!closes) co_return;
   }
   (void)Close(decision, closed, nullptr);
 }
 
 // Goes on with an open decision of this epoch. False: it closed itself. True: to be closed as `closed` says.
-asio::awaitable<bool> GroupRunner::Resume(Decision decision, const DecisionRecord& record,
-                                          OutcomeRecord& closed) {
+Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record, OutcomeRecord* closed) {
   switch (decision.kind) {
     case DecisionKind::kBootstrap:
     case DecisionKind::kFailover:
@@ -145,30 +138,36 @@ asio::awaitable<bool> GroupRunner::Resume(Decision decision, const DecisionRecor
       const bool taken_back =
           std::any_of(record.steps.begin(), record.steps.end(),
                       [&](const StepRecord& step) { return step.command == decision.id + "-back"; });
-      const core::GroupSnapshot snapshot = Snapshot();
-      const core::NodeView* candidate = snapshot.Find(decision.node);
+      const GroupSnapshot snapshot = Snapshot();
+      const NodeView* candidate = snapshot.Find(decision.node);
       const bool promoted = candidate->Fresh() != nullptr && candidate->Fresh()->role == Role::kMaster;
       if (decision.kind == DecisionKind::kFailover && !promoted) {
         // It was decided because of what the old master was then. What is it now?
         Decision again = decision;
-        if (auto may = MayReplaceMaster(snapshot, again); !may) {
-          if (acted) closed.outcome = Outcome::kUnknown;
-          closed.sentence = "not carried out: " + may.error().Message();
-          core::GroupState state = state_;
-          if (acted) state.suspects[decision.node] = {decision.epoch, Sequence(0), UnixMillis()};
-          (void)Close(decision, closed, &state);
+        Result<void> may = MayReplaceMaster(snapshot, &again);
+        // A controller that has just started knows of no lease but that there may be one: it ends soon.
+        while (!may && may.error().Code() == ErrorCode::kUnavailable) {
+          co_await Sleep(50);
+          may = MayReplaceMaster(Snapshot(), &again);
+        }
+        if (!may) {
+          if (acted) closed->outcome = Outcome::kUnknown;
+          closed->sentence = "not carried out: " + may.error().Message();
+          GroupState state = state_;
+          if (acted) state.suspects[decision.node] = {decision.epoch, Sequence(0), environment_.UnixMs()};
+          (void)Close(decision, *closed, &state);
           co_return false;
         }
       }
       if (decision.kind == DecisionKind::kBootstrap && !promoted && !acted) {
-        const auto findings = core::FindIn(snapshot);
-        const bool still_new = !findings.empty() && findings.front().code == core::FindingCode::kNewGroup;
+        const auto findings = FindIn(snapshot);
+        const bool still_new = !findings.empty() && findings.front().code == FindingCode::kNewGroup;
         if (!still_new) {
-          closed.sentence = "not carried out: the group is not as it was; it will be looked at again";
+          closed->sentence = "not carried out: the group is not as it was; it will be looked at again";
           co_return true;
         }
       }
-      (void)co_await CarryOutPromotion(std::move(decision), std::chrono::milliseconds(5000), taken_back);
+      (void)co_await CarryOutPromotion(std::move(decision), 5000, taken_back);
       co_return false;
     }
     case DecisionKind::kAdopt:
@@ -179,40 +178,48 @@ asio::awaitable<bool> GroupRunner::Resume(Decision decision, const DecisionRecor
       co_return false;
     case DecisionKind::kRejoin: {
       if (!decision.verdict || decision.plan.empty()) {
-        closed.sentence = "not carried out: the record lacks what it needs";
+        closed->sentence = "not carried out: the record lacks what it needs";
         co_return true;
       }
       if (decision.verdict->verdict == Verdict::kHold) {
-        const Execution execution = co_await Execute(decision, 0, decision.plan.size());
-        closed.outcome = execution.outcome;
-        closed.sentence =
+        const Execution execution = co_await Execute(decision);
+        closed->outcome = execution.outcome;
+        closed->sentence =
             execution.outcome == Outcome::kDone ? decision.node + " is parked" : execution.error;
         co_return true;
       }
-      const std::optional<Report> rejoiner = co_await Refresh(nodes_.at(decision.node));
-      const std::optional<Report> survivor = co_await Refresh(nodes_.at(decision.survivor));
+      const std::optional<Report> rejoiner = co_await Refresh(decision.node);
+      const std::optional<Report> survivor = co_await Refresh(decision.survivor);
       const bool survivor_lives =
           survivor && Snapshot().LiveMaster() != nullptr && decision.survivor == state_.master;
       // Nothing was logged: either nothing was done, or the first step was under way. That one is repeated
       // only where all is as it was decided.
-      const bool as_decided = rejoiner && core::Fenced(*rejoiner) && decision.evidence &&
+      const bool as_decided = rejoiner && Fenced(*rejoiner) && decision.evidence &&
                               rejoiner->last == decision.evidence->rejoiner.last;
       const bool begun = !record.steps.empty() || (rejoiner && WasBegun(*rejoiner, decision));
       if (!decision.evidence || !survivor_lives || (!as_decided && !begun)) {
-        closed.sentence = "not carried out to its end: things are not as they were; " + decision.node +
-                          " will be decided on anew";
+        closed->sentence = "not carried out to its end: things are not as they were; " + decision.node +
+                           " will be decided on anew";
         co_return true;
       }
-      Node& node = nodes_.at(decision.node);  // before the decision is moved from
-      co_await CarryOutRejoin(node, std::move(decision));
+      const std::string name = decision.node;
+      co_await CarryOutRejoin(std::move(decision));
+      nodes_.at(name).view.rejoining = false;
       co_return false;
     }
+    case DecisionKind::kPause:
+    case DecisionKind::kResume:
+    case DecisionKind::kMaintenance:
+    case DecisionKind::kUnblock:
+      closed->outcome = Outcome::kDone;
+      closed->sentence = "it was in force with the decision";
+      co_return true;
     case DecisionKind::kRefusal:
-      closed.outcome = Outcome::kDone;
-      closed.sentence = "nothing was changed";
+      closed->outcome = Outcome::kDone;
+      closed->sentence = "nothing was changed";
       co_return true;
   }
   co_return true;
 }
 
-}  // namespace walstitch::shell
+}  // namespace walstitch::core

@@ -1,20 +1,15 @@
 // Adoption of a group that runs already, and its release: no write lost, no full sync.
-#include <spdlog/spdlog.h>
-
+#include "controller/core/group_runner.h"
 #include "controller/core/plan.h"
-#include "controller/shell/fault_point.h"
-#include "controller/shell/group_runner.h"
 #include "policies/model/reason_codes.h"
 
-namespace walstitch::shell {
+namespace walstitch::core {
 
-namespace asio = boost::asio;
-
-asio::awaitable<OperatorAnswer> GroupRunner::Adopt(OperatorRequest request) {
+Task<OperatorAnswer> GroupRunner::OrderAdopt(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "adoption");
-  if (state_.management == core::Management::kManaged) {
-    co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is managed already");
+  if (state_.management == Management::kManaged) {
+    co_return Fail(ErrorCode::kConflict, "group " + settings_.name + " is managed already");
   }
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
@@ -22,7 +17,7 @@ asio::awaitable<OperatorAnswer> GroupRunner::Adopt(OperatorRequest request) {
   decision.finding = "the group replicates directly; an operator wants Walstitch to run it";
   decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's adoption"}};
   std::string master;
-  auto plan = core::PlanAdopt(Snapshot(), &master);
+  auto plan = PlanAdopt(Snapshot(), &master);
   if (!plan) co_return Fail(request.dry_run ? plan.error() : Refuse(std::move(decision), plan.error()));
   decision.node = master;
   decision.plan = std::move(*plan);
@@ -35,19 +30,24 @@ asio::awaitable<OperatorAnswer> GroupRunner::Adopt(OperatorRequest request) {
 
 // The master first gets to know the epoch, then the replicas move onto their relays one at a time. A
 // replica whose turn fails is parked at worst, and rejoined by a decision of its own.
-asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
-  core::GroupState state = state_;
+Task<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
+  GroupState state = state_;
   if (state.epoch != decision.epoch) {
     state.epoch = decision.epoch;
-    if (auto written = store_.AppendDecision(decision, &state); !written) co_return Fail(written.error());
+    if (auto written = environment_.Store().AppendDecision(decision, &state); !written)
+      co_return Fail(written.error());
     state_ = state;
   }
-  FaultPoint("after-decision");
+  environment_.FaultPoint("after-decision");
   OutcomeRecord outcome;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_before = report->counters;
-  const CommandResult adopted = co_await RunCommand(decision, core::CommandOf(decision, 0));
+  Command adopt = CommandOf(decision, 0);
+  adopt.action = AdoptMasterAction{MakeGrant(nodes_.at(decision.node))};
+  lease_until_ms_ =
+      std::max(lease_until_ms_, GrantorDeadline(environment_.NowMs(), settings_.failover.lease));
+  const CommandResult adopted = co_await RunCommand(decision, std::move(adopt));
   // What the agent answers may be from an earlier run; what the node is now, its report tells.
-  const std::optional<Report> master = co_await Refresh(nodes_.at(decision.node));
+  const std::optional<Report> master = co_await Refresh(decision.node);
   const bool is_master = master && master->process == ProcessState::kUp && master->role == Role::kMaster;
   if (adopted.outcome == Outcome::kDone && !is_master) {
     outcome.outcome = Outcome::kFailed;
@@ -66,15 +66,15 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
   // What was before the adoption is nobody's record: the stream begins here, and who joins, joins here.
   state.nodes.clear();
   state.promotions.clear();
-  core::ApplyPromotion(state, decision.node, decision.epoch, *adopted.last);
-  state.management = core::Management::kManaged;
+  ApplyPromotion(state, decision.node, decision.epoch, *adopted.last);
+  state.management = Management::kManaged;
   outcome.outcome = Outcome::kDone;
   std::size_t moved = 0;
   for (std::size_t step = 1; step < decision.plan.size(); ++step) {
     // 1. An adoption was broken off. 2. Somebody made the replica follow another node. 3. Moved blindly, it
     // would be resumed over another history. Only one that still follows the master itself is moved.
     const std::string& name = decision.plan[step].node;
-    const std::optional<Report> replica = co_await Refresh(nodes_.at(name));
+    const std::optional<Report> replica = co_await Refresh(name);
     const bool direct = replica && replica->role == Role::kReplica && replica->master == master->endpoint;
     const bool moved_already = replica && replica->role == Role::kReplica && replica->upstream_is_relay &&
                                replica->relay.state == RelayState::kFollowing &&
@@ -83,9 +83,9 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
       outcome.sentence += "; " + name + " does not follow " + decision.node + " any more and was left alone";
       continue;
     }
-    const CommandResult followed = co_await RunCommand(decision, core::CommandOf(decision, step));
+    const CommandResult followed = co_await RunCommand(decision, CommandOf(decision, step));
     if (followed.outcome == Outcome::kDone && followed.last) {
-      core::ApplyJoin(state, decision.plan[step].node, *followed.last + 1);
+      ApplyJoin(state, decision.plan[step].node, *followed.last + 1);
       ++moved;
     } else {
       outcome.sentence += "; " + decision.plan[step].node + " did not move: " + followed.error;
@@ -97,17 +97,17 @@ asio::awaitable<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
                      std::to_string(decision.plan.size() - 1) + " replicas follow it through their relays" +
                      outcome.sentence;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_after = report->counters;
-  FaultPoint("before-outcome");
+  environment_.FaultPoint("before-outcome");
   (void)Close(decision, outcome, &state);
   Wake();
   co_return RecordOf(decision);
 }
 
-asio::awaitable<OperatorAnswer> GroupRunner::Release(OperatorRequest request) {
+Task<OperatorAnswer> GroupRunner::OrderRelease(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "release");
-  if (state_.management != core::Management::kManaged) {
-    co_return Fail(ErrorCode::kConflict, "group " + config_.name + " is not managed");
+  if (state_.management != Management::kManaged) {
+    co_return Fail(ErrorCode::kConflict, "group " + settings_.name + " is not managed");
   }
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   co_await RefreshAll();
@@ -115,35 +115,36 @@ asio::awaitable<OperatorAnswer> GroupRunner::Release(OperatorRequest request) {
   decision.node = state_.master;
   decision.finding = "an operator wants direct replication again";
   decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's release"}};
-  auto plan = core::PlanRelease(Snapshot());
+  auto plan = PlanRelease(Snapshot());
   if (!plan) co_return Fail(request.dry_run ? plan.error() : Refuse(std::move(decision), plan.error()));
   decision.plan = std::move(*plan);
   if (request.dry_run) {
     decision.id.clear();
     co_return DecisionRecord{decision, {}, std::nullopt};
   }
-  if (auto written = store_.AppendDecision(decision, nullptr); !written) co_return Fail(written.error());
+  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written)
+    co_return Fail(written.error());
   co_return co_await CarryOutRelease(std::move(decision));
 }
 
-asio::awaitable<OperatorAnswer> GroupRunner::CarryOutRelease(Decision decision) {
-  FaultPoint("after-decision");
-  core::GroupState state = state_;
+Task<OperatorAnswer> GroupRunner::CarryOutRelease(Decision decision) {
+  environment_.FaultPoint("after-decision");
+  GroupState state = state_;
   OutcomeRecord outcome;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_before = report->counters;
-  const Execution execution = co_await Execute(decision, 0, decision.plan.size());
+  const Execution execution = co_await Execute(decision);
   outcome.outcome = execution.outcome;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_after = report->counters;
   if (execution.outcome == Outcome::kDone) {
-    state.management = core::Management::kReleased;
+    state.management = Management::kReleased;
     outcome.sentence = "the nodes replicate directly from " + decision.node + "; no agent is needed any more";
   } else {
     outcome.sentence = "the group stays managed, what was released is taken back: " + execution.error;
   }
-  FaultPoint("before-outcome");
+  environment_.FaultPoint("before-outcome");
   (void)Close(decision, outcome, &state);
   Wake();
   co_return RecordOf(decision);
 }
 
-}  // namespace walstitch::shell
+}  // namespace walstitch::core

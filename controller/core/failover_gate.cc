@@ -1,0 +1,112 @@
+#include "controller/core/failover_gate.h"
+
+#include <algorithm>
+
+#include "controller/core/candidate.h"
+#include "controller/core/mutation.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::core {
+namespace {
+
+// What is looked for on a dead master's disk is found within milliseconds; a disk that does not answer is not
+// waited for longer than this.
+constexpr std::int64_t kTailPatienceMs = 2000;
+
+GateAnswer No(std::string_view code, std::string sentence) {
+  return {Gate::kNo, code, std::move(sentence), 0, false};
+}
+
+GateAnswer Wait(std::string_view code, std::string sentence, std::int64_t ms) {
+  return {Gate::kWait, code, std::move(sentence), std::max<std::int64_t>(1, ms), false};
+}
+
+std::string Seconds(std::int64_t ms) {
+  const std::int64_t tenths = (ms + 99) / 100;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+// How long any node's promise to the old master still runs.
+std::int64_t PromisedLeft(const GroupSnapshot& snapshot) {
+  std::int64_t left = 0;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report != nullptr) left = std::max(left, report->promised_left_ms.value_or(0));
+  }
+  return left;
+}
+
+}  // namespace
+
+bool KnownFenced(const GroupSnapshot& snapshot) {
+  const NodeView* master = snapshot.Find(snapshot.state.master);
+  const Report* report = master == nullptr ? nullptr : master->Fresh();
+  if (report == nullptr) return false;
+  return report->process == ProcessState::kDown || Fenced(*report);
+}
+
+GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, const FailoverFacts& facts) {
+  const GroupState& state = snapshot.state;
+  const FailoverSettings& settings = snapshot.settings;
+  if (trouble.code == FindingCode::kMasterOutOfSight) return No(reason::kMasterOutOfSight, trouble.sentence);
+  if (!settings.automatic) {
+    return No(reason::kNotAutomatic,
+              "failover.automatic is false: an operator runs: walstitch failover " + state.group);
+  }
+  if (state.paused) {
+    return No(reason::kPaused, "the group is paused" +
+                                   (state.paused->reason.empty() ? "" : " (" + state.paused->reason + ")") +
+                                   "; to end that, run: walstitch resume " + state.group);
+  }
+  if (state.maintenance.contains(state.master)) {
+    return No(reason::kInMaintenance, "master " + state.master +
+                                          " is in maintenance; to end that, run: walstitch maintenance " +
+                                          state.group + " " + state.master + " off");
+  }
+  if (auto other = OtherMaster(snapshot, facts.unix_ms, "")) {
+    return Wait(reason::kOtherMaster, *other, 1000);
+  }
+  if (facts.unix_ms < state.blocked_until_ms) {
+    const std::int64_t left = state.blocked_until_ms - facts.unix_ms;
+    return Wait(reason::kBlocked,
+                "the last failover was too short ago, the group is left alone for another " + Seconds(left) +
+                    "; to end that, run: walstitch unblock " + state.group,
+                left);
+  }
+  if (facts.nobody_eligible) return No(reason::kNotEligible, *facts.nobody_eligible);
+
+  const NodeView* master = snapshot.Find(state.master);
+  const Report* report = master == nullptr ? nullptr : master->Fresh();
+  const bool fenced = KnownFenced(snapshot) || facts.fenced_directly;
+  const std::int64_t stood = facts.now_ms - facts.since_ms;
+  if (report != nullptr && report->process == ProcessState::kDown && !report->last && report->wal_readable &&
+      stood < kTailPatienceMs) {
+    return Wait(reason::kReadingTail, "what " + state.master + " holds on its disk is being looked for", 20);
+  }
+  if (!fenced) {
+    const std::int64_t patience = trouble.code == FindingCode::kMasterProcessHung
+                                      ? settings.hung_ms - (master ? master->durations.hung_ms : 0)
+                                      : 0;
+    if (patience > 0) return Wait("", trouble.sentence, patience);
+    // 1. The master's agent is cut off from the controller and goes on for the rest of its lease. 2. Another
+    // node is promoted at once. 3. Both take writes, and one side's are lost.
+    const std::int64_t lease_left = facts.lease_until_ms - facts.now_ms;
+    if (lease_left > 0 && !Mutated(Mutation::kPromoteWithinLease)) {
+      return Wait(reason::kLeaseRuns,
+                  "the lease of " + state.master + " may run for another " + Seconds(lease_left), lease_left);
+    }
+    if (const std::int64_t left = PromisedLeft(snapshot); left > 0) {
+      return Wait(reason::kLeaseRuns,
+                  state.master + " goes on by its group's promises for up to " + Seconds(left), left);
+    }
+  }
+  if (facts.failing_over >= settings.max_concurrent) {
+    return Wait(
+        reason::kTooManyAtOnce,
+        std::to_string(facts.failing_over) + " groups are being failed over already (failover.maxConcurrent)",
+        200);
+  }
+  return {Gate::kGo, "", "", 0, fenced};
+}
+
+}  // namespace walstitch::core

@@ -1,0 +1,236 @@
+// Failovers that start by themselves: what is the matter with the master, whether something may be done about
+// it now, and what is written down if not.
+#include <algorithm>
+
+#include "controller/core/group_runner.h"
+#include "controller/core/mutation.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::core {
+
+namespace {
+
+constexpr std::int64_t kProbeIntervalMs = 1000;
+constexpr std::int64_t kFirstRetryMs = 200;
+constexpr std::int64_t kLastRetryMs = 10000;
+// A node whose agent has been silent for so long is looked at directly.
+constexpr std::int64_t kStrayProbeMs = 5000;
+
+}  // namespace
+
+CandidateRules GroupRunner::RulesFor(const GroupSnapshot& snapshot) {
+  CandidateRules rules;
+  rules.members_only = state_.management == Management::kManaged;
+  const NodeView* master = snapshot.Find(state_.master);
+  if (master == nullptr || !master->report) return rules;
+  rules.master_last = master->report->last;
+  // What can be read from the dead one's disk is no lag.
+  const bool readable = master->Fresh() != nullptr && master->report->process == ProcessState::kDown &&
+                        master->report->wal_readable && given_up_in_ != state_.epoch;
+  if (!readable) rules.max_lag = environment_.Policy().failover.max_lag;
+  return rules;
+}
+
+// Nobody of the group's agents hears it: the controller tries the server itself. True if something was asked,
+// and the snapshot may have changed.
+Task<bool> GroupRunner::LookForMaster(Finding trouble) {
+  const bool out_of_sight =
+      trouble.code == FindingCode::kMasterUnreachable || trouble.code == FindingCode::kMasterOutOfSight;
+  auto found = nodes_.find(state_.master);
+  if (!out_of_sight || found == nodes_.end() || !found->second.view.report) co_return false;
+  const std::int64_t now = environment_.NowMs();
+  if (now < next_probe_ms_) co_return false;
+  next_probe_ms_ = now + kProbeIntervalMs;
+  const Endpoint server = found->second.view.report->endpoint;
+  const Endpoint relay = found->second.view.report->relay_endpoint;
+  auto answers =
+      co_await Answer<Result<Role>>([&](auto done) { environment_.Probe(server, std::move(done)); });
+  master_probe_ = answers.has_value();
+  if (answers || relay.port == 0) co_return true;
+  // It does not serve; perhaps it still obeys. Then nobody has to wait for its lease.
+  if (answers.error().Code() == ErrorCode::kUnavailable) co_return true;  // nobody is there
+  auto fenced =
+      co_await Answer<Result<void>>([&](auto done) { environment_.Fence(server, relay, std::move(done)); });
+  if (fenced) fenced_directly_ = true;
+  co_return true;
+}
+
+void GroupRunner::RecordRefusal(const Finding& trouble, const GateAnswer& answer) {
+  if (answer.code.empty() || answer.code == reason::kLeaseRuns || answer.code == reason::kReadingTail) return;
+  if (refused_for_ == answer.code) return;
+  refused_for_ = answer.code;
+  Decision decision = NewDecision(DecisionKind::kRefusal, state_.epoch);
+  decision.survivor = state_.master;
+  decision.finding = trouble.sentence;
+  (void)Refuse(std::move(decision), Error(ErrorCode::kConflict, answer.sentence), answer.code);
+}
+
+Task<void> GroupRunner::WatchMaster() {
+  if (state_.management != Management::kManaged) {
+    waits_.clear();
+    co_return;
+  }
+  auto trouble = FindMasterTrouble(Snapshot());
+  if (!trouble) {
+    trouble_.reset();
+    master_probe_.reset();
+    fenced_directly_ = false;
+    refused_for_.clear();
+    waits_.clear();
+    failed_failovers_ = 0;
+    next_failover_ms_ = 0;
+    for (const auto& finding : FindIn(Snapshot())) {
+      if (finding.code == FindingCode::kMasterRefusesWrites) co_await SwitchAwayFrom(finding);
+    }
+    co_return;
+  }
+  if (trouble_ != trouble->code) {
+    trouble_ = trouble->code;
+    trouble_since_ms_ = environment_.NowMs();
+    Warn(trouble->sentence);
+  }
+  const bool looked = co_await LookForMaster(*trouble);
+  if (looked) trouble = FindMasterTrouble(Snapshot());
+  if (!trouble) co_return;
+  if (trouble_ != trouble->code) {
+    trouble_ = trouble->code;
+    trouble_since_ms_ = environment_.NowMs();
+    Warn(trouble->sentence);
+  }
+
+  const GroupSnapshot snapshot = Snapshot();
+  FailoverFacts facts;
+  facts.now_ms = environment_.NowMs();
+  facts.unix_ms = environment_.UnixMs();
+  facts.lease_until_ms = lease_until_ms_;
+  facts.since_ms = trouble_since_ms_;
+  facts.fenced_directly = fenced_directly_;
+  facts.failing_over = fleet_.failing_over;
+  const auto chosen = ChooseCandidate(RankCandidates(snapshot, "", RulesFor(snapshot)), std::nullopt);
+  if (!chosen) facts.nobody_eligible = chosen.error().Message();
+  GateAnswer gate = JudgeFailover(snapshot, *trouble, facts);
+  if (Mutated(Mutation::kWaitForEver))
+    gate = {Gate::kWait, reason::kLeaseRuns, "a mutation of the core", 1000, false};
+  if (gate.gate == Gate::kGo && facts.now_ms < next_failover_ms_) {
+    gate = {Gate::kWait, "", "the last attempt failed; the next one follows",
+            next_failover_ms_ - facts.now_ms, false};
+  }
+  if (gate.gate != Gate::kGo) {
+    waits_ = "no failover yet: " + gate.sentence;
+    if (gate.wait_ms > 0) wake_in_ms_ = std::min(wake_in_ms_, gate.wait_ms);
+    RecordRefusal(*trouble, gate);
+    co_return;
+  }
+  waits_.clear();
+  co_await FailOver(*trouble, gate);
+}
+
+Task<void> GroupRunner::FailOver(Finding trouble, GateAnswer) {
+  const Busy busy(busy_, "failover");
+  const Counted counted(fleet_.failing_over);
+  Decision decision = NewDecision(DecisionKind::kFailover, NextEpoch());
+  decision.survivor = state_.master;
+  decision.finding = trouble.sentence;
+  // The newest of everybody, so that the most advanced one is chosen by what it holds now.
+  co_await RefreshAll();
+  const GroupSnapshot snapshot = Snapshot();
+  auto may = MayReplaceMaster(snapshot, &decision);
+  if (!may) co_return;  // it has just changed: the next look tells
+  OperatorRequest request;
+  request.rescue = given_up_in_ != state_.epoch;
+  if (!request.rescue) request.reason = "its rescue was tried in vain";
+  auto planned = co_await PlanFailover(&decision, request, RulesFor(snapshot));
+  if (!planned) {
+    GateAnswer none{Gate::kNo, reason::kNotEligible, planned.error().Message(), 0, false};
+    RecordRefusal(trouble, none);
+    co_return;
+  }
+  if (Snapshot().LiveMaster() != nullptr) co_return;
+  const std::string promoted = decision.node;
+  auto answer = co_await CarryOutPromotion(std::move(decision), 0);
+  const bool done = answer && answer->outcome && answer->outcome->outcome == Outcome::kDone;
+  if (done) {
+    failed_failovers_ = 0;
+    next_failover_ms_ = 0;
+    co_return;
+  }
+  const bool given_up = given_up_in_ == state_.epoch;
+  const int doublings = std::min(failed_failovers_++, 6);
+  next_failover_ms_ =
+      given_up ? 0 : environment_.NowMs() + std::min(kLastRetryMs, kFirstRetryMs << doublings);
+  Wake();
+}
+
+// A master that lives and cannot write is no use to anybody. Nothing is lost by changing it.
+Task<void> GroupRunner::SwitchAwayFrom(Finding refuses) {
+  const std::int64_t now = environment_.NowMs();
+  if (!settings_.failover.automatic || state_.paused || state_.maintenance.contains(state_.master)) co_return;
+  if (environment_.UnixMs() < state_.blocked_until_ms || now < next_switchover_ms_) co_return;
+  next_switchover_ms_ = now + kLastRetryMs;
+  bool somebody = false;
+  const GroupSnapshot snapshot = Snapshot();
+  for (const auto& candidate : RankCandidates(snapshot, state_.master)) {
+    somebody = somebody || (candidate.eligible && InService(snapshot, *snapshot.Find(candidate.node)));
+  }
+  if (!somebody) co_return;
+  OperatorRequest request;
+  request.reason = refuses.sentence;
+  // It takes the lock itself.
+  tasks_.Spawn(SwitchAwayTask(std::move(request)));
+}
+
+Task<void> GroupRunner::SwitchAwayTask(OperatorRequest request) {
+  auto answer = co_await OrderSwitchover(std::move(request));
+  const bool done = answer && answer->outcome && answer->outcome->outcome == Outcome::kDone;
+  if (!done) co_return;
+  GroupState state = state_;
+  state.blocked_until_ms = environment_.UnixMs() + settings_.failover.block_ms;
+  state_ = state;
+}
+
+// 1. The agent of a node is gone for long; its server is restarted by hand, not as a replica of its relay. 2.
+// It is a second master, and nobody sees it. So the servers of such nodes are looked at directly, and held.
+Task<void> GroupRunner::FenceStrays() {
+  if (state_.management != Management::kManaged) co_return;
+  for (auto& [name, node] : nodes_) {
+    const std::int64_t now = environment_.NowMs();
+    if (name == state_.master || !node.view.report || now < node.next_probe_ms) continue;
+    if (now - node.heard_ms < kStrayProbeMs || node.busy) continue;
+    node.next_probe_ms = now + kStrayProbeMs;
+    node.busy = true;
+    tasks_.Spawn(FenceStray(name));
+  }
+}
+
+Task<void> GroupRunner::FenceStray(std::string name) {
+  const Report seen = *nodes_.at(name).view.report;
+  auto role =
+      co_await Answer<Result<Role>>([&](auto done) { environment_.Probe(seen.endpoint, std::move(done)); });
+  const bool stray = role && *role == Role::kMaster && seen.relay_endpoint.port != 0 &&
+                     name != state_.master && !state_.suspects.contains(name);
+  if (stray) {
+    Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
+    decision.node = name;
+    decision.survivor = state_.master;
+    decision.finding =
+        "the agent of " + name + " does not answer, and its server is a master that nobody made one";
+    VerdictDecision verdict;
+    verdict.verdict = Verdict::kHold;
+    verdict.reasons = {{std::string(reason::kFencedDirectly),
+                        "the controller makes the server of " + name + " a replica of its relay itself"}};
+    decision.verdict = std::move(verdict);
+    if (environment_.Store().AppendDecision(decision, nullptr)) {
+      auto fenced = co_await Answer<Result<void>>(
+          [&](auto done) { environment_.Fence(seen.endpoint, seen.relay_endpoint, std::move(done)); });
+      OutcomeRecord outcome;
+      outcome.outcome = fenced ? Outcome::kDone : Outcome::kUnknown;
+      outcome.sentence = fenced ? name + " takes no writes any more; start its agent"
+                                : "fencing it: " + fenced.error().Message();
+      (void)Close(decision, outcome, nullptr);
+    }
+  }
+  nodes_.at(name).busy = false;
+  Wake();
+}
+
+}  // namespace walstitch::core

@@ -1,0 +1,134 @@
+// What operators order: each order is a task of its own, answered when it is done; and their word that a
+// group or a node is to be left alone.
+#include "controller/core/group_runner.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::core {
+
+void GroupRunner::Spawn(Task<OperatorAnswer> order, AnswerCallback done) {
+  tasks_.Spawn(Answering(std::move(order), std::move(done)));
+}
+
+Task<void> GroupRunner::Answering(Task<OperatorAnswer> order, AnswerCallback done) {
+  OperatorAnswer answer = Fail(ErrorCode::kUnavailable, "the order was not carried out to its end");
+  try {
+    answer = co_await std::move(order);
+  } catch (const std::exception& problem) {
+    answer = Fail(ErrorCode::kUnavailable, std::string("the order failed: ") + problem.what());
+    Alarm(answer.error().Message());
+  }
+  done(std::move(answer));
+}
+
+Task<void> GroupRunner::AnsweringPlan(std::function<void(boost::json::value)> done) {
+  boost::json::value plan = co_await MakePlan();
+  done(std::move(plan));
+}
+
+void GroupRunner::Plan(std::function<void(boost::json::value)> done) {
+  tasks_.Spawn(AnsweringPlan(std::move(done)));
+}
+void GroupRunner::Failover(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderFailover(std::move(request)), std::move(done));
+}
+void GroupRunner::Switchover(OperatorRequest request, AnswerCallback done) {
+  request.reason.clear();  // it is the mark of a switchover that started by itself
+  Spawn(OrderSwitchover(std::move(request)), std::move(done));
+}
+void GroupRunner::Adopt(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderAdopt(std::move(request)), std::move(done));
+}
+void GroupRunner::Release(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderRelease(std::move(request)), std::move(done));
+}
+void GroupRunner::Pause(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderSetting(DecisionKind::kPause, std::move(request)), std::move(done));
+}
+void GroupRunner::Resume(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderSetting(DecisionKind::kResume, std::move(request)), std::move(done));
+}
+void GroupRunner::Maintenance(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderSetting(DecisionKind::kMaintenance, std::move(request)), std::move(done));
+}
+void GroupRunner::Unblock(OperatorRequest request, AnswerCallback done) {
+  Spawn(OrderSetting(DecisionKind::kUnblock, std::move(request)), std::move(done));
+}
+
+// Repeating an order changes nothing, and is no error: a script may say it twice.
+Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorRequest request) {
+  auto guard = co_await mutex_.Lock();
+  if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
+  Decision decision = NewDecision(kind, state_.epoch);
+  decision.node = request.node;
+  GroupState state = state_;
+  const Hold hold{environment_.UnixMs(), request.reason};
+  OutcomeRecord outcome;
+  outcome.outcome = Outcome::kDone;
+  std::string what;
+  switch (kind) {
+    case DecisionKind::kPause:
+      what = "to pause the group";
+      outcome.sentence = state.paused
+                             ? "the group was paused already"
+                             : "nothing is done in the group by itself until: walstitch resume " + Name();
+      if (!state.paused) state.paused = hold;
+      break;
+    case DecisionKind::kResume:
+      what = "to go on with the group";
+      outcome.sentence = state.paused ? "the group is looked after again" : "the group was not paused";
+      state.paused.reset();
+      break;
+    case DecisionKind::kMaintenance:
+      if (!nodes_.contains(request.node)) {
+        co_return Fail(ErrorCode::kNotFound, "no node '" + request.node + "' in group " + Name());
+      }
+      what = std::string(request.on ? "to begin" : "to end") + " the maintenance of " + request.node;
+      if (request.on) {
+        outcome.sentence =
+            request.node + " is in maintenance: it is neither promoted nor rejoined" +
+            (request.node == state.master
+                 ? ", and as the master it is not failed over; to have another one, run: walstitch "
+                   "switchover " +
+                       Name()
+                 : "");
+        state.maintenance.try_emplace(request.node, hold);
+      } else {
+        outcome.sentence = state.maintenance.contains(request.node)
+                               ? request.node + " takes part again"
+                               : request.node + " was not in maintenance";
+        state.maintenance.erase(request.node);
+      }
+      break;
+    case DecisionKind::kUnblock:
+      what = "to end the block after the last failover";
+      outcome.sentence = state.blocked_until_ms > environment_.UnixMs() ? "the group may be failed over again"
+                                                                        : "the group was not blocked";
+      state.blocked_until_ms = 0;
+      break;
+    case DecisionKind::kRejoin:
+    case DecisionKind::kFailover:
+    case DecisionKind::kSwitchover:
+    case DecisionKind::kBootstrap:
+    case DecisionKind::kAdopt:
+    case DecisionKind::kRelease:
+    case DecisionKind::kRefusal:
+      co_return Fail(ErrorCode::kInvalid, "this is not a setting");
+  }
+  decision.finding = "an operator wants it";
+  decision.reasons = {{std::string(reason::kOperatorAsked),
+                       "an operator asked " + what + (request.reason.empty() ? "" : ": " + request.reason)}};
+  if (auto written = environment_.Store().AppendDecision(decision, &state); !written) {
+    store_problem_ = written.error().Message();
+    co_return Fail(written.error());
+  }
+  (void)Close(decision, outcome, &state);
+  refused_for_.clear();
+  for (auto& [name, node] : nodes_) {
+    node.queued.clear();
+    node.next_try_ms = 0;
+  }
+  Wake();
+  co_return RecordOf(decision);
+}
+
+}  // namespace walstitch::core

@@ -1,0 +1,366 @@
+// Rejoining: evidence, verdict, record, steps, outcome, for one node that does not follow the master.
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "controller/core/decide.h"
+#include "controller/core/group_runner.h"
+#include "controller/core/mutation.h"
+#include "controller/core/plan.h"
+#include "policies/model/json.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::core {
+
+namespace {
+
+constexpr std::int64_t kHoldRetryMs = 1000;
+constexpr std::int64_t kQueueRetryMs = 2000;
+constexpr std::int64_t kAttachingRetryMs = 50;
+// A node that has not come to its relay by then is in no state to come by itself.
+constexpr int kAttachingLooks = 100;
+// A full sync that moves no byte for so long is given up.
+constexpr std::int64_t kFullSyncPatienceMs = 300000;
+constexpr std::int64_t kFirstBackoffMs = 500;
+constexpr std::int64_t kLastBackoffMs = 60000;
+
+// What makes a hold another one. Not the sentences: their numbers move with every write.
+std::string CodesOf(const VerdictDecision& verdict) {
+  std::string codes;
+  for (const auto& reason : verdict.reasons) codes += reason.code + "\n";
+  for (const auto& keyspace : verdict.keyspaces) codes += keyspace.keyspace + "\n";
+  return codes;
+}
+
+std::uint64_t BytesToNode(const Report& report) {
+  return report.relay.bytes_forwarded + report.relay.full_sync_bytes;
+}
+
+}  // namespace
+
+void GroupRunner::Backoff(Node& node) {
+  const int doublings = std::min(node.failures, 7);
+  node.next_try_ms = environment_.NowMs() + std::min(kLastBackoffMs, kFirstBackoffMs << doublings);
+  ++node.failures;
+}
+
+void GroupRunner::StartRejoin(Node& node) {
+  node.busy = true;
+  tasks_.Spawn(RejoinTask(node.settings.name));
+}
+
+Task<void> GroupRunner::RejoinTask(std::string name) {
+  try {
+    co_await Rejoin(name);
+  } catch (const std::exception& problem) {
+    Alarm("the rejoin of " + name + " failed: " + problem.what());
+    Backoff(nodes_.at(name));
+  }
+  nodes_.at(name).busy = false;
+  nodes_.at(name).view.rejoining = false;
+  Wake();
+}
+
+Task<void> GroupRunner::Rejoin(std::string name) {
+  Node& node = nodes_.at(name);
+  const std::string master = state_.master;
+  const std::uint64_t epoch = state_.epoch;
+  // Reports come by push and may be a moment old: ask again before acting on them.
+  const std::optional<Report> rejoiner = co_await Refresh(name);
+  if (!rejoiner) {
+    node.next_try_ms = environment_.NowMs() + kHoldRetryMs;
+    co_return;
+  }
+  if (rejoiner->process != ProcessState::kUp || rejoiner->loading) co_return;
+  const bool second_master =
+      rejoiner->role == Role::kMaster && name != state_.master && !state_.suspects.contains(name);
+  if (Snapshot().LiveMaster() == nullptr) {
+    if (second_master && !switching_) {
+      co_await ParkFirst(name, name + " accepts writes, but nobody made it a master");
+    }
+    co_return;
+  }
+  const std::optional<Report> survivor = co_await Refresh(master);
+  if (!survivor) {
+    node.next_try_ms = environment_.NowMs() + kHoldRetryMs;
+    co_return;
+  }
+  const GroupSnapshot snapshot = Snapshot();
+  const auto superseded = [&] { return switching_ || state_.master != master || state_.epoch != epoch; };
+  if (superseded() || snapshot.LiveMaster() == nullptr) co_return;
+  const bool stuck = node.behind_since_ms >= 0 &&
+                     environment_.NowMs() - node.behind_since_ms >= settings_.failover.stuck_feed_ms;
+  if (InService(snapshot, *snapshot.Find(name)) && !stuck) co_return;
+  if (!Fenced(*rejoiner) || !rejoiner->relay.node_attached) {
+    const bool attaching = rejoiner->role == Role::kReplica && rejoiner->upstream_is_relay &&
+                           rejoiner->relay.state == RelayState::kParked;
+    if (attaching && ++node.attaching < kAttachingLooks) {  // it reconnects to its relay within a second
+      node.next_try_ms = environment_.NowMs() + kAttachingRetryMs;
+      co_return;
+    }
+    node.attaching = 0;
+    // Not within the co_await: GCC 12 destroys the temporaries of its conditional operator twice.
+    const std::string does = rejoiner->role == Role::kMaster
+                                 ? " accepts writes, but " + state_.master + " is the master"
+                             : attaching ? " does not come to its relay by itself"
+                             : stuck     ? " stands still behind master " + state_.master
+                                         : " follows something else than master " + state_.master;
+    std::string finding = name + does;
+    co_await ParkFirst(name, std::move(finding));
+    co_return;
+  }
+
+  node.attaching = 0;
+  Decision decision = co_await DecideRejoin(name, *rejoiner, *survivor, environment_.NewId());
+  // Gathering the evidence takes its time: what it was gathered for may be over.
+  const Report* now = node.view.report ? &*node.view.report : nullptr;
+  if (superseded() || now == nullptr || !Fenced(*now) || now->last != rejoiner->last) {
+    node.next_try_ms = environment_.NowMs() + kAttachingRetryMs;
+    co_return;
+  }
+  const Verdict verdict = decision.verdict->verdict;
+  if (verdict == Verdict::kHold) {
+    RecordHold(node, std::move(decision));
+    co_return;
+  }
+  node.held_for.clear();
+  if (verdict == Verdict::kFull && fleet_.full_syncs >= fleet_.full_sync_limit) {
+    node.queued = "verdict full: waits for its turn, " + std::to_string(fleet_.full_syncs) + " of " +
+                  std::to_string(fleet_.full_sync_limit) + " full syncs are under way";
+    node.next_try_ms = environment_.NowMs() + kQueueRetryMs;
+    co_return;
+  }
+  node.queued.clear();
+  begun_here_.insert(decision.id);
+  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
+    store_problem_ = written.error().Message();
+    Alarm(store_problem_ + "; nothing is done without a durable decision");
+    Backoff(node);
+    co_return;
+  }
+  store_problem_.clear();
+  Info(decision.id + " rejoin of " + name + ": verdict " + std::string(ToString(verdict)) + ": " +
+       decision.verdict->reasons.front().sentence);
+  environment_.FaultPoint("after-decision");
+  co_await CarryOutRejoin(std::move(decision));
+}
+
+// A node must stand still before its evidence is worth anything. Parking it changes its role, so it is a
+// decision of its own.
+Task<void> GroupRunner::ParkFirst(std::string name, std::string finding) {
+  Node& node = nodes_.at(name);
+  Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
+  decision.node = name;
+  decision.survivor = state_.master;
+  decision.finding = std::move(finding);
+  VerdictDecision verdict;
+  verdict.verdict = Verdict::kHold;
+  verdict.reasons = {{std::string(reason::kNotParked),
+                      name + " is parked first: evidence is gathered of a node that stands still"}};
+  decision.verdict = std::move(verdict);
+  decision.plan = {{name, ParkAction{}, "hold it read-only until its rejoin is decided"}};
+  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
+    store_problem_ = written.error().Message();
+    Backoff(node);
+    co_return;
+  }
+  const Execution execution = co_await Execute(decision);
+  OutcomeRecord outcome;
+  outcome.outcome = execution.outcome;
+  outcome.sentence = execution.outcome == Outcome::kDone ? name + " is parked" : execution.error;
+  (void)Close(decision, outcome, nullptr);
+  if (execution.outcome != Outcome::kDone) Backoff(node);
+  Wake();
+}
+
+Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
+  Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
+  decision.id = std::move(id);
+  decision.node = name;
+  decision.survivor = state_.master;
+  decision.finding = name + " is parked and does not follow master " + state_.master;
+  const Endpoint endpoint = survivor.endpoint;
+  const TolerancePolicy policy = environment_.Policy();  // one policy from the question to the verdict
+  EvidenceQuestion question{std::move(rejoiner), std::move(survivor),
+                            KnownBetween(state_, name, state_.master), policy.limits};
+  decision.evidence = co_await Answer<Evidence>(
+      [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
+  decision.verdict = Decide(*decision.evidence, policy);
+  decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
+  co_return decision;
+}
+
+// A node that is held is looked at again and again; it is recorded once per change of reason.
+void GroupRunner::RecordHold(Node& node, Decision decision) {
+  node.next_try_ms = environment_.NowMs() + kHoldRetryMs;
+  std::string reasons = CodesOf(*decision.verdict);
+  node.queued = "on hold: " + decision.verdict->reasons.front().sentence;
+  if (reasons == node.held_for) return;
+  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
+    store_problem_ = written.error().Message();
+    return;
+  }
+  node.held_for = std::move(reasons);
+  OutcomeRecord outcome;
+  outcome.outcome = Outcome::kDone;
+  outcome.sentence = "stays parked: " + decision.verdict->reasons.front().sentence;
+  (void)Close(decision, outcome, nullptr);
+}
+
+Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
+  const std::string name = decision.node;
+  Node& node = nodes_.at(name);
+  Node& master = nodes_.at(decision.survivor);
+  node.view.rejoining = true;
+  const std::uint64_t bytes_before = node.view.report ? BytesToNode(*node.view.report) : 0;
+  OutcomeRecord outcome;
+  if (master.view.report) outcome.survivor_before = master.view.report->counters;
+
+  const bool full = decision.verdict->verdict == Verdict::kFull;
+  if (full) ++fleet_.full_syncs;  // until WatchFullSyncs sees its end
+  const Execution execution = co_await Execute(decision);
+  if (full && execution.outcome != Outcome::kDone) --fleet_.full_syncs;
+  if (full && execution.outcome == Outcome::kDone) {
+    full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before, environment_.NowMs()};
+    co_return;
+  }
+  outcome.outcome = execution.outcome;
+  outcome.took_ms = environment_.UnixMs() - decision.time_ms;
+  co_await Refresh(decision.survivor);
+  co_await Refresh(name);
+  if (master.view.report) outcome.survivor_after = master.view.report->counters;
+  if (node.view.report && BytesToNode(*node.view.report) >= bytes_before) {
+    outcome.bytes_to_node = BytesToNode(*node.view.report) - bytes_before;
+  }
+  GroupState state = state_;
+  const bool superseded = Superseded(decision);
+  if (superseded) {
+    // It may follow the old master by now; it is looked at again, and its place in the streams is as before.
+    outcome.outcome = execution.outcome == Outcome::kUnknown ? Outcome::kUnknown : Outcome::kFailed;
+    outcome.sentence = "the group's master was changed in between; " + name + " will be looked at again";
+  } else if (execution.outcome == Outcome::kDone) {
+    // A prefix shares all that was known to be shared before; a stitched node only what comes after.
+    const KnownHistory known = KnownBetween(state_, name, decision.survivor);
+    Sequence from = *decision.evidence->target;
+    if (decision.verdict->verdict == Verdict::kAligned && known.shared_from)
+      from = std::min(from, *known.shared_from);
+    ApplyJoin(state, name, from);
+    outcome.sentence = name + " follows " + decision.survivor + " again";
+    const auto& before = outcome.survivor_before;
+    const auto& after = outcome.survivor_after;
+    if (before && after) {
+      if (after->sync_partial_ok <= before->sync_partial_ok) {
+        outcome.sentence += "; " + decision.survivor + " counted no new partial sync, though it accepted one";
+      }
+      if (after->sync_full != before->sync_full && full_syncs_.empty()) {
+        outcome.outcome = Outcome::kFailed;
+        outcome.sentence = decision.survivor + " counted a full sync that nobody decided";
+      }
+    }
+    node.failures = 0;
+    node.next_try_ms = 0;
+  } else {
+    outcome.sentence = execution.error + "; " + name + " stays parked";
+    Backoff(node);
+  }
+  environment_.FaultPoint("before-outcome");
+  (void)Close(decision, outcome, !superseded && execution.outcome == Outcome::kDone ? &state : nullptr);
+}
+
+Task<void> GroupRunner::WatchFullSyncs() {
+  for (auto entry = full_syncs_.begin(); entry != full_syncs_.end();) {
+    Node& node = nodes_.at(entry->first);
+    OpenFullSync& open = entry->second;
+    const Report* report = node.view.connected && node.view.report ? &*node.view.report : nullptr;
+    OutcomeRecord outcome;
+    bool ended = false;
+    bool done = false;
+    if (open.decision.epoch != state_.epoch || open.decision.survivor != state_.master) {
+      ended = true;
+      outcome.outcome = Outcome::kFailed;
+      outcome.sentence = "a role switch came in between; " + entry->first + " will be looked at again";
+    } else if (report != nullptr && report->process == ProcessState::kUp && !report->loading) {
+      const RelayReport& relay = report->relay;
+      if (relay.state == RelayState::kFollowing && relay.node_attached && relay.upstream_connected &&
+          report->link_up && report->full_sync == FullSyncState::kNone) {
+        ended = done = true;
+        outcome.outcome = Outcome::kDone;
+        outcome.sentence = entry->first + " holds a full copy and follows " + open.decision.survivor;
+      } else if (relay.state == RelayState::kParked || relay.state == RelayState::kIdle) {
+        ended = true;
+        outcome.outcome = Outcome::kFailed;
+        outcome.sentence = "the full sync of " + entry->first +
+                           " did not end: " + (relay.error.empty() ? "its relay is parked" : relay.error);
+      }
+    }
+    if (!ended && report != nullptr && (report->loading || BytesToNode(*report) != open.bytes_seen)) {
+      open.bytes_seen = BytesToNode(*report);
+      open.progress_ms = environment_.NowMs();
+    }
+    if (!ended && environment_.NowMs() - open.progress_ms > kFullSyncPatienceMs) {
+      ended = true;
+      outcome.outcome = Outcome::kUnknown;
+      outcome.sentence = "nothing was heard of the full sync of " + entry->first + " for " +
+                         std::to_string(kFullSyncPatienceMs / 1000) + " s";
+    }
+    if (!ended) {
+      ++entry;
+      continue;
+    }
+    GroupState state = state_;
+    // The copy is the survivor's whole history.
+    if (done) ApplyJoin(state, entry->first, Sequence(0));
+    outcome.survivor_before = open.survivor_before;
+    if (report != nullptr && BytesToNode(*report) >= open.bytes_before) {
+      outcome.bytes_to_node = BytesToNode(*report) - open.bytes_before;
+    }
+    // The survivor's last report may be from before the sync that is to be counted.
+    co_await Refresh(open.decision.survivor);
+    const Node& survivor = nodes_.at(open.decision.survivor);
+    if (survivor.view.report) outcome.survivor_after = survivor.view.report->counters;
+    environment_.FaultPoint("before-outcome");
+    (void)Close(open.decision, outcome, done ? &state : nullptr);
+    if (done) {
+      node.failures = 0;
+      node.next_try_ms = 0;
+    } else {
+      Backoff(node);
+    }
+    --fleet_.full_syncs;
+    entry = full_syncs_.erase(entry);
+  }
+}
+
+Task<boost::json::value> GroupRunner::MakePlan() {
+  auto guard = co_await mutex_.Lock();
+  co_await RefreshAll();
+  const GroupSnapshot snapshot = Snapshot();
+  boost::json::array items;
+  const auto findings = FindIn(snapshot);
+  for (const auto& finding : findings) {
+    boost::json::object item{{"node", finding.node}, {"sentence", finding.sentence}};
+    if (finding.code == FindingCode::kNodeToRejoin) {
+      const std::optional<Report> rejoiner = co_await Refresh(finding.node);
+      const std::optional<Report> survivor = co_await Refresh(state_.master);
+      if (rejoiner && survivor) {
+        const Decision decision = co_await DecideRejoin(finding.node, *rejoiner, *survivor, "");
+        item["decision"] = ToJson(decision);
+      }
+    } else if (finding.code == FindingCode::kMasterProcessDown ||
+               finding.code == FindingCode::kMasterParked ||
+               finding.code == FindingCode::kMasterProcessHung ||
+               finding.code == FindingCode::kMasterUnreachable || finding.code == FindingCode::kNewGroup) {
+      auto chosen = ChooseCandidate(RankCandidates(snapshot, "", RulesFor(snapshot)), std::nullopt);
+      item["sentence"] = finding.sentence +
+                         (chosen ? ". " + chosen->node + " would be promoted (" + chosen->reason + ")"
+                                 : ". " + chosen.error().Message()) +
+                         (waits_.empty() ? "" : "; " + waits_);
+    }
+    items.push_back(std::move(item));
+  }
+  std::string sentence = items.empty() ? "nothing is to be done: every node is in service"
+                                       : "what is the matter, and what would be decided now";
+  co_return boost::json::value{
+      {"group", settings_.name}, {"sentence", sentence}, {"items", std::move(items)}};
+}
+
+}  // namespace walstitch::core

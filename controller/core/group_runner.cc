@@ -1,0 +1,536 @@
+#include "controller/core/group_runner.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <exception>
+#include <memory>
+
+#include "controller/core/mutation.h"
+#include "controller/core/plan.h"
+#include "policies/model/json.h"
+#include "policies/model/reason_codes.h"
+
+namespace walstitch::core {
+
+namespace {
+
+constexpr std::int64_t kIdleTickMs = 500;
+constexpr std::int64_t kBootstrapRetryMs = 5000;
+// How often it is asked how long a replica's resume point stays in its master's WAL.
+constexpr std::int64_t kStayIntervalMs = 10000;
+
+}  // namespace
+
+GroupRunner::GroupRunner(Environment& environment, GroupSettings settings, Fleet& fleet)
+    : environment_(environment),
+      settings_(std::move(settings)),
+      fleet_(fleet),
+      mutex_([this](std::function<void()> call) { environment_.After(0, std::move(call)); }) {
+  for (const auto& node : settings_.nodes) {
+    Node entry;
+    entry.settings = node;
+    entry.view.node = node.name;
+    entry.view.priority = node.priority;
+    entry.view.zone = node.zone;
+    entry.view.candidate = node.candidate;
+    nodes_.emplace(node.name, std::move(entry));
+  }
+}
+
+GroupRunner::~GroupRunner() {
+  mutex_.Close();
+  tasks_.Clear();
+}
+
+Result<void> GroupRunner::Start() {
+  auto state = environment_.Store().LoadGroup(settings_.name);
+  if (!state) return Fail(state.error());
+  state_ = std::move(*state);
+  // An earlier run, or another controller, may have given a lease a moment ago; and while nobody was here,
+  // the group may have gone on by its own promises.
+  lease_until_ms_ = GrantorDeadline(environment_.NowMs(), settings_.failover.lease);
+  tasks_.Spawn(Loop());
+  return {};
+}
+
+void GroupRunner::Wake() {
+  woken_ = true;
+  if (!waiting_) return;
+  environment_.After(0, std::exchange(waiting_, nullptr));
+}
+
+Task<void> GroupRunner::Sleep(std::int64_t ms) {
+  co_await Answer<bool>([this, ms](auto done) { environment_.After(ms, [done] { done(true); }); });
+}
+
+Task<void> GroupRunner::WaitWoken(std::int64_t ms) {
+  co_await Answer<bool>([this, ms](auto done) {
+    const std::uint64_t number = ++wait_number_;
+    waiting_ = [done] { done(true); };
+    environment_.After(ms, [this, number] {
+      if (number == wait_number_ && waiting_) std::exchange(waiting_, nullptr)();
+    });
+  });
+}
+
+void GroupRunner::OnReport(Report report) {
+  auto found = nodes_.find(report.node);
+  if (found == nodes_.end()) return;
+  Node& node = found->second;
+  // A report that was overtaken by a fresher answer says nothing new.
+  if (node.view.connected && node.view.report && report.boot_id == node.view.report->boot_id &&
+      report.number < node.view.report->number) {
+    return;
+  }
+  node.view.report = std::move(report);
+  node.view.connected = true;
+  node.heard_ms = environment_.NowMs();
+  Track(node);
+  RenewLease(node);
+  Wake();
+}
+
+void GroupRunner::OnConnection(const std::string& name, bool connected) {
+  Node& node = nodes_.at(name);
+  if (connected) {
+    node.view.report.reset();  // numbers start anew with an agent that was restarted
+    return;                    // it counts as connected with its first report
+  }
+  if (node.view.connected) Warn("the agent of " + name + " does not answer any more");
+  node.view.connected = false;
+  Wake();
+}
+
+// Since when what the report says has been so.
+void GroupRunner::Track(Node& node) {
+  const std::int64_t now = environment_.NowMs();
+  const Report& report = *node.view.report;
+  const auto since = [now](std::int64_t& at, bool is_so) {
+    if (!is_so) at = -1;
+    if (is_so && at < 0) at = now;
+  };
+  since(node.hung_since_ms,
+        report.process == ProcessState::kHung || report.process == ProcessState::kUnknown);
+  since(node.loading_since_ms, report.loading || report.full_sync == FullSyncState::kRestoring);
+
+  const auto master = nodes_.find(state_.master);
+  if (master == nodes_.end() || !master->second.view.report) return;
+  const std::optional<Sequence> masters = master->second.view.report->last;
+  for (auto& [name, other] : nodes_) {
+    if (name == state_.master || !other.view.report) continue;
+    const std::optional<Sequence> last = other.view.report->last;
+    const bool moved = std::exchange(other.seen_last, last) != last;
+    since(other.behind_since_ms, last && masters && *last < *masters && !moved);
+  }
+}
+
+GroupSnapshot GroupRunner::Snapshot() const {
+  const std::int64_t now = environment_.NowMs();
+  GroupSnapshot snapshot;
+  snapshot.state = state_;
+  snapshot.settings = settings_.failover;
+  snapshot.master_probe = master_probe_;
+  for (const auto& [name, node] : nodes_) {
+    auto view = node.view;
+    view.full_sync_open = full_syncs_.contains(name);
+    view.durations.silent_ms = now - node.heard_ms;
+    view.connected = view.connected && view.durations.silent_ms <= settings_.failover.unreachable_ms;
+    const auto lasted = [now](std::int64_t since) {
+      return since < 0 ? 0 : std::max<std::int64_t>(1, now - since);
+    };
+    view.durations.hung_ms = lasted(node.hung_since_ms);
+    view.durations.loading_ms = lasted(node.loading_since_ms);
+    view.durations.stuck_ms = lasted(node.behind_since_ms);
+    snapshot.nodes.emplace(name, std::move(view));
+  }
+  return snapshot;
+}
+
+std::optional<LeaseGrant> GroupRunner::MakeGrant(const Node& node) const {
+  if (!node.view.report || node.view.report->boot_id.empty()) return std::nullopt;
+  LeaseGrant grant;
+  grant.group = settings_.name;
+  grant.node = node.settings.name;
+  grant.epoch = state_.epoch;
+  grant.boot_id = node.view.report->boot_id;
+  grant.anchor_ms = node.view.report->boot_ms;
+  grant.terms = settings_.failover.lease;
+  for (const auto& [name, other] : nodes_) {
+    if (name != node.settings.name) grant.others.push_back({name, other.settings.agent});
+  }
+  return grant;
+}
+
+// The master's lease is an answer to its report. Nobody gets one while the master is being replaced, nor
+// while another node's promotion was never answered: that one may be the master by now.
+void GroupRunner::RenewLease(const Node& node) {
+  if (state_.management != Management::kManaged || node.settings.name != state_.master) return;
+  if (switching_) return;
+  const auto stream = state_.nodes.find(state_.master);
+  for (const auto& [name, suspect] : state_.suspects) {
+    if (stream == state_.nodes.end() || suspect.epoch > stream->second.epoch) return;
+  }
+  const Report& report = *node.view.report;
+  if (report.process != ProcessState::kUp || report.role != Role::kMaster) return;
+  const std::int64_t now = environment_.NowMs();
+  // Reports come for every change, too.
+  if (granted_ms_ >= 0 && now - granted_ms_ < RenewInterval(settings_.failover.lease) / 2) return;
+  auto grant = MakeGrant(node);
+  if (!grant) return;
+  granted_ms_ = now;
+  lease_until_ms_ = std::max(lease_until_ms_, GrantorDeadline(now, settings_.failover.lease));
+  environment_.Grant(*grant);
+}
+
+// Asks the agent for a report made now, which counts whatever came before. nullopt: it does not answer. A
+// copy, for the view may change at the next co_await.
+Task<std::optional<Report>> GroupRunner::Refresh(std::string name) {
+  auto report =
+      co_await Answer<Result<Report>>([&](auto done) { environment_.FreshReport(name, std::move(done)); });
+  Node& node = nodes_.at(name);
+  if (!report || report->node != name || report->group != settings_.name) {
+    node.view.connected = false;  // until its stream brings a report
+    co_return std::nullopt;
+  }
+  // A later one may have come by the stream meanwhile.
+  const bool older = node.view.report && node.view.report->boot_id == report->boot_id &&
+                     report->number < node.view.report->number;
+  if (!older) {
+    node.view.report = *report;
+    node.heard_ms = environment_.NowMs();
+    Track(node);
+  }
+  node.view.connected = true;
+  RenewLease(node);
+  co_return std::move(*report);
+}
+
+Task<void> GroupRunner::RefreshInto(std::string name, std::int64_t* waiting, std::function<void()> ended) {
+  co_await Refresh(std::move(name));
+  --*waiting;
+  ended();
+}
+
+// All that answer, at the same time.
+Task<void> GroupRunner::RefreshAll() {
+  struct Shared {
+    std::int64_t waiting = 0;
+    std::function<void(bool)> done;
+  };
+  auto shared = std::make_shared<Shared>();
+  const GroupSnapshot snapshot = Snapshot();
+  // Named, for GCC 12 destroys such a temporary within a co_await twice.
+  Answer<bool> all([this, shared, &snapshot](auto done) {
+    shared->done = std::move(done);
+    for (const auto& [name, view] : snapshot.nodes) {
+      if (view.connected) ++shared->waiting;
+    }
+    if (shared->waiting == 0) {
+      environment_.After(0, [shared] { shared->done(true); });
+      return;
+    }
+    for (const auto& [name, view] : snapshot.nodes) {
+      if (!view.connected) continue;
+      tasks_.Spawn(RefreshInto(name, &shared->waiting, [shared] {
+        if (shared->waiting == 0) shared->done(true);
+      }));
+    }
+  });
+  co_await all;
+}
+
+// How long its next sequence will stay in the master's WAL, for a replica that is not up to date.
+Task<void> GroupRunner::WatchResumePoint(std::string name) {
+  const Sequence next = *nodes_.at(name).view.report->last + 1;
+  auto left = co_await Answer<Result<std::optional<std::int64_t>>>(
+      [&](auto done) { environment_.StaysFor(state_.master, next, std::move(done)); });
+  nodes_.at(name).view.resume_left_ms = left ? *left : std::nullopt;
+}
+
+Task<void> GroupRunner::Loop() {
+  for (;;) {
+    woken_ = false;
+    wake_in_ms_ = kIdleTickMs;
+    bool failed = false;
+    {
+      auto guard = co_await mutex_.Lock();
+      try {
+        co_await Reconcile();
+      } catch (const std::exception& problem) {
+        failed = true;
+        busy_.clear();
+        store_problem_ = std::string("a look at the group failed: ") + problem.what();
+        Alarm(store_problem_);
+      }
+    }
+    if (woken_ && !failed) {
+      // Others may want the lock, and reports may come without end.
+      co_await Sleep(0);
+      continue;
+    }
+    co_await WaitWoken(wake_in_ms_);
+  }
+}
+
+Task<void> GroupRunner::Reconcile() {
+  if (!WriteUnclosed()) co_return;
+  if (!open_finished_) {
+    open_finished_ = co_await FinishOpenDecisions();
+    if (!busy_.empty()) co_return;  // what may have changed the group's master is finished first
+  }
+  if (RecognisePromotion()) co_return;
+  ForgetSuspects();
+  co_await WatchFullSyncs();
+  co_await WatchMaster();
+  co_await FenceStrays();
+
+  const GroupSnapshot snapshot = Snapshot();
+  const std::int64_t now = environment_.NowMs();
+  const NodeView* master = snapshot.LiveMaster();
+  for (auto& [name, node] : nodes_) {
+    const NodeView& view = *snapshot.Find(name);
+    const Report* report = view.Fresh();
+    const bool behind = master != nullptr && name != state_.master && report != nullptr && report->last &&
+                        master->report->last && *report->last < *master->report->last &&
+                        InService(snapshot, view);
+    if (!behind) {
+      node.view.resume_left_ms.reset();
+      continue;
+    }
+    if (now >= node.next_stay_ms) {
+      node.next_stay_ms = now + kStayIntervalMs;
+      tasks_.Spawn(WatchResumePoint(name));
+    }
+  }
+  for (const auto& finding : FindIn(snapshot)) {
+    if (finding.code == FindingCode::kNewGroup) {
+      if (now < next_bootstrap_ms_ || state_.paused) co_return;
+      next_bootstrap_ms_ = now + kBootstrapRetryMs;
+      auto made = co_await Bootstrap({});
+      if (!made) Warn("no first master: " + made.error().Message());
+      co_return;
+    }
+    const bool to_act = finding.code == FindingCode::kNodeToRejoin ||
+                        finding.code == FindingCode::kSecondMaster || finding.code == FindingCode::kFeedStuck;
+    if (!to_act) continue;
+    Node& node = nodes_.at(finding.node);
+    // A second master is parked even then: it must not go on.
+    const bool held = state_.paused || state_.maintenance.contains(finding.node);
+    if (held && finding.code != FindingCode::kSecondMaster) {
+      node.queued =
+          state_.paused ? "the group is paused: nothing is decided about it" : "it is in maintenance";
+      continue;
+    }
+    if (node.busy || node.blocked || now < node.next_try_ms) continue;
+    StartRejoin(node);
+  }
+}
+
+// Whoever was seen to take no writes, long enough after the command that was never answered, is none any
+// more.
+void GroupRunner::ForgetSuspects() {
+  for (auto suspect = state_.suspects.begin(); suspect != state_.suspects.end();) {
+    const auto node = nodes_.find(suspect->first);
+    const Report* report = node == nodes_.end() ? nullptr : node->second.view.Fresh();
+    const bool over = environment_.UnixMs() - suspect->second.since_ms >= kSuspicionMs;
+    const bool harmless = report != nullptr && report->role == Role::kReplica && report->upstream_is_relay;
+    suspect = over && harmless ? state_.suspects.erase(suspect) : std::next(suspect);
+  }
+}
+
+bool GroupRunner::Superseded(const Decision& decision) const {
+  return switching_ || decision.epoch != state_.epoch || decision.survivor != state_.master ||
+         state_.management != Management::kManaged;
+}
+
+Decision GroupRunner::NewDecision(DecisionKind kind, std::uint64_t epoch) {
+  Decision decision;
+  decision.id = environment_.NewId();
+  begun_here_.insert(decision.id);
+  decision.time_ms = environment_.UnixMs();
+  decision.group = settings_.name;
+  decision.epoch = epoch;
+  decision.kind = kind;
+  const TolerancePolicy& policy = environment_.Policy();
+  decision.policy_name = policy.name;
+  decision.policy_hash = policy.content_hash;
+  return decision;
+}
+
+// Gives one command and logs it as a step. The result is never absent: what certainly did not happen is
+// kFailed, what may have happened is kUnknown.
+Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command) {
+  StepRecord step;
+  step.node = command.node;
+  step.action = ActionName(command.action);
+  step.command = command.id;
+  step.start_ms = environment_.UnixMs();
+  CommandResult result;
+  result.id = command.id;
+  if (!nodes_.contains(command.node)) {
+    result.outcome = Outcome::kFailed;
+    result.error = "node " + command.node + " is no longer in the configuration";
+  } else {
+    auto ran = co_await Answer<Result<CommandResult>>(
+        [&](auto done) { environment_.Run(command, std::move(done)); });
+    if (ran) {
+      result = std::move(*ran);
+      co_await Refresh(command.node);
+    } else {
+      result.outcome = Outcome::kFailed;
+      result.error = ran.error().Message();
+    }
+  }
+  step.end_ms = environment_.UnixMs();
+  step.outcome = result.outcome;
+  step.detail = result.error;
+  if (step.detail.empty() && result.last) {
+    step.detail = "last " + result.last->ToString();
+    if (result.last_after) step.detail += ", then " + result.last_after->ToString();
+  }
+  LogStep(decision, step);
+  co_return result;
+}
+
+void GroupRunner::LogStep(const Decision& decision, const StepRecord& step) {
+  if (auto logged = environment_.Store().AppendStep(decision.id, step.end_ms, step); !logged) {
+    Alarm(logged.error().Message());
+  }
+  Info(decision.id + ": " + step.action + " " + step.node + ": " + std::string(ToString(step.outcome)) +
+       (step.detail.empty() ? "" : ": " + step.detail));
+}
+
+// One step after another, as long as the decision still stands.
+Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
+  Execution execution;
+  for (std::size_t step = 0; step < decision.plan.size(); ++step) {
+    if (step > 0 && decision.kind == DecisionKind::kRejoin && Superseded(decision)) {
+      execution.outcome = Outcome::kFailed;
+      execution.error = "the group's master was changed in between";
+      break;
+    }
+    auto result = co_await RunCommand(decision, CommandOf(decision, step));
+    execution.outcome = result.outcome;
+    execution.error = result.error;
+    if (result.outcome != Outcome::kDone) break;
+  }
+  co_return execution;
+}
+
+Result<void> GroupRunner::Close(const Decision& decision, OutcomeRecord outcome, const GroupState* state) {
+  outcome.time_ms = environment_.UnixMs();
+  if (outcome.took_ms == 0) outcome.took_ms = outcome.time_ms - decision.time_ms;
+  // What was done was done, whether it can be written down at this moment or not.
+  if (state != nullptr) state_ = *state;
+  auto written = environment_.Store().AppendOutcome(decision.id, outcome, state);
+  if (!written) {
+    store_problem_ = written.error().Message();
+    Alarm(store_problem_);
+    unclosed_.push_back({decision, outcome});
+    return written;
+  }
+  Info(decision.id + " " + std::string(ToString(decision.kind)) +
+       (decision.node.empty() ? "" : " " + decision.node) + ": " + std::string(ToString(outcome.outcome)) +
+       ": " + outcome.sentence);
+  return written;
+}
+
+bool GroupRunner::WriteUnclosed() {
+  while (!unclosed_.empty()) {
+    if (auto written = environment_.Store().AppendOutcome(unclosed_.front().decision.id,
+                                                          unclosed_.front().outcome, &state_);
+        !written) {
+      store_problem_ = written.error().Message();
+      return false;
+    }
+    unclosed_.erase(unclosed_.begin());
+    store_problem_.clear();
+  }
+  return true;
+}
+
+std::uint64_t GroupRunner::NextEpoch() const {
+  std::uint64_t epoch = state_.epoch;
+  for (const auto& [name, node] : nodes_) {
+    if (node.view.report) epoch = std::max(epoch, node.view.report->epoch);
+  }
+  return epoch + 1;
+}
+
+DecisionRecord GroupRunner::RecordOf(const Decision& decision) const {
+  if (auto record = environment_.Store().ReadRecord(decision.id)) return std::move(*record);
+  return {decision, {}, std::nullopt};
+}
+
+Error GroupRunner::Refuse(Decision decision, const Error& error, std::string_view code) {
+  decision.kind = DecisionKind::kRefusal;
+  decision.epoch = state_.epoch;
+  decision.reasons = {{std::string(code.empty() ? reason::kRefused : code), error.Message()}};
+  decision.plan.clear();
+  if (auto written = environment_.Store().AppendDecision(decision, nullptr)) {
+    OutcomeRecord outcome;
+    outcome.outcome = Outcome::kDone;
+    outcome.sentence = "nothing was changed";
+    (void)Close(decision, outcome, nullptr);
+  }
+  return error;
+}
+
+boost::json::value GroupRunner::Status() {
+  const GroupSnapshot snapshot = Snapshot();
+  const TolerancePolicy policy = environment_.Policy();
+  boost::json::object status;
+  status["group"] = settings_.name;
+  status["managed"] = ToString(state_.management);
+  status["epoch"] = state_.epoch;
+  status["master"] = state_.master;
+  boost::json::object policy_json{{"name", policy.name}, {"hash", policy.content_hash}};
+  if (!environment_.PolicyProblem().empty()) policy_json["error"] = environment_.PolicyProblem();
+  status["policy"] = std::move(policy_json);
+  boost::json::array findings;
+  for (const auto& finding : FindIn(snapshot)) {
+    boost::json::array rests_on;
+    for (const Source source : finding.rests_on) rests_on.push_back(boost::json::string(ToString(source)));
+    findings.push_back({{"code", ToString(finding.code)},
+                        {"node", finding.node},
+                        {"sentence", finding.sentence},
+                        {"rests_on", std::move(rests_on)}});
+  }
+  status["findings"] = std::move(findings);
+  boost::json::array nodes;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Node& node = nodes_.at(name);
+    auto condition = ConditionOf(snapshot, view);
+    if (!node.queued.empty()) condition.sentence = node.queued;
+    boost::json::object item{{"node", name},
+                             {"agent", node.settings.agent},
+                             {"connected", view.connected},
+                             {"priority", view.priority},
+                             {"condition", condition.word},
+                             {"sentence", condition.sentence}};
+    if (!view.zone.empty()) item["zone"] = view.zone;
+    if (!view.candidate) item["candidate"] = false;
+    if (const auto hold = state_.maintenance.find(name); hold != state_.maintenance.end()) {
+      item["maintenance"] = hold->second.reason.empty() ? "in maintenance" : hold->second.reason;
+    }
+    if (view.report) item["report"] = ToJson(*view.report);
+    nodes.push_back(std::move(item));
+  }
+  status["nodes"] = std::move(nodes);
+  boost::json::array open;
+  for (const auto& record : environment_.Store().OpenRecords(settings_.name))
+    open.push_back(boost::json::string(record.decision.id));
+  status["open_decisions"] = std::move(open);
+  status["busy"] = busy_;
+  status["waits"] = waits_;
+  if (state_.paused) {
+    status["paused"] = {{"since_ms", state_.paused->since_ms}, {"reason", state_.paused->reason}};
+  }
+  if (const std::int64_t left = state_.blocked_until_ms - environment_.UnixMs(); left > 0) {
+    status["blocked_left_ms"] = left;
+  }
+  if (!store_problem_.empty()) status["error"] = store_problem_;
+  return status;
+}
+
+}  // namespace walstitch::core

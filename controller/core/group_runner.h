@@ -1,0 +1,289 @@
+// Runs one group: keeps its snapshot from the agents' reports, lets the pure rules decide, writes every
+// decision down before acting and every outcome after, and has the plans carried out.
+//
+// It knows the world only through its Environment: no clock, no socket, no file. Events come in (a report, a
+// connection, an order, a timer), effects go out (a command, a grant, an entry in the log). The controller
+// runs it on real agents (shell/group_host.h), the simulator on modelled ones.
+//
+// What changes the group's master holds a lock, one at a time. The rejoins of nodes run beside it, each on
+// its own: whoever is in the middle of one when the master changes finds its decision superseded. Leases are
+// renewed as reports come in, whatever else goes on.
+//
+// On one thread. Destroying it in the middle of anything is a crash, and no worse than one.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/core/candidate.h"
+#include "controller/core/environment.h"
+#include "controller/core/failover_gate.h"
+#include "controller/core/finding.h"
+#include "controller/core/settings.h"
+#include "controller/core/snapshot.h"
+#include "controller/core/task.h"
+
+namespace walstitch::core {
+
+// What all groups share.
+struct Fleet {
+  std::int64_t full_sync_limit = 1;
+  std::int64_t full_syncs = 0;    // under way
+  std::int64_t failing_over = 0;  // groups
+};
+
+// What an operator asks for.
+struct OperatorRequest {
+  std::optional<std::string> to;
+  bool force = false;
+  bool dry_run = false;
+  bool rescue = true;               // failover: take what the dead master has on its disk before promoting
+  std::int64_t deadline_ms = 5000;  // switchover: how long writes may stand still
+  std::string node;                 // maintenance
+  bool on = true;                   // maintenance
+  std::string reason;               // pause, maintenance
+};
+
+// The answer: the decision's record, closed; for a dry run the decision only, with an empty id.
+using OperatorAnswer = Result<DecisionRecord>;
+
+class GroupRunner {
+ public:
+  // `environment` and `fleet` outlive it.
+  GroupRunner(Environment& environment, GroupSettings settings, Fleet& fleet);
+  ~GroupRunner();
+  GroupRunner(const GroupRunner&) = delete;
+  GroupRunner& operator=(const GroupRunner&) = delete;
+
+  // Reads the group's state, and begins.
+  Result<void> Start();
+
+  // What agents say. A report is that of the node it names.
+  void OnReport(Report report);
+  void OnConnection(const std::string& node, bool connected);
+
+  [[nodiscard]] const std::string& Name() const { return settings_.name; }
+  [[nodiscard]] const GroupState& State() const { return state_; }
+  boost::json::value Status();
+
+  using AnswerCallback = std::function<void(OperatorAnswer)>;
+  // What would be decided now; changes nothing.
+  void Plan(std::function<void(boost::json::value)> done);
+  void Failover(OperatorRequest request, AnswerCallback done);
+  void Switchover(OperatorRequest request, AnswerCallback done);
+  void Adopt(OperatorRequest request, AnswerCallback done);
+  void Release(OperatorRequest request, AnswerCallback done);
+  void Pause(OperatorRequest request, AnswerCallback done);
+  void Resume(OperatorRequest request, AnswerCallback done);
+  void Maintenance(OperatorRequest request, AnswerCallback done);
+  void Unblock(OperatorRequest request, AnswerCallback done);
+
+ private:
+  struct Node {
+    NodeSettings settings;
+    NodeView view;
+    std::int64_t heard_ms = 0;  // when its agent was last heard
+    std::int64_t hung_since_ms = -1;
+    std::int64_t loading_since_ms = -1;
+    std::int64_t behind_since_ms = -1;  // it stands still behind its master
+    std::optional<Sequence> seen_last;  // when it was last looked at for that
+    std::int64_t next_try_ms = 0;       // of a rejoin
+    int failures = 0;                   // rejoins that failed in a row
+    std::string held_for;               // reasons of the last hold that was recorded
+    std::string queued;                 // why a decided verdict waits; for the status
+    int attaching = 0;                  // looks in a row at which it had not come to its relay
+    bool blocked = false;               // an open decision of an earlier run waits for its agent
+    bool busy = false;                  // a task of its rejoin runs
+    std::int64_t next_probe_ms = 0;     // of its server, while its agent is gone
+    std::int64_t next_stay_ms = 0;      // asking how long its resume point stays
+  };
+  // A full sync that was begun and not yet ended.
+  struct OpenFullSync {
+    Decision decision;
+    std::uint64_t bytes_before = 0;
+    std::optional<SyncCounters> survivor_before;
+    std::uint64_t bytes_seen = 0;  // to the node, when it last went on
+    std::int64_t progress_ms = 0;
+  };
+  // An outcome that could not be written: nothing is decided before it is.
+  struct Unclosed {
+    Decision decision;
+    OutcomeRecord outcome;
+  };
+  // Says in the status what goes on, while it goes on.
+  class Busy {
+   public:
+    Busy(std::string& word, std::string_view what) : word_(word) { word_ = what; }
+    ~Busy() { word_.clear(); }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+   private:
+    std::string& word_;
+  };
+  // Counts what goes on, while it goes on.
+  class Counted {
+   public:
+    explicit Counted(std::int64_t& count) : count_(count) { ++count_; }
+    ~Counted() { --count_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+   private:
+    std::int64_t& count_;
+  };
+  // How the steps of a plan went.
+  struct Execution {
+    Outcome outcome = Outcome::kDone;
+    std::string error;  // of the step that was not done
+  };
+
+  // The loop (group_runner.cc).
+  Task<void> Loop();
+  Task<void> Reconcile();
+  void Wake();
+  Task<void> Sleep(std::int64_t ms);
+  // Until something happens, or the time is over.
+  Task<void> WaitWoken(std::int64_t ms);
+  GroupSnapshot Snapshot() const;
+  void Track(Node& node);
+  void RenewLease(const Node& node);
+  [[nodiscard]] std::optional<LeaseGrant> MakeGrant(const Node& node) const;
+  Task<std::optional<Report>> Refresh(std::string node);
+  Task<void> RefreshAll();
+  Task<void> RefreshInto(std::string node, std::int64_t* waiting, std::function<void()> ended);
+  Task<void> WatchResumePoint(std::string node);
+
+  // Decisions (group_runner.cc).
+  Decision NewDecision(DecisionKind kind, std::uint64_t epoch);
+  Task<CommandResult> RunCommand(Decision decision, Command command);
+  Task<Execution> Execute(Decision decision);
+  void LogStep(const Decision& decision, const StepRecord& step);
+  // The outcomes that could not be written: true when none is left.
+  bool WriteUnclosed();
+  // Higher than any epoch that the controller or an agent has seen.
+  [[nodiscard]] std::uint64_t NextEpoch() const;
+  Result<void> Close(const Decision& decision, OutcomeRecord outcome, const GroupState* state);
+  DecisionRecord RecordOf(const Decision& decision) const;
+  // Writes a decision that is a refusal, closed at once; gives the refusal as an Error.
+  Error Refuse(Decision decision, const Error& error, std::string_view code = "");
+  // The master changed, or is being changed, since the decision was made.
+  [[nodiscard]] bool Superseded(const Decision& decision) const;
+
+  // Rejoining (group_rejoin.cc).
+  void StartRejoin(Node& node);
+  Task<void> RejoinTask(std::string name);
+  Task<void> Rejoin(std::string name);
+  Task<void> ParkFirst(std::string name, std::string finding);
+  Task<Decision> DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id);
+  Task<void> CarryOutRejoin(Decision decision);
+  void RecordHold(Node& node, Decision decision);
+  void Backoff(Node& node);
+  Task<void> WatchFullSyncs();
+  Task<boost::json::value> MakePlan();
+
+  // Failovers that start by themselves (group_failover.cc).
+  Task<void> WatchMaster();
+  Task<bool> LookForMaster(Finding trouble);
+  void RecordRefusal(const Finding& trouble, const GateAnswer& answer);
+  Task<void> FailOver(Finding trouble, GateAnswer gate);
+  Task<void> SwitchAwayFrom(Finding refuses);
+  Task<void> SwitchAwayTask(OperatorRequest request);
+  Task<void> FenceStrays();
+  Task<void> FenceStray(std::string name);
+  CandidateRules RulesFor(const GroupSnapshot& snapshot);
+
+  // Role switches (group_role_switch.cc).
+  Task<OperatorAnswer> Bootstrap(OperatorRequest request);
+  Task<OperatorAnswer> OrderFailover(OperatorRequest request);
+  Task<OperatorAnswer> OrderSwitchover(OperatorRequest request);
+  // Fills in candidates, rescue and holds. An Error, with every node's reason: nobody is eligible.
+  Task<Result<void>> PlanFailover(Decision* decision, OperatorRequest request, CandidateRules rules);
+  // `taken_back`: an earlier run already sent the old master back.
+  Task<OperatorAnswer> CarryOutPromotion(Decision decision, std::int64_t deadline_ms,
+                                         bool taken_back = false);
+  Task<std::optional<std::string>> HoldReplicas(Decision* decision, std::size_t* step);
+  Task<std::optional<std::string>> RunRescue(Decision decision, std::size_t step);
+  bool RecognisePromotion();
+  void ForgetSuspects();
+  [[nodiscard]] Result<void> MayReplaceMaster(const GroupSnapshot& snapshot, Decision* decision) const;
+  Task<std::string> WhyNotTheSameHistory(Candidate candidate);
+  Task<std::string> BackToOldMaster(Decision decision, std::optional<Sequence> parked_at);
+  void AddParkSteps(Decision& decision, const std::string& promoted, const std::string& old_master);
+  [[nodiscard]] bool HolderFenced(const Decision& decision) const;
+
+  // Adoption and release (group_adoption.cc).
+  Task<OperatorAnswer> OrderAdopt(OperatorRequest request);
+  Task<OperatorAnswer> OrderRelease(OperatorRequest request);
+  Task<OperatorAnswer> CarryOutAdopt(Decision decision);
+  Task<OperatorAnswer> CarryOutRelease(Decision decision);
+
+  // The operator's word (group_orders.cc).
+  Task<OperatorAnswer> OrderSetting(DecisionKind kind, OperatorRequest request);
+  void Spawn(Task<OperatorAnswer> order, AnswerCallback done);
+  Task<void> Answering(Task<OperatorAnswer> order, AnswerCallback done);
+  Task<void> AnsweringPlan(std::function<void(boost::json::value)> done);
+
+  // Decisions that an earlier run left open (group_recovery.cc).
+  Task<bool> FinishOpenDecisions();
+  Task<void> FinishOpenDecision(DecisionRecord record);
+  Task<bool> ResumeDecision(Decision decision, DecisionRecord record, OutcomeRecord* closed);
+  [[nodiscard]] bool OpenRoleSwitch() const;
+  void CloseOpenPromotions(std::string_view why);
+
+  void Info(const std::string& text) {
+    environment_.Log(LogLevel::kInfo, "group " + settings_.name + ": " + text);
+  }
+  void Warn(const std::string& text) {
+    environment_.Log(LogLevel::kWarning, "group " + settings_.name + ": " + text);
+  }
+  void Alarm(const std::string& text) {
+    environment_.Log(LogLevel::kError, "group " + settings_.name + ": " + text);
+  }
+
+  Environment& environment_;
+  GroupSettings settings_;
+  Fleet& fleet_;
+  GroupState state_;
+  std::map<std::string, Node> nodes_;
+  std::map<std::string, OpenFullSync> full_syncs_;  // by node
+  std::set<std::string> begun_here_;                // decisions of this run
+  Mutex mutex_;
+  std::function<void()> waiting_;  // the loop, while it waits
+  std::uint64_t wait_number_ = 0;
+  bool woken_ = false;
+  std::int64_t wake_in_ms_ = 0;  // the loop looks again after so long at the latest
+  bool open_finished_ = false;
+  bool switching_ = false;  // the master is being replaced: nobody gets a lease meanwhile
+  std::string busy_;
+  std::string store_problem_;
+  std::vector<Unclosed> unclosed_;
+  std::int64_t next_bootstrap_ms_ = 0;
+
+  // No lease that was ever given runs beyond it. At the start, as if one had been given just now.
+  std::int64_t lease_until_ms_ = 0;
+  std::int64_t granted_ms_ = -1;
+
+  // The master's trouble, while it stands.
+  std::optional<FindingCode> trouble_;
+  std::int64_t trouble_since_ms_ = 0;
+  std::optional<bool> master_probe_;
+  std::int64_t next_probe_ms_ = 0;
+  bool fenced_directly_ = false;
+  int failed_failovers_ = 0;  // in a row
+  std::int64_t next_failover_ms_ = 0;
+  std::int64_t next_switchover_ms_ = 0;
+  std::string refused_for_;        // the code that was recorded last
+  std::string waits_;              // for the status
+  std::uint64_t given_up_in_ = 0;  // the epoch in which a rescue was given up
+
+  TaskGroup tasks_;  // last: its tasks use all of the above
+};
+
+}  // namespace walstitch::core

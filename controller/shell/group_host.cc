@@ -1,0 +1,275 @@
+#include "controller/shell/group_host.h"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "agents/node/info.h"
+#include "agents/node/kvrocks_client.h"
+#include "controller/core/ulid.h"
+#include "controller/shell/evidence_collector.h"
+#include "controller/shell/fault_point.h"
+#include "policies/model/json.h"
+
+namespace walstitch::shell {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kResubscribe{250};
+constexpr milliseconds kSilence{4000};  // agents report every second at least
+constexpr milliseconds kServerTimeout{500};
+constexpr milliseconds kPolicyInterval{200};
+
+// Runs the operation and gives its value to `done`. An operation does not throw but for a broken assumption.
+template <typename T>
+void Spawn(const asio::any_io_executor& executor, asio::awaitable<T> operation, std::function<void(T)> done) {
+  asio::co_spawn(executor, std::move(operation),
+                 [done = std::move(done)](std::exception_ptr problem, T value) {
+                   if (problem) std::rethrow_exception(problem);
+                   done(std::move(value));
+                 });
+}
+
+core::GroupSettings SettingsOf(const GroupConfig& config, const core::FailoverSettings& failover) {
+  core::GroupSettings settings;
+  settings.name = config.name;
+  settings.failover = failover;
+  for (const auto& node : config.nodes) {
+    settings.nodes.push_back(node);
+  }
+  return settings;
+}
+
+node::ClientOptions ClientTo(const Endpoint& server, const std::string& password) {
+  node::ClientOptions options;
+  options.host = server.host;
+  options.port = server.port;
+  options.password = password;
+  options.timeout = kServerTimeout;
+  return options;
+}
+
+Result<Role> AskRole(const node::ClientOptions& options) {
+  node::KvrocksClient client(options);
+  auto info = client.Info();
+  if (!info) return Fail(info.error());
+  const node::NodeFacts facts = node::ReadFacts(*info);
+  if (facts.loading.value_or(false)) return Fail(ErrorCode::kConflict, "it is loading its data");
+  return facts.role;
+}
+
+Result<void> MakeSlave(const node::ClientOptions& options, const Endpoint& relay) {
+  node::KvrocksClient client(options);
+  auto set = client.SlaveOf(relay, kServerTimeout);
+  if (!set) return set;
+  auto info = client.Info();
+  if (!info) return Fail(info.error());
+  const node::NodeFacts facts = node::ReadFacts(*info);
+  if (facts.role != Role::kReplica || facts.master != relay) {
+    return Fail(ErrorCode::kConflict, "it did not become a replica of " + relay.ToString());
+  }
+  return {};
+}
+
+}  // namespace
+
+GroupHost::GroupHost(HostContext context, GroupConfig config, core::FailoverSettings failover)
+    : context_(std::move(context)),
+      config_(std::move(config)),
+      runner_(*this, SettingsOf(config_, failover), context_.fleet) {
+  for (const auto& node : config_.nodes) {
+    const std::string name = node.name;
+    nodes_.emplace(name, Node{node, AgentClient(name, node.agent_url, context_.agent_token), nullptr});
+  }
+}
+
+GroupHost::~GroupHost() = default;
+
+Result<void> GroupHost::Start() {
+  if (auto started = runner_.Start(); !started) return started;
+  for (auto& [name, node] : nodes_) {
+    node.subscription = std::make_unique<http::Subscription>(
+        context_.executor, node.config.agent_url, "/v1/stream", context_.agent_token, kResubscribe, kSilence,
+        [this, name = name](const std::string& message) { OnMessage(name, message); },
+        [this, name = name](bool connected) { runner_.OnConnection(name, connected); });
+  }
+  return {};
+}
+
+void GroupHost::OnMessage(const std::string& name, const std::string& message) {
+  auto json = ParseJson(message);
+  auto report = json ? ReportFromJson(*json) : Result<Report>(Fail(json.error()));
+  if (!report) {
+    spdlog::warn("group {}: a report of {} was not understood: {}", config_.name, name,
+                 report.error().Message());
+    return;
+  }
+  Node& node = nodes_.at(name);
+  const bool foreign = report->node != name || report->group != config_.name;
+  if (foreign && !node.foreign) {
+    spdlog::error("group {}: the agent at {} says it is {} of group {}, not {}: check the configuration",
+                  config_.name, node.config.agent, report->node, report->group, name);
+    runner_.OnConnection(name, false);
+  }
+  node.foreign = foreign;
+  if (!foreign) runner_.OnReport(std::move(*report));
+}
+
+asio::awaitable<boost::json::value> GroupHost::Plan() {
+  auto start = [this](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    runner_.Plan([shared](boost::json::value plan) { std::move (*shared)(std::move(plan)); });
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(boost::json::value)>(
+      start, asio::use_awaitable);
+}
+
+asio::awaitable<core::OperatorAnswer> GroupHost::Give(Order order, core::OperatorRequest request) {
+  // A pointer, for the answer's type has no default value that Asio could make.
+  using Shared = std::shared_ptr<core::OperatorAnswer>;
+  auto start = [this, order](auto handler, core::OperatorRequest what) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    (runner_.*order)(std::move(what), [shared](core::OperatorAnswer answer) {
+      std::move (*shared)(std::make_shared<core::OperatorAnswer>(std::move(answer)));
+    });
+  };
+  const Shared answer = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Shared)>(
+      start, asio::use_awaitable, std::move(request));
+  co_return std::move(*answer);
+}
+
+std::int64_t GroupHost::NowMs() const {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+std::int64_t GroupHost::UnixMs() const {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+void GroupHost::After(std::int64_t ms, std::function<void()> call) {
+  if (ms <= 0) return asio::post(context_.executor, std::move(call));
+  auto timer = std::make_shared<asio::steady_timer>(context_.executor, milliseconds(ms));
+  timer->async_wait([timer, call = std::move(call)](boost::system::error_code error) {
+    if (!error) call();
+  });
+}
+
+std::string GroupHost::NewId() {
+  static std::random_device device;
+  std::array<std::uint8_t, 10> random{};
+  for (auto& byte : random) byte = static_cast<std::uint8_t>(device());
+  return core::MakeUlid(UnixMs(), random);
+}
+
+const TolerancePolicy& GroupHost::Policy() {
+  // Read at most so often: a decision asks several times.
+  const std::int64_t now = NowMs();
+  if (now - policies_read_ms_ >= kPolicyInterval.count()) {
+    policies_read_ms_ = now;
+    context_.policies.Refresh();
+  }
+  return context_.policies.For(config_.name);
+}
+
+void GroupHost::FreshReport(const std::string& node, Done<Result<Report>> done) {
+  auto work = [](AgentClient client) -> asio::awaitable<Result<Report>> {
+    co_return co_await client.FreshReport();
+  };
+  Spawn<Result<Report>>(context_.executor, work(nodes_.at(node).client), std::move(done));
+}
+
+void GroupHost::Run(Command command, Done<Result<CommandResult>> done) {
+  auto work = [](AgentClient client, Command what) -> asio::awaitable<Result<CommandResult>> {
+    co_return co_await client.Run(std::move(what));
+  };
+  AgentClient client = nodes_.at(command.node).client;
+  Spawn<Result<CommandResult>>(context_.executor, work(std::move(client), std::move(command)),
+                               std::move(done));
+}
+
+void GroupHost::Grant(const LeaseGrant& grant) {
+  const Node& node = nodes_.at(grant.node);
+  if (node.subscription) (void)node.subscription->Send(Dump({{"lease", ToJson(grant)}}));
+}
+
+void GroupHost::CollectEvidence(core::EvidenceQuestion question, Done<Evidence> done) {
+  EvidenceRequest request{nodes_.at(question.rejoiner.node).client,
+                          std::move(question.rejoiner),
+                          nodes_.at(question.survivor.node).client,
+                          std::move(question.survivor),
+                          question.known,
+                          question.limits};
+  Spawn<Evidence>(context_.executor, shell::CollectEvidence(std::move(request)), std::move(done));
+}
+
+void GroupHost::Batches(const std::string& node, SequenceRange range, std::size_t max,
+                        Done<Result<std::vector<BatchInfo>>> done) {
+  auto work = [](AgentClient client, SequenceRange what,
+                 std::size_t most) -> asio::awaitable<Result<std::vector<BatchInfo>>> {
+    co_return co_await client.Batches(what, most);
+  };
+  Spawn<Result<std::vector<BatchInfo>>>(context_.executor, work(nodes_.at(node).client, range, max),
+                                        std::move(done));
+}
+
+void GroupHost::ListTouched(const std::string& node, SequenceRange range, std::size_t max_keys,
+                            Done<Result<Touched>> done) {
+  auto work = [](AgentClient client, SequenceRange what,
+                 std::size_t most) -> asio::awaitable<Result<Touched>> {
+    co_return co_await client.ListTouched(what, most);
+  };
+  Spawn<Result<Touched>>(context_.executor, work(nodes_.at(node).client, range, max_keys), std::move(done));
+}
+
+void GroupHost::StaysFor(const std::string& node, Sequence sequence,
+                         Done<Result<std::optional<std::int64_t>>> done) {
+  auto work = [](AgentClient client, Sequence what) -> asio::awaitable<Result<std::optional<std::int64_t>>> {
+    co_return co_await client.StaysFor(what);
+  };
+  Spawn<Result<std::optional<std::int64_t>>>(context_.executor, work(nodes_.at(node).client, sequence),
+                                             std::move(done));
+}
+
+void GroupHost::Probe(const Endpoint& server, Done<Result<Role>> done) {
+  asio::post(context_.pool, [executor = context_.executor,
+                             options = ClientTo(server, context_.kvrocks_password), done = std::move(done)] {
+    asio::post(executor, [done, answer = AskRole(options)] { done(answer); });
+  });
+}
+
+void GroupHost::Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) {
+  asio::post(context_.pool,
+             [executor = context_.executor, options = ClientTo(server, context_.kvrocks_password), relay,
+              done = std::move(done)] {
+               asio::post(executor, [done, answer = MakeSlave(options, relay)] { done(answer); });
+             });
+}
+
+void GroupHost::Log(core::LogLevel level, const std::string& text) {
+  switch (level) {
+    case core::LogLevel::kInfo:
+      return spdlog::info("{}", text);
+    case core::LogLevel::kWarning:
+      return spdlog::warn("{}", text);
+    case core::LogLevel::kError:
+      return spdlog::error("{}", text);
+  }
+}
+
+void GroupHost::FaultPoint(std::string_view name) { shell::FaultPoint(name); }
+
+}  // namespace walstitch::shell

@@ -1,0 +1,91 @@
+// The world of one group, for core::GroupRunner: its agents over HTTP and WebSocket, the store, the clock,
+// and the controller's own connections to servers. It decides nothing.
+//
+// Everything runs on the controller's executor but what blocks: that has the pool.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/json/value.hpp>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controller/core/group_runner.h"
+#include "controller/shell/agent_client.h"
+#include "controller/shell/config.h"
+#include "controller/shell/policy_store.h"
+#include "controller/shell/store.h"
+
+namespace walstitch::shell {
+
+// What the hosts of all groups share.
+struct HostContext {
+  boost::asio::any_io_executor executor;
+  boost::asio::thread_pool& pool;
+  std::string agent_token;
+  std::string kvrocks_password;  // requirepass of the servers; empty: none
+  Store& store;
+  PolicyStore& policies;
+  core::Fleet& fleet;
+};
+
+class GroupHost : public core::Environment {
+ public:
+  GroupHost(HostContext context, GroupConfig config, core::FailoverSettings failover);
+  ~GroupHost() override;
+  GroupHost(const GroupHost&) = delete;
+  GroupHost& operator=(const GroupHost&) = delete;
+
+  Result<void> Start();
+
+  [[nodiscard]] const std::string& Name() const { return config_.name; }
+  boost::json::value Status() { return runner_.Status(); }
+  boost::asio::awaitable<boost::json::value> Plan();
+
+  using Order = void (core::GroupRunner::*)(core::OperatorRequest, core::GroupRunner::AnswerCallback);
+  // GroupRunner::Failover and so on.
+  boost::asio::awaitable<core::OperatorAnswer> Give(Order order, core::OperatorRequest request);
+
+  // core::Environment
+  [[nodiscard]] std::int64_t NowMs() const override;
+  [[nodiscard]] std::int64_t UnixMs() const override;
+  void After(std::int64_t ms, std::function<void()> call) override;
+  std::string NewId() override;
+  core::DecisionStore& Store() override { return context_.store; }
+  const TolerancePolicy& Policy() override;
+  const std::string& PolicyProblem() override { return context_.policies.Problem(); }
+  void FreshReport(const std::string& node, Done<Result<Report>> done) override;
+  void Run(Command command, Done<Result<CommandResult>> done) override;
+  void Grant(const LeaseGrant& grant) override;
+  void CollectEvidence(core::EvidenceQuestion question, Done<Evidence> done) override;
+  void Batches(const std::string& node, SequenceRange range, std::size_t max,
+               Done<Result<std::vector<BatchInfo>>> done) override;
+  void ListTouched(const std::string& node, SequenceRange range, std::size_t max_keys,
+                   Done<Result<Touched>> done) override;
+  void StaysFor(const std::string& node, Sequence sequence,
+                Done<Result<std::optional<std::int64_t>>> done) override;
+  void Probe(const Endpoint& server, Done<Result<Role>> done) override;
+  void Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) override;
+  void Log(core::LogLevel level, const std::string& text) override;
+  void FaultPoint(std::string_view name) override;
+
+ private:
+  struct Node {
+    NodeConfig config;
+    AgentClient client;
+    std::unique_ptr<http::Subscription> subscription;
+    bool foreign = false;  // the agent at this address says that it is another one; it was logged
+  };
+
+  void OnMessage(const std::string& node, const std::string& message);
+
+  HostContext context_;
+  GroupConfig config_;
+  std::map<std::string, Node> nodes_;
+  std::int64_t policies_read_ms_ = 0;
+  core::GroupRunner runner_;  // last: its tasks use all of the above
+};
+
+}  // namespace walstitch::shell
