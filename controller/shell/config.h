@@ -6,15 +6,14 @@
 #include <vector>
 
 #include "agents/http/http_client.h"
+#include "controller/core/settings.h"
 #include "policies/model/result.h"
 
 namespace walstitch::shell {
 
-struct NodeConfig {
-  std::string name;
+struct NodeConfig : core::NodeSettings {
   std::string agent;  // "http://host:port"
   http::Url agent_url;
-  std::int64_t priority = 0;  // of equally advanced nodes, the higher one is promoted
 };
 
 struct GroupConfig {
@@ -27,9 +26,12 @@ struct ControllerConfig {
   std::uint16_t api_port = 7700;
   std::string api_token;    // empty: no token is asked
   std::string agent_token;  // sent to the agents
+  // requirepass of the servers, to park one directly whose agent is gone; empty: they have none
+  std::string kvrocks_password;
   std::string state_dir;
   std::vector<std::string> policies;  // files or directories
   std::int64_t max_concurrent_full_syncs = 1;
+  core::FailoverSettings failover;
   std::string log_level = "info";
   std::vector<GroupConfig> groups;
 };
