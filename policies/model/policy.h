@@ -58,6 +58,16 @@ struct PolicyLimits {
   std::uint64_t undo_scan_bytes = 4ULL << 30;
 };
 
+// What a failover may leave behind. A replica that lacks more than max_lag of the records that the master
+// was last known to hold is not promoted; the tail of a dead master, read from its disk, may take so long
+// and be so large before the promotion goes on without the rest.
+struct FailoverRules {
+  std::optional<std::uint64_t> max_lag;  // records; absent: none is too far behind
+  std::int64_t rescue_timeout_ms = 30000;
+  std::uint64_t rescue_bytes = 1ULL << 30;  // 0: nothing is taken
+  bool operator==(const FailoverRules&) const = default;
+};
+
 struct TolerancePolicy {
   std::string name;
   std::vector<std::string> groups;      // globs; empty: all
@@ -66,6 +76,7 @@ struct TolerancePolicy {
   InternalRules internal;
   std::vector<Verdict> prefer = {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull};
   PolicyLimits limits;
+  FailoverRules failover;
   bool require_fork_proof = true;
   OnLimit on_limit = OnLimit::kFullSync;
   std::string content_hash;  // SHA-256 (hex) of the files it was read from
