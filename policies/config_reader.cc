@@ -5,6 +5,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "policies/quantity.h"
+
 namespace walstitch {
 
 ConfigReader::ConfigReader(std::string path, const YamlNode& node) : path_(std::move(path)), node_(node) {
@@ -97,6 +99,45 @@ void ConfigReader::Flag(std::string_view key, bool& field) {
   } else {
     Note(value->mark, std::string(key) + ": expected true or false");
   }
+}
+
+void ConfigReader::Duration(std::string_view key, std::int64_t low_ms, std::int64_t high_ms,
+                            std::int64_t& field_ms) {
+  const YamlNode* value = Node(key);
+  if (value == nullptr) return;
+  const auto ms = MillisecondsFromText(value->scalar);
+  if (value->kind != YamlNode::Kind::kScalar || !ms || *ms < low_ms || *ms > high_ms) {
+    return Note(value->mark, std::string(key) + ": expected a time from " + DurationText(low_ms) + " to " +
+                                 DurationText(high_ms) + ", with its unit: ms, s, m or h");
+  }
+  field_ms = *ms;
+}
+
+void ConfigReader::Percent(std::string_view key, std::int64_t& field_permille) {
+  const YamlNode* value = Node(key);
+  if (value == nullptr) return;
+  const auto permille = PermilleFromText(value->scalar);
+  if (value->kind != YamlNode::Kind::kScalar || !permille) {
+    return Note(value->mark, std::string(key) + ": expected a percentage such as 1% or 0.5%");
+  }
+  field_permille = *permille;
+}
+
+void ConfigReader::Bytes(std::string_view key, std::uint64_t& field) {
+  const YamlNode* value = Node(key);
+  if (value == nullptr) return;
+  const auto bytes = ByteCountFromText(value->scalar);
+  if (value->kind != YamlNode::Kind::kScalar || !bytes) {
+    return Note(value->mark, std::string(key) +
+                                 ": expected a number of bytes such as 1000000, 64Mi or 4Gi (units k, M, G, "
+                                 "T, Ki, Mi, Gi, Ti)");
+  }
+  field = *bytes;
+}
+
+bool ConfigReader::Has(std::string_view key) const {
+  return std::any_of(node_.entries.begin(), node_.entries.end(),
+                     [key](const YamlEntry& entry) { return entry.key.scalar == key; });
 }
 
 Result<void> ConfigReader::Finish() {

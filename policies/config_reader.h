@@ -26,8 +26,14 @@ class ConfigReader {
   void Number(std::string_view key, std::int64_t low, std::int64_t high, std::int64_t& field);
   void Port(std::string_view key, std::uint16_t& field);  // 1..65535
   void Flag(std::string_view key, bool& field);
+  // With a unit (policies/quantity.h). Bounds are given as a person would write them.
+  void Duration(std::string_view key, std::int64_t low_ms, std::int64_t high_ms, std::int64_t& field_ms);
+  void Percent(std::string_view key, std::int64_t& field_permille);  // 0% to 100%, in tenths
+  void Bytes(std::string_view key, std::uint64_t& field);
   // A sub-mapping or list to read on; nullptr if absent.
   const YamlNode* Node(std::string_view key);
+
+  [[nodiscard]] bool Has(std::string_view key) const;
 
   // Notes an error at the mapping, or at the key's value if it is there.
   void Refuse(std::string_view key, std::string_view what);

@@ -1,7 +1,6 @@
 #include "policies/loader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
@@ -13,6 +12,7 @@
 #include "policies/model/bytes.h"
 #include "policies/model/names.h"
 #include "policies/model/types.h"
+#include "policies/quantity.h"
 #include "policies/yaml_tree.h"
 
 namespace walstitch {
@@ -181,24 +181,21 @@ class Merger {
       return std::nullopt;
     };
 
-    std::uint64_t value = 0;
-    auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failure == std::errc::result_out_of_range) return refuse(", which is too large");
-    if (failure != std::errc() || (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9')) {
-      return refuse("");
-    }
-    std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    if (unit.empty()) return value;
+    const auto value = units ? ByteCountFromText(text) : WholeFromText(text);
+    if (value) return *value;
+    return refuse(value.error() == QuantityProblem::kTooLarge ? ", which is too large" : "");
+  }
 
-    static constexpr std::pair<std::string_view, std::uint64_t> kUnits[] = {
-        {"k", 1000},        {"M", 1000'000},    {"G", 1000'000'000}, {"T", 1000'000'000'000},
-        {"Ki", 1ULL << 10}, {"Mi", 1ULL << 20}, {"Gi", 1ULL << 30},  {"Ti", 1ULL << 40}};
-    for (const auto& [unit_name, factor] : kUnits) {
-      if (!units || unit != unit_name) continue;
-      if (value > UINT64_MAX / factor) return refuse(", which is too large");
-      return value * factor;
-    }
-    return refuse("");
+  // Of a rescue: it holds a group without a master for at most so long.
+  std::optional<std::int64_t> Duration(const YamlNode& node, std::string_view name) {
+    if (!IsKind(node, YamlNode::Kind::kScalar, name)) return std::nullopt;
+    constexpr std::int64_t kLongestMs = 3'600'000;
+    const auto ms = MillisecondsFromText(node.scalar);
+    if (ms && *ms > 0 && *ms <= kLongestMs) return *ms;
+    Refuse(node, std::string(name) + " is " + Quoted(node.scalar) +
+                     "; expected a time such as 30s (units ms, s, m, h), more than 0 and at most " +
+                     DurationText(kLongestMs));
+    return std::nullopt;
   }
 
   template <typename Enum>
@@ -316,10 +313,10 @@ class Merger {
   }
 
   void ReadSpec(const YamlNode& spec) {
-    if (!IsMapping(
-            spec, "spec",
-            {"groups", "keyspaces", "default", "internal", "prefer", "limits", "requireForkProof", "onLimit"},
-            {})) {
+    if (!IsMapping(spec, "spec",
+                   {"groups", "keyspaces", "default", "internal", "prefer", "limits", "failover",
+                    "requireForkProof", "onLimit"},
+                   {})) {
       return;
     }
     // In the order of the file, so that the first error is the first that a reader meets.
@@ -337,6 +334,8 @@ class Merger {
         ReadPrefer(value);
       } else if (key.scalar == "limits") {
         ReadLimits(value);
+      } else if (key.scalar == "failover") {
+        ReadFailover(value);
       } else if (key.scalar == "requireForkProof") {
         ReadRequireForkProof(value);
       } else if (key.scalar == "onLimit") {
@@ -415,6 +414,35 @@ class Merger {
        : key.scalar == "missed"        ? limits.missed
        : key.scalar == "advanceMaster" ? limits.advance_master
                                        : limits.undo_scan_bytes) = *number;
+    }
+  }
+
+  void ReadFailover(const YamlNode& node) {
+    if (!IsMapping(node, "spec.failover", {"maxLag", "rescue"}, {})) return;
+    for (const auto& [key, value] : node.entries) {
+      if (error_) return;
+      if (key.scalar == "rescue") {
+        ReadRescue(value);
+        continue;
+      }
+      const std::string name = "spec.failover.maxLag";
+      auto number = Number(value, name, false);
+      if (number && Settle(value, name, std::to_string(*number))) policy_.failover.max_lag = *number;
+    }
+  }
+
+  void ReadRescue(const YamlNode& node) {
+    if (!IsMapping(node, "spec.failover.rescue", {"timeout", "bytes"}, {})) return;
+    for (const auto& [key, value] : node.entries) {
+      if (error_) return;
+      const std::string name = "spec.failover.rescue." + key.scalar;
+      if (key.scalar == "timeout") {
+        auto ms = Duration(value, name);
+        if (ms && Settle(value, name, DurationText(*ms))) policy_.failover.rescue_timeout_ms = *ms;
+      } else {
+        auto bytes = Number(value, name, true);
+        if (bytes && Settle(value, name, std::to_string(*bytes))) policy_.failover.rescue_bytes = *bytes;
+      }
     }
   }
 

@@ -30,6 +30,7 @@ Examples:
   walstitch status
   walstitch plan shop
   walstitch switchover shop --to n2
+  walstitch pause shop --reason "new switches tonight"
   walstitch decisions show latest
   walstitch COMMAND --help
 
@@ -46,6 +47,8 @@ struct Parsed {
   std::string node;
   bool check = false;
   RoleChange change;
+  GroupOrder order;
+  std::string on_or_off;
   std::string deadline;
   DecisionListOptions list;
   std::string decision = "latest";
@@ -111,6 +114,9 @@ Result<void> Complete(Parsed* parsed) {
     if (!bare->empty()) sources.directories.insert(sources.directories.begin(), *bare);
   }
   parsed->change.group = parsed->group;
+  parsed->order.group = parsed->group;
+  parsed->order.node = parsed->node;
+  parsed->order.on = parsed->on_or_off == "on";
   parsed->list.group = parsed->group;
   parsed->list.node = parsed->node;
   parsed->explain.group = parsed->group;
@@ -144,6 +150,7 @@ class CommandLine {
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();
     AddGroupCommands();
+    AddOrders();
     AddDecisionCommands();
     AddPolicyCommands();
     AddWalCommands();
@@ -230,6 +237,49 @@ class CommandLine {
             ->type_name("DURATION");
       }
       command->add_flag("--dry-run", parsed_.change.dry_run, "Show what would be done, and change nothing");
+    }
+  }
+
+  // Orders that say how a group is to be treated from now on; each is a decision on record.
+  void AddOrders() {
+    struct Verb {
+      const char* name;
+      const char* description;
+      const char* footer;
+    };
+    const Verb verbs[] = {
+        {"pause", "Nothing is done in the group without being asked, until it is resumed",
+         "No failover and no rejoin by itself. Leases go on: the master keeps taking writes. What an\n"
+         "operator orders is still carried out.\n\n"
+         "Examples:\n  walstitch pause shop\n  walstitch pause shop --reason \"new switches tonight\"\n"},
+        {"resume", "Ends a pause: the controller acts by itself again",
+         "Examples:\n  walstitch resume shop\n"},
+        {"unblock", "Ends the block after a failover: the group may be failed over again at once",
+         "For a group whose new master is lost too, and whose first loss is understood.\n\n"
+         "Examples:\n  walstitch unblock shop\n"},
+        {"maintenance", "A node under maintenance is not promoted, and is missed by nobody",
+         "If it is the master, nothing is moved: order a switchover first.\n\n"
+         "Examples:\n  walstitch maintenance shop n3 on --reason \"a new disk\"\n"
+         "  walstitch maintenance shop n3 off\n"},
+    };
+    for (const auto& verb : verbs) {
+      const std::string name = verb.name;
+      auto* command = Add(&app_, name, verb.description, verb.footer,
+                          [this, name](const Console& console, const ControllerClient& controller) {
+                            parsed_.order.verb = name;
+                            return GroupOrderCommand(console, controller, parsed_.order);
+                          });
+      AddGroup(command);
+      if (name == "maintenance") {
+        command->add_option("node", parsed_.node, "The node")->required();
+        command->add_option("on|off", parsed_.on_or_off, "Whether it is under maintenance from now on")
+            ->required()
+            ->check(CLI::IsMember({"on", "off"}));
+      }
+      if (name == "pause" || name == "maintenance") {
+        command->add_option("--reason", parsed_.order.reason, "Why, for those who look at the status")
+            ->type_name("TEXT");
+      }
     }
   }
 

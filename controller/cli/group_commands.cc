@@ -38,6 +38,26 @@ ExitCode CodeOfRecord(const DecisionRecord& record) {
   return ExitCode::kUnknown;
 }
 
+// An order that the controller did not carry out: its answer, too, if it gave one.
+ExitCode Refused(const Console& console, const Refusal& refusal) {
+  if (refusal.body && console.json) console.PrintJson(*refusal.body);
+  return console.Complain(refusal.code, refusal.sentence);
+}
+
+// The answer to an order: the decision's record.
+ExitCode ShowRecord(const Console& console, const boost::json::object& answer) {
+  const auto* json = answer.if_contains("record");
+  auto record = json == nullptr ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "no record"))
+                                : DecisionRecordFromJson(*json);
+  if (!record) return NotUnderstood(console, record.error(), true);
+  if (console.json) {
+    console.PrintJson(answer);
+  } else {
+    console.Print(RenderDecision(*record));
+  }
+  return CodeOfRecord(*record);
+}
+
 std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http::PercentEncode(group); }
 
 }  // namespace
@@ -110,11 +130,7 @@ ExitCode RoleChangeCommand(const Console& console, const ControllerClient& contr
   auto answer = controller.Post(GroupTarget(change.group) + "/" + change.verb, body,
                                 kOrderTimeout + change.deadline.value_or(std::chrono::milliseconds(0)),
                                 !change.dry_run);
-  if (!answer) {
-    const Refusal& refusal = answer.error();
-    if (refusal.body && console.json) console.PrintJson(*refusal.body);
-    return console.Complain(refusal.code, refusal.sentence);
-  }
+  if (!answer) return Refused(console, answer.error());
   if (change.dry_run) {
     const auto* json = answer->if_contains("decision");
     auto decision = json == nullptr ? Result<Decision>(Fail(ErrorCode::kInvalid, "no decision"))
@@ -128,16 +144,20 @@ ExitCode RoleChangeCommand(const Console& console, const ControllerClient& contr
     }
     return CodeOfPlanned(*decision);
   }
-  const auto* json = answer->if_contains("record");
-  auto record = json == nullptr ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "no record"))
-                                : DecisionRecordFromJson(*json);
-  if (!record) return NotUnderstood(console, record.error(), true);
-  if (console.json) {
-    console.PrintJson(*answer);
-  } else {
-    console.Print(RenderDecision(*record));
+  return ShowRecord(console, *answer);
+}
+
+ExitCode GroupOrderCommand(const Console& console, const ControllerClient& controller,
+                           const GroupOrder& order) {
+  boost::json::object body;
+  if (order.verb == "maintenance") {
+    body["node"] = order.node;
+    body["on"] = order.on;
   }
-  return CodeOfRecord(*record);
+  if (!order.reason.empty()) body["reason"] = order.reason;
+  auto answer = controller.Post(GroupTarget(order.group) + "/" + order.verb, body, kOrderTimeout, true);
+  if (!answer) return Refused(console, answer.error());
+  return ShowRecord(console, *answer);
 }
 
 }  // namespace walstitch::cli

@@ -1,4 +1,4 @@
-// status, plan, failover, switchover, adopt, release.
+// status, plan, failover, switchover, adopt, release, pause, resume, unblock, maintenance.
 #pragma once
 
 #include <chrono>
@@ -30,5 +30,18 @@ struct RoleChange {
 // By the outcome on record: done, failed (kNo), unknown or none (kUnknown).
 ExitCode RoleChangeCommand(const Console& console, const ControllerClient& controller,
                            const RoleChange& change);
+
+// What a group, or a node of it, is told to be: it moves nobody's role.
+struct GroupOrder {
+  std::string verb;  // "pause", "resume", "unblock", "maintenance"
+  std::string group;
+  std::string reason;  // pause, maintenance; may be empty
+  std::string node;    // maintenance
+  bool on = false;     // maintenance
+};
+
+// By the outcome on record, as above.
+ExitCode GroupOrderCommand(const Console& console, const ControllerClient& controller,
+                           const GroupOrder& order);
 
 }  // namespace walstitch::cli

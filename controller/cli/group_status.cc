@@ -28,6 +28,21 @@ std::optional<std::uint64_t> Number(const json::object& object, std::string_view
   return number;
 }
 
+// Times and priorities: they may be negative, and one that is no whole number is as good as absent.
+std::optional<std::int64_t> Signed(const json::object& object, std::string_view name) {
+  const json::value* value = Field(object, name);
+  if (value == nullptr || !value->is_number()) return std::nullopt;
+  boost::system::error_code error;
+  const auto number = value->to_number<std::int64_t>(error);
+  if (error) return std::nullopt;
+  return number;
+}
+
+bool Flag(const json::object& object, std::string_view name) {
+  const json::value* value = Field(object, name);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
 const json::object* Object(const json::object& object, std::string_view name) {
   const json::value* value = Field(object, name);
   return value == nullptr ? nullptr : value->if_object();
@@ -40,21 +55,31 @@ const json::array& Array(const json::object& object, std::string_view name) {
   return array == nullptr ? kNone : *array;
 }
 
+std::vector<std::string> Texts(const json::object& object, std::string_view name) {
+  std::vector<std::string> texts;
+  for (const json::value& item : Array(object, name)) {
+    if (item.is_string()) texts.emplace_back(std::string_view(item.get_string()));
+  }
+  return texts;
+}
+
 NodeStatus NodeFrom(const json::object& object) {
   NodeStatus node;
   node.node = Text(object, "node");
   node.agent = Text(object, "agent");
-  const json::value* connected = Field(object, "connected");
-  node.connected = connected != nullptr && connected->is_bool() && connected->get_bool();
-  if (const json::value* priority = Field(object, "priority"); priority != nullptr && priority->is_int64()) {
-    node.priority = priority->get_int64();
-  }
+  node.connected = Flag(object, "connected");
+  node.priority = Signed(object, "priority").value_or(0);
   node.condition = Text(object, "condition");
   node.sentence = Text(object, "sentence");
+  node.zone = Text(object, "zone");
+  if (Field(object, "maintenance") != nullptr) node.maintenance = Text(object, "maintenance");
   if (const json::object* report = Object(object, "report")) {
     node.last = Number(*report, "last");
     node.version = Text(*report, "version");
     if (const json::object* relay = Object(*report, "relay")) node.relay = Text(*relay, "state");
+    node.leased = Flag(*report, "leased");
+    node.lease_left_ms = Signed(*report, "lease_left_ms");
+    node.promised_left_ms = Signed(*report, "promised_left_ms");
   }
   return node;
 }
@@ -82,16 +107,20 @@ Result<GroupStatus> GroupStatusFromJson(const json::value& value) {
   }
   for (const json::value& item : Array(*object, "findings")) {
     if (const json::object* finding = item.if_object()) {
-      status.findings.push_back({Text(*finding, "code"), Text(*finding, "node"), Text(*finding, "sentence")});
+      status.findings.push_back({Text(*finding, "code"), Text(*finding, "node"), Text(*finding, "sentence"),
+                                 Texts(*finding, "rests_on")});
     }
   }
   for (const json::value& item : Array(*object, "nodes")) {
     if (const json::object* node = item.if_object()) status.nodes.push_back(NodeFrom(*node));
   }
-  for (const json::value& item : Array(*object, "open_decisions")) {
-    if (item.is_string()) status.open_decisions.emplace_back(std::string_view(item.get_string()));
-  }
+  status.open_decisions = Texts(*object, "open_decisions");
   status.busy = Text(*object, "busy");
+  if (const json::object* paused = Object(*object, "paused")) {
+    status.paused = PauseStatus{Signed(*paused, "since_ms"), Text(*paused, "reason")};
+  }
+  status.blocked_left_ms = Signed(*object, "blocked_left_ms");
+  status.waits = Text(*object, "waits");
   return status;
 }
 

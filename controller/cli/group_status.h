@@ -20,16 +20,27 @@ struct NodeStatus {
   std::int64_t priority = 0;
   std::string condition;
   std::string sentence;
+  std::string zone;
+  std::optional<std::string> maintenance;  // why; absent: not under maintenance
   // Of the agent's report, if there ever was one.
   std::optional<std::uint64_t> last;
   std::string relay;
   std::string version;
+  bool leased = false;
+  std::optional<std::int64_t> lease_left_ms;
+  std::optional<std::int64_t> promised_left_ms;
 };
 
 struct FindingStatus {
   std::string code;
   std::string node;  // may be empty
   std::string sentence;
+  std::vector<std::string> rests_on;  // whose word it is; may be empty
+};
+
+struct PauseStatus {
+  std::optional<std::int64_t> since_ms;
+  std::string reason;  // may be empty
 };
 
 struct GroupStatus {
@@ -44,6 +55,9 @@ struct GroupStatus {
   std::vector<NodeStatus> nodes;
   std::vector<std::string> open_decisions;
   std::string busy;
+  std::optional<PauseStatus> paused;
+  std::optional<std::int64_t> blocked_left_ms;  // after a failover; absent: not blocked
+  std::string waits;                            // what the group waits for; empty: nothing
 
   // Nothing is the matter: there is a master, nothing was found, and the policy loads.
   [[nodiscard]] bool Fine() const;

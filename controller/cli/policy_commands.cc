@@ -12,6 +12,7 @@
 #include "policies/loader.h"
 #include "policies/model/bytes.h"
 #include "policies/model/types.h"
+#include "policies/quantity.h"
 
 namespace walstitch::cli {
 namespace {
@@ -74,6 +75,15 @@ Result<std::vector<Checked>> Load(const std::vector<std::string>& paths, const s
   return std::vector<Checked>{{Join(files), std::move(*merged)}};
 }
 
+std::string DescribeFailover(const FailoverRules& rules) {
+  std::string out = "a failover: promotes ";
+  out += rules.max_lag ? "who lacks at most " + Count(*rules.max_lag, "record")
+                       : "the most advanced, whatever it lacks";
+  if (rules.rescue_bytes == 0) return out + "; rescues nothing";
+  return out + "; rescues up to " + HumanBytes(rules.rescue_bytes) + " within " +
+         DurationText(rules.rescue_timeout_ms);
+}
+
 std::string Summary(const Checked& checked) {
   const TolerancePolicy& policy = checked.policy;
   std::string out = "ok: " + Count(policy.keyspaces.size(), "keyspace") + ", default " +
@@ -86,7 +96,7 @@ std::string Summary(const Checked& checked) {
     table.AddRow({rule.name, std::string(ToString(rule.on_divergence)), DescribeMatch(rule.match),
                   DescribeLimits(rule.limits), rule.source});
   }
-  return out + table.Render(2);
+  return out + table.Render(2) + "  " + DescribeFailover(policy.failover) + "\n";
 }
 
 boost::json::value SummaryJson(const Checked& checked) {
@@ -99,6 +109,10 @@ boost::json::value SummaryJson(const Checked& checked) {
   for (const auto& group : policy.groups) groups.emplace_back(Clean(group));
   json["groups"] = std::move(groups);
   json["default"] = ToString(policy.default_tolerance);
+  boost::json::object failover{{"rescue_timeout_ms", policy.failover.rescue_timeout_ms},
+                               {"rescue_bytes", policy.failover.rescue_bytes}};
+  if (policy.failover.max_lag) failover["max_lag"] = *policy.failover.max_lag;
+  json["failover"] = std::move(failover);
   boost::json::array keyspaces;
   for (const auto& rule : policy.keyspaces) {
     keyspaces.push_back({{"keyspace", Clean(rule.name)},

@@ -23,6 +23,30 @@ std::string Last(const NodeStatus& node) {
   return node.connected ? std::to_string(*node.last) : "was " + std::to_string(*node.last);
 }
 
+// For how long the master may go on by itself. Of a node that does not answer, only the grantor counts.
+std::string Lease(const NodeStatus& node) {
+  if (!node.connected) return {};
+  if (node.lease_left_ms) return *node.lease_left_ms > 0 ? FormatDuration(*node.lease_left_ms) : "over";
+  return node.leased && node.condition == "master" ? "none" : "";
+}
+
+std::string Because(const std::string& reason) { return reason.empty() ? "" : ": " + Clean(reason); }
+
+// What keeps the group from acting by itself.
+std::string RenderHolds(const GroupStatus& group) {
+  std::string out;
+  if (group.paused) {
+    out += "  paused";
+    if (group.paused->since_ms) out += " since " + FormatTime(*group.paused->since_ms);
+    out += Because(group.paused->reason) + "\n";
+  }
+  if (group.blocked_left_ms && *group.blocked_left_ms > 0) {
+    out += "  blocked: not failed over again for " + FormatDuration(*group.blocked_left_ms) + "\n";
+  }
+  if (!group.waits.empty()) out += "  waits: " + Clean(group.waits) + "\n";
+  return out;
+}
+
 std::string Render(const GroupStatus& group) {
   std::string out = "group " + Clean(group.group) + ": ";
   out += group.master.empty() ? "no master" : "master " + Clean(group.master);
@@ -30,34 +54,44 @@ std::string Render(const GroupStatus& group) {
   if (!group.managed.empty() && group.managed != "managed") out += ", " + Clean(group.managed);
   if (!group.policy_name.empty()) out += ", policy " + Clean(group.policy_name);
   if (!group.policy_hash.empty()) out += " (" + Clean(group.policy_hash.substr(0, 12)) + ")";
-  out += "\n";
+  out += "\n" + RenderHolds(group);
 
   Table nodes({{"NODE"},
                {"CONDITION"},
                {"LAST", Align::kRight},
                {"BEHIND", Align::kRight},
                {"RELAY"},
+               {"LEASE", Align::kRight},
                {"PRIORITY", Align::kRight},
+               {"ZONE"},
                {"VERSION"},
                {"AGENT"}});
   for (const auto& node : group.nodes) {
     nodes.AddRow(
         {node.node, node.condition.empty() ? "unknown" : node.condition, Last(node), Behind(group, node),
-         node.relay, std::to_string(node.priority), node.version,
+         node.relay, Lease(node), std::to_string(node.priority), node.zone, node.version,
          node.connected ? node.agent : node.agent + (node.agent.empty() ? "" : " ") + "(not connected)"});
   }
   out += nodes.Empty() ? "  no nodes\n" : nodes.Render(2);
   // A sentence for each node that does not simply do its work.
   for (const auto& node : group.nodes) {
     const bool quiet = node.connected && (node.condition == "master" || node.condition == "following");
-    if (!quiet && !node.sentence.empty()) out += "  " + Clean(node.node) + ": " + Clean(node.sentence) + "\n";
+    const std::string begin = "  " + Clean(node.node) + ": ";
+    if (!quiet && !node.sentence.empty()) out += begin + Clean(node.sentence) + "\n";
+    if (node.maintenance) out += begin + "under maintenance" + Because(*node.maintenance) + "\n";
+    if (node.connected && node.promised_left_ms && *node.promised_left_ms > 0) {
+      out += begin + "has promised the master to refuse promotions, for " +
+             FormatDuration(*node.promised_left_ms) + " yet\n";
+    }
   }
   if (!group.findings.empty()) {
     out += "  findings\n";
     for (const auto& finding : group.findings) {
       out += "    " + Clean(finding.code);
       if (!finding.node.empty()) out += " (" + Clean(finding.node) + ")";
-      out += ": " + Clean(finding.sentence) + "\n";
+      out += ": " + Clean(finding.sentence);
+      if (!finding.rests_on.empty()) out += " [" + Clean(Join(finding.rests_on)) + "]";
+      out += "\n";
     }
   }
   if (!group.policy_error.empty()) {

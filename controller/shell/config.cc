@@ -16,17 +16,71 @@ bool IsName(std::string_view text) {
   });
 }
 
+// Only ever compared and shown.
+bool IsZone(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 constexpr std::string_view kNameRule = "a name has 1 to 64 of a-z A-Z 0-9 - _ .";
 
-void ReadToken(ConfigReader& reader, std::string_view key, std::string_view file_key, std::string& token) {
+void ReadSecret(ConfigReader& reader, std::string_view key, std::string_view file_key, std::string& secret) {
   std::string file;
-  reader.Text(key, token);
+  reader.Text(key, secret);
   reader.Text(file_key, file);
   if (file.empty()) return;
-  if (!token.empty()) return reader.Refuse(file_key, "give the token or the token's file, not both");
-  auto secret = ReadSecretFile(file);
-  if (!secret) return reader.Refuse(file_key, secret.error().Message());
-  token = *secret;
+  if (!secret.empty()) {
+    return reader.Refuse(file_key,
+                         "give " + std::string(key) + " or " + std::string(file_key) + ", not both");
+  }
+  auto read = ReadSecretFile(file);
+  if (!read) return reader.Refuse(file_key, read.error().Message());
+  secret = *read;
+}
+
+constexpr std::int64_t kSecond = 1000;
+constexpr std::int64_t kHour = 60 * 60 * kSecond;
+constexpr std::int64_t kDay = 24 * kHour;
+
+// An error stands at the setting that is most likely meant; one that is not in the file has its default,
+// and then it is the other that does not fit.
+void ReadFailover(const std::string& path, ConfigReader& reader, core::FailoverSettings& settings) {
+  YamlNode none;
+  none.kind = YamlNode::Kind::kMapping;
+  const YamlNode* lease_node = reader.Node("lease");
+  const YamlNode* failover_node = reader.Node("failover");
+  ConfigReader lease(path, lease_node == nullptr ? none : *lease_node);
+  lease.Duration("duration", 0, kHour, settings.lease.duration_ms);
+  lease.Percent("drift", settings.lease.drift_permille);
+  lease.Duration("park", 0, kHour, settings.lease.park_ms);
+  auto lease_read = lease.Finish();
+
+  ConfigReader failover(path, failover_node == nullptr ? none : *failover_node);
+  failover.Flag("automatic", settings.automatic);
+  failover.Duration("unreachableAfter", 0, kHour, settings.unreachable_ms);
+  failover.Duration("hungAfter", 0, kHour, settings.hung_ms);
+  failover.Duration("loadingAfter", kSecond, kDay, settings.loading_ms);
+  failover.Duration("stuckFeedAfter", 0, kDay, settings.stuck_feed_ms);
+  failover.Duration("purgeWarning", 0, 30 * kDay, settings.purge_warning_ms);
+  failover.Bytes("diskLow", settings.disk_low_bytes);
+  failover.Duration("blockAfter", 0, 30 * kDay, settings.block_ms);
+  failover.Number("maxConcurrent", 1, 1000, settings.max_concurrent);
+  auto failover_read = failover.Finish();
+
+  reader.Adopt(lease_read);
+  reader.Adopt(failover_read);
+  if (!lease_read || !failover_read) return;
+  const auto problem = core::CheckSettings(settings);
+  if (!problem) return;
+  for (std::string_view setting : problem->settings) {
+    const auto dot = setting.find('.');
+    ConfigReader& part = setting.substr(0, dot) == "lease" ? lease : failover;
+    const std::string_view key = setting.substr(dot + 1);
+    if (!part.Has(key)) continue;
+    part.Refuse(key, problem->sentence);
+    return reader.Adopt(part.Finish());
+  }
+  reader.Refuse("failover", problem->sentence);
 }
 
 Result<NodeConfig> ReadNode(const std::string& path, const YamlNode& node) {
@@ -44,6 +98,11 @@ Result<NodeConfig> ReadNode(const std::string& path, const YamlNode& node) {
     }
   }
   reader.Number("priority", -1000000, 1000000, config.priority);
+  reader.Text("zone", config.zone);
+  if (reader.Has("zone") && !IsZone(config.zone)) {
+    reader.Refuse("zone", "zone: expected 1 to 64 printable characters, or leave zone out");
+  }
+  reader.Flag("candidate", config.candidate);
   if (auto done = reader.Finish(); !done) return Fail(done.error());
   return config;
 }
@@ -66,6 +125,12 @@ Result<GroupConfig> ReadGroup(const std::string& path, const YamlNode& node) {
       }
       config.nodes.push_back(std::move(*read));
     }
+    if (std::none_of(config.nodes.begin(), config.nodes.end(),
+                     [](const NodeConfig& each) { return each.candidate; })) {
+      reader.Refuse("nodes",
+                    "nodes: candidate is false for all of them, so the group could never have a master; "
+                    "expected at least one that may be promoted");
+    }
   }
   if (auto done = reader.Finish(); !done) return Fail(done.error());
   return config;
@@ -77,14 +142,30 @@ const char kControllerConfigExample[] =
     R"(api: {host: 127.0.0.1, port: 7700}      # tokenFile: /etc/walstitch/token
 stateDir: /var/lib/walstitch-controller
 agentTokenFile: /etc/walstitch/agent-token   # optional
+kvrocksPasswordFile: /etc/walstitch/requirepass   # of the servers; leave out if they have none
 policies: [/etc/walstitch/policies]          # files or directories of *.yaml
 maxConcurrentFullSyncs: 1
 logLevel: info
+lease:                      # what is left out has the value shown here
+  duration: 3s              # a lost machine is replaced after about so long
+  drift: 1%                 # how much any clock may gain or lose
+  park: 300ms               # so long before the end a master begins to park itself
+failover:
+  automatic: true           # false: only when an operator asks
+  unreachableAfter: 1s      # an agent silent for so long counts as gone
+  hungAfter: 1500ms         # a server that does not answer its agent for so long is hung
+  loadingAfter: 60s         # loading for longer is a finding
+  stuckFeedAfter: 5s        # a replica that advances no more while its master does is a finding
+  purgeWarning: 10m         # a resume point that will be purged within is a finding
+  diskLow: 1Gi              # less free space is a finding
+  blockAfter: 60s           # a group is not failed over again for so long
+  maxConcurrent: 3          # groups failed over at once
 groups:
   - name: shop
     nodes:
-      - {name: n1, agent: "http://10.0.0.1:7667", priority: 100}
-      - {name: n2, agent: "http://10.0.0.2:7667"}
+      - {name: n1, agent: "http://10.0.0.1:7667", priority: 100, zone: eu-1}
+      - {name: n2, agent: "http://10.0.0.2:7667", zone: eu-2}
+      - {name: n3, agent: "http://10.0.0.3:7667", candidate: false}   # never promoted
 )";
 
 Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::string_view content) {
@@ -96,13 +177,15 @@ Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::str
     ConfigReader sub(path, *api);
     sub.Text("host", config.api_host);
     sub.Port("port", config.api_port);
-    ReadToken(sub, "token", "tokenFile", config.api_token);
+    ReadSecret(sub, "token", "tokenFile", config.api_token);
     reader.Adopt(sub.Finish());
   }
-  ReadToken(reader, "agentToken", "agentTokenFile", config.agent_token);
+  ReadSecret(reader, "agentToken", "agentTokenFile", config.agent_token);
+  ReadSecret(reader, "kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password);
   reader.RequiredText("stateDir", config.state_dir);
   reader.Texts("policies", config.policies);
   reader.Number("maxConcurrentFullSyncs", 1, 1000, config.max_concurrent_full_syncs);
+  ReadFailover(path, reader, config.failover);
   reader.Text("logLevel", config.log_level);
   static const std::set<std::string> kLevels = {"trace", "debug", "info", "warning", "error"};
   if (!kLevels.contains(config.log_level)) {

@@ -92,7 +92,8 @@ TEST_F(CommandTest, HelpOfEveryCommandHasAnExample) {
         "release",          "decisions",  "decisions list", "decisions show", "decisions verify",
         "decisions export", "policy",     "policy check",   "policy explain", "wal",
         "wal info",         "wal locate", "wal batches",    "wal records",    "wal diff",
-        "wal stat",         "wal verify"}) {
+        "wal stat",         "wal verify", "pause",          "resume",         "unblock",
+        "maintenance"}) {
     std::vector<std::string> arguments;
     std::istringstream words(command);
     for (std::string word; words >> word;) arguments.push_back(word);
@@ -113,12 +114,11 @@ TEST_F(CommandTest, MainHelpDocumentsTheExitCodes) {
 TEST_F(CommandTest, WrongUsageIsOneSentenceAndTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{},
-       "walstitch: a command is expected: status, plan, failover, switchover, adopt, release, decisions, "
-       "policy, "
-       "wal (see walstitch --help)\n"},
+       "walstitch: a command is expected: status, plan, failover, switchover, adopt, release, pause, resume, "
+       "unblock, maintenance, decisions, policy, wal (see walstitch --help)\n"},
       {{"stats"},
-       "walstitch: 'stats' is no command: status, plan, failover, switchover, adopt, release, decisions, "
-       "policy, wal (see walstitch --help)\n"},
+       "walstitch: 'stats' is no command: status, plan, failover, switchover, adopt, release, pause, resume, "
+       "unblock, maintenance, decisions, policy, wal (see walstitch --help)\n"},
       {{"decisions", "tell"},
        "walstitch: 'tell' is no command: list, show, verify, export (see walstitch decisions --help)\n"},
       {{"failover"}, "walstitch: group is required (see walstitch failover --help)\n"},
@@ -156,6 +156,11 @@ TEST_F(CommandTest, WrongUsageIsOneSentenceAndTwo) {
       {{"policy", "explain", "/nonexistent", "--key", "k"}, ""},
       {{"switchover", "shop", "--deadline", "soon"}, ""},
       {{"switchover", "shop", "--force"}, ""},
+      {{"pause"}, "walstitch: group is required (see walstitch pause --help)\n"},
+      {{"resume", "shop", "--reason", "x"}, ""},
+      {{"unblock", "shop", "n1"}, ""},
+      {{"maintenance", "shop", "n1"}, "walstitch: on|off is required (see walstitch maintenance --help)\n"},
+      {{"maintenance", "shop", "n1", "yes"}, ""},
   };
   for (const auto& [arguments, sentence] : cases) {
     EXPECT_EQ(RunLine(arguments), 2) << testing::PrintToString(arguments) << Error();
@@ -261,6 +266,43 @@ TEST_F(CommandTest, OrdersCarryWhatWasTyped) {
     EXPECT_EQ(RunLine({verb, "shop"}), 0) << Error();
     EXPECT_EQ(asked_[0].body, "{}");
   }
+}
+
+TEST_F(CommandTest, OrdersOfAGroupCarryWhatWasTyped) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"pause", "shop"}, "{}"},
+      {{"pause", "shop", "--reason", "new \"switches\""}, R"({"reason":"new \"switches\""})"},
+      {{"resume", "shop"}, "{}"},
+      {{"unblock", "shop"}, "{}"},
+      {{"maintenance", "shop", "n3", "on", "--reason", "disk"}, R"({"node":"n3","on":true,"reason":"disk"})"},
+      {{"maintenance", "shop", "n3", "off"}, R"({"node":"n3","on":false})"},
+  };
+  for (const auto& [arguments, body] : cases) {
+    AnswerRecord(arguments[0], SampleFailover());
+    EXPECT_EQ(RunLine(arguments), 0) << testing::PrintToString(arguments) << Error();
+    EXPECT_TRUE(Out().starts_with("failover from n1 to n2, group shop: done")) << Out();
+    ASSERT_EQ(asked_.size(), 1u);
+    EXPECT_EQ(asked_[0].method, "POST");
+    EXPECT_EQ(asked_[0].target, "/v1/groups/shop/" + arguments[0]);
+    EXPECT_EQ(ParseJson(asked_[0].body).value(), ParseJson(body).value());
+  }
+}
+
+TEST_F(CommandTest, OrdersOfAGroupEndAsTheOtherOrdersDo) {
+  EXPECT_EQ(RunLine({"pause", "shop"}), 2) << "an older controller does not know the path";
+  answers_["POST /v1/groups/shop/unblock"] = {409, R"({"error":"shop is not blocked","record":{"x":1}})"};
+  EXPECT_EQ(RunLine({"unblock", "shop", "-o", "json"}), 1);
+  EXPECT_EQ(Error(), "walstitch: shop is not blocked\n");
+  EXPECT_NE(Out().find("\"record\""), std::string::npos);
+  answers_["POST /v1/groups/shop/resume"] = {200, "{}"};
+  EXPECT_EQ(RunLine({"resume", "shop"}), 4);
+  auto record = SampleFailover();
+  record.outcome.reset();
+  AnswerRecord("maintenance", record);
+  EXPECT_EQ(RunLine({"maintenance", "shop", "n1", "on"}), 4);
+  failure_ = walstitch::Error(ErrorCode::kTimeout, "no answer after 5 ms");
+  EXPECT_EQ(RunLine({"pause", "shop"}), 4);
+  EXPECT_NE(Error().find("it may be at work or done"), std::string::npos) << Error();
 }
 
 TEST_F(CommandTest, TheOutcomeOnRecordIsTheExitCode) {
@@ -477,8 +519,23 @@ TEST_F(CommandTest, AValidPolicyIsOk) {
   EXPECT_EQ(RunLine({"policy", "check", path}), 0) << Error();
   EXPECT_TRUE(Out().starts_with("ok: 1 keyspace, default fullsync, for groups shop-*, policy shop, content "))
       << Out();
+  EXPECT_TRUE(Out().ends_with(
+      "\n  a failover: promotes the most advanced, whatever it lacks; rescues up to 1 GiB within 30s\n"))
+      << Out();
   EXPECT_EQ(RunLine({"policy", "check", directory_, "-o", "json"}), 0) << Error();
   EXPECT_EQ(ParseJson(Out())->at("ok"), true);
+  EXPECT_EQ(ParseJson(Out())->at("policies").at(0).at("failover"),
+            ParseJson(R"({"rescue_timeout_ms":30000,"rescue_bytes":1073741824})").value());
+}
+
+TEST_F(CommandTest, ACheckedPolicySaysWhatAFailoverMayLeaveBehind) {
+  const std::string path =
+      Write("shop.yaml", std::string(kPolicy) + "  failover: {maxLag: 1, rescue: {bytes: 0}}\n");
+  EXPECT_EQ(RunLine({"policy", "check", path}), 0) << Error();
+  EXPECT_TRUE(Out().ends_with("\n  a failover: promotes who lacks at most 1 record; rescues nothing\n"))
+      << Out();
+  EXPECT_EQ(RunLine({"policy", "check", path, "-o", "json"}), 0) << Error();
+  EXPECT_EQ(ParseJson(Out())->at("policies").at(0).at("failover").at("max_lag"), 1);
 }
 
 TEST_F(CommandTest, AnInvalidPolicyIsTheLoadersSentenceAndOne) {

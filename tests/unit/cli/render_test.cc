@@ -238,6 +238,91 @@ TEST(RenderStatus, ShowsAllThatIsTheMatter) {
 )");
 }
 
+// Two groups of one operator: one that is left alone on purpose, and one that just failed over.
+TEST(RenderStatus, SaysWhatKeepsAGroupFromActingByItself) {
+  auto json = ParseJson(R"({
+    "group": "shop", "managed": "managed", "epoch": 9, "master": "n2", "blocked_left_ms": 42345,
+    "paused": {"since_ms": 1763780645678, "reason": "new switches tonight"},
+    "waits": "the lease of n1 ends in 1.2 s at the latest",
+    "findings": [{"code": "MasterUnreachable", "node": "n2", "sentence": "n2's agent is silent for 1.4 s",
+                  "rests_on": ["peers", "probe"]},
+                 {"code": "NodeDown", "node": "n3", "sentence": "n3 is down", "rests_on": []}],
+    "nodes": [
+      {"node": "n1", "agent": "http://10.0.0.1:7701", "connected": true, "priority": 100, "zone": "eu-1",
+       "condition": "following", "sentence": "",
+       "report": {"last": 1050, "relay": {"state": "following"}, "leased": true, "promised_left_ms": 2100}},
+      {"node": "n2", "agent": "http://10.0.0.2:7701", "connected": true, "priority": 100, "zone": "eu-2",
+       "condition": "master", "sentence": "",
+       "report": {"last": 1050, "relay": {"state": "idle"}, "leased": true, "lease_left_ms": 2670}},
+      {"node": "n3", "agent": "http://10.0.0.3:7701", "connected": false, "priority": 0, "zone": "eu-2",
+       "condition": "unreachable", "sentence": "its agent is silent", "maintenance": "a new disk",
+       "report": {"last": 900, "lease_left_ms": 1000, "promised_left_ms": 900}}]})");
+  ASSERT_TRUE(json) << json.error().Message();
+  auto status = GroupStatusFromJson(*json);
+  ASSERT_TRUE(status) << status.error().Message();
+  EXPECT_EQ(RenderStatus({*status}),
+            R"(group shop: master n2, epoch 9
+  paused since 2025-11-22 03:04:05.678 UTC: new switches tonight
+  blocked: not failed over again for 42.3 s
+  waits: the lease of n1 ends in 1.2 s at the latest
+  NODE  CONDITION       LAST  BEHIND  RELAY      LEASE  PRIORITY  ZONE  AGENT
+  n1    following       1050       0  following              100  eu-1  http://10.0.0.1:7701
+  n2    master          1050          idle       2.6 s       100  eu-2  http://10.0.0.2:7701
+  n3    unreachable  was 900                                   0  eu-2  http://10.0.0.3:7701 (not connected)
+  n1: has promised the master to refuse promotions, for 2.1 s yet
+  n3: its agent is silent
+  n3: under maintenance: a new disk
+  findings
+    MasterUnreachable (n2): n2's agent is silent for 1.4 s [peers, probe]
+    NodeDown (n3): n3 is down
+)");
+}
+
+TEST(RenderStatus, AReasonMayBeLeftOutAndALeaseMayBeOver) {
+  GroupStatus group;
+  group.group = "g";
+  group.master = "n1";
+  group.paused = PauseStatus{};
+  group.blocked_left_ms = 0;
+  NodeStatus node;
+  node.node = "n1";
+  node.connected = true;
+  node.condition = "master";
+  node.maintenance = "";
+  node.lease_left_ms = 0;
+  group.nodes = {node};
+  EXPECT_EQ(RenderStatus({group}), R"(group g: master n1, epoch 0
+  paused
+  NODE  CONDITION  LEASE  PRIORITY
+  n1    master      over         0
+  n1: under maintenance
+)");
+  group.nodes[0].lease_left_ms.reset();
+  group.nodes[0].leased = true;  // it was given one once: it parks
+  EXPECT_NE(RenderStatus({group}).find("  n1    master      none         0\n"), std::string::npos);
+}
+
+TEST(GroupStatusFromJson, FieldsOfAWrongTypeAreAsGoodAsAbsent) {
+  auto status = GroupStatusFromJson(
+      ParseJson(
+          R"({"group":"g","paused":true,"blocked_left_ms":"long","waits":7,"findings":[{"rests_on":"me"}],
+    "nodes":[{"node":"n1","priority":1.5,"zone":3,"maintenance":null,
+              "report":{"lease_left_ms":"x","promised_left_ms":1e99,"leased":1}}]})")
+          .value());
+  ASSERT_TRUE(status);
+  EXPECT_FALSE(status->paused);
+  EXPECT_FALSE(status->blocked_left_ms);
+  EXPECT_EQ(status->waits, "");
+  EXPECT_TRUE(status->findings[0].rests_on.empty());
+  const NodeStatus& node = status->nodes[0];
+  EXPECT_EQ(node.priority, 0);
+  EXPECT_EQ(node.zone, "");
+  EXPECT_FALSE(node.maintenance);
+  EXPECT_FALSE(node.lease_left_ms);
+  EXPECT_FALSE(node.promised_left_ms);
+  EXPECT_FALSE(node.leased);
+}
+
 TEST(RenderStatus, AStatusFromANewerControllerIsStillShown) {
   auto json =
       ParseJson(R"({"group":"g","managed":"paused","nodes":[{"node":"n1","condition":"hibernating","report":
@@ -257,7 +342,7 @@ TEST(RenderStatus, AGroupInWhichNothingIsTheMatterIsFine) {
   EXPECT_FALSE(status.Fine());
   status.master = "n1";
   EXPECT_TRUE(status.Fine());
-  status.findings.push_back({"NodeDown", "n2", "n2 is down"});
+  status.findings.push_back({"NodeDown", "n2", "n2 is down", {}});
   EXPECT_FALSE(status.Fine());
 }
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+
 namespace walstitch::shell {
 namespace {
 
@@ -19,9 +22,15 @@ TEST(ControllerConfigTest, ReadsEverySetting) {
   auto config =
       ParseControllerConfig("c.yaml",
                             "api: {host: 0.0.0.0, port: 7, token: t}\nstateDir: /s\nagentToken: a\n"
-                            "policies: [p, q]\nmaxConcurrentFullSyncs: 3\nlogLevel: debug\ngroups:\n"
-                            "  - name: shop\n    nodes:\n"
-                            "      - {name: n1, agent: 'http://10.0.0.1:7667', priority: -5}\n"
+                            "kvrocksPassword: k\n"
+                            "policies: [p, q]\nmaxConcurrentFullSyncs: 3\nlogLevel: debug\n"
+                            "lease: {duration: 5s, drift: 0.5%, park: 400ms}\n"
+                            "failover: {automatic: false, unreachableAfter: 2s, hungAfter: 2500ms,\n"
+                            "  loadingAfter: 2m, stuckFeedAfter: 7s, purgeWarning: 1h, diskLow: 5Gi,\n"
+                            "  blockAfter: 3m, maxConcurrent: 7}\n"
+                            "groups:\n  - name: shop\n    nodes:\n"
+                            "      - {name: n1, agent: 'http://10.0.0.1:7667', priority: -5, zone: eu 1,\n"
+                            "         candidate: false}\n"
                             "      - {name: n2, agent: 'http://10.0.0.2:7667'}\n");
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->api_host, "0.0.0.0");
@@ -30,10 +39,25 @@ TEST(ControllerConfigTest, ReadsEverySetting) {
   EXPECT_EQ(config->agent_token, "a");
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->policies, (std::vector<std::string>{"p", "q"}));
+  EXPECT_EQ(config->kvrocks_password, "k");
   EXPECT_EQ(config->max_concurrent_full_syncs, 3);
+  EXPECT_EQ(config->failover.lease, (LeaseTerms{5000, 5, 400}));
+  EXPECT_FALSE(config->failover.automatic);
+  EXPECT_EQ(config->failover.unreachable_ms, 2000);
+  EXPECT_EQ(config->failover.hung_ms, 2500);
+  EXPECT_EQ(config->failover.loading_ms, 120000);
+  EXPECT_EQ(config->failover.stuck_feed_ms, 7000);
+  EXPECT_EQ(config->failover.purge_warning_ms, 3600000);
+  EXPECT_EQ(config->failover.disk_low_bytes, 5ULL << 30);
+  EXPECT_EQ(config->failover.block_ms, 180000);
+  EXPECT_EQ(config->failover.max_concurrent, 7);
   ASSERT_EQ(config->groups.size(), 1U);
   ASSERT_EQ(config->groups[0].nodes.size(), 2U);
   EXPECT_EQ(config->groups[0].nodes[0].priority, -5);
+  EXPECT_EQ(config->groups[0].nodes[0].zone, "eu 1");
+  EXPECT_FALSE(config->groups[0].nodes[0].candidate);
+  EXPECT_EQ(config->groups[0].nodes[1].zone, "");
+  EXPECT_TRUE(config->groups[0].nodes[1].candidate);
   EXPECT_EQ(config->groups[0].nodes[1].agent_url.port, "7667");
 }
 
@@ -63,11 +87,120 @@ TEST(ControllerConfigTest, MistakesAreNamedWithTheirPlace) {
       std::string::npos);
 }
 
-TEST(ControllerConfigTest, TheExampleOfTheHelpIsAValidConfiguration) {
+TEST(ControllerConfigTest, WhatIsLeftOutHasItsDefault) {
+  auto config = ParseControllerConfig("c.yaml", With("lease: {}\nfailover: {diskLow: 0, purgeWarning: 0s}"));
+  ASSERT_TRUE(config) << config.error().Message();
+  core::FailoverSettings expected;
+  expected.disk_low_bytes = 0;  // never told
+  expected.purge_warning_ms = 0;
+  EXPECT_EQ(config->failover, expected);
+}
+
+TEST(ControllerConfigTest, ASettingOfAFailoverIsRefusedWithItsPlace) {
+  const std::string to_an_hour = ": expected a time from 0s to 1h, with its unit: ms, s, m or h";
+  const std::pair<const char*, std::string> cases[] = {
+      {"lease: 3s", "2:8: expected a mapping (key: value)"},
+      {"lease: {length: 3s}", "2:9: unknown key 'length'; expected one of: duration, drift, park"},
+      {"lease: {duration: 3}", "2:19: duration" + to_an_hour},
+      {"lease: {duration: 1.5s}", "2:19: duration" + to_an_hour},
+      {"lease: {duration: [3s]}", "2:19: duration" + to_an_hour},
+      {"lease: {duration: 2h}", "2:19: duration" + to_an_hour},
+      {"lease: {park: soon}", "2:15: park" + to_an_hour},
+      {"lease: {drift: 1}", "2:16: drift: expected a percentage such as 1% or 0.5%"},
+      {"lease: {drift: 0.25%}", "2:16: drift: expected a percentage such as 1% or 0.5%"},
+      {"failover: true", "2:11: expected a mapping (key: value)"},
+      {"failover: {auto: true}",
+       "2:12: unknown key 'auto'; expected one of: automatic, unreachableAfter, hungAfter, loadingAfter, "
+       "stuckFeedAfter, purgeWarning, diskLow, blockAfter, maxConcurrent"},
+      {"failover: {automatic: yes}", "2:23: automatic: expected true or false"},
+      {"failover: {unreachableAfter: 1}", "2:30: unreachableAfter" + to_an_hour},
+      {"failover: {hungAfter: 1 s}", "2:23: hungAfter" + to_an_hour},
+      {"failover: {loadingAfter: 10ms}",
+       "2:26: loadingAfter: expected a time from 1s to 24h, with its unit: ms, s, m or h"},
+      {"failover: {stuckFeedAfter: -1s}",
+       "2:28: stuckFeedAfter: expected a time from 0s to 24h, with its unit: ms, s, m or h"},
+      {"failover: {purgeWarning: 1d}",
+       "2:26: purgeWarning: expected a time from 0s to 720h, with its unit: ms, s, m or h"},
+      {"failover: {blockAfter: never}",
+       "2:24: blockAfter: expected a time from 0s to 720h, with its unit: ms, s, m or h"},
+      {"failover: {diskLow: 10%}",
+       "2:21: diskLow: expected a number of bytes such as 1000000, 64Mi or 4Gi (units k, M, G, T, Ki, Mi, "
+       "Gi, Ti)"},
+      {"failover: {maxConcurrent: 0}", "2:27: maxConcurrent: expected a whole number from 1 to 1000"},
+  };
+  for (const auto& [line, error] : cases) EXPECT_EQ(ErrorOf(With(line)), "c.yaml:" + error) << line;
+}
+
+// Where the setting that does not fit has its default, the place is that of the one which was changed.
+TEST(ControllerConfigTest, SettingsThatDoNotFitTogetherAreRefusedAtTheOneThatIsInTheFile) {
+  const std::string under_ten = "under a lease of 10s an agent may be silent for 2400ms between two renewals";
+  EXPECT_EQ(ErrorOf(With("lease: {duration: 10s}")),
+            "c.yaml:2:19: failover.unreachableAfter is 1s, but " + under_ten +
+                "; expected at least 2400ms, or a shorter lease.duration");
+  EXPECT_EQ(ErrorOf(With("lease: {duration: 10s}\nfailover: {unreachableAfter: 2s}")),
+            "c.yaml:3:30: failover.unreachableAfter is 2s, but " + under_ten +
+                "; expected at least 2400ms, or a shorter lease.duration");
+  EXPECT_EQ(ErrorOf(With("lease: {duration: 10s}\nfailover: {unreachableAfter: 3s, hungAfter: 3s}")),
+            "accepted");
+  EXPECT_EQ(
+      ErrorOf(With("lease: {park: 2s}")),
+      "c.yaml:2:15: lease: of a lease of 3000 ms, a park time of 2000 ms and the drift leave the master "
+      "less than half; expected a longer lease.duration or a shorter lease.park");
+  EXPECT_EQ(ErrorOf(With("lease: {duration: 100ms}")),
+            "c.yaml:2:19: lease.duration: a lease lasts from 500 ms to 10 minutes, not 100 ms");
+  EXPECT_EQ(ErrorOf(With("failover: {blockAfter: 3s}")).substr(0, 47),
+            "c.yaml:2:24: failover.blockAfter is 3s, but und");
+}
+
+TEST(ControllerConfigTest, MistakesOfNodesAreNamedWithTheirPlace) {
+  auto node = [](const std::string& more) {
+    return ErrorOf("stateDir: /s\ngroups: [{name: a, nodes: [{name: n, agent: 'http://h:1', " + more +
+                   "}]}]\n");
+  };
+  EXPECT_EQ(node("zone: eu-1"), "accepted");
+  EXPECT_EQ(node("zone: ''"), "c.yaml:2:65: zone: expected 1 to 64 printable characters, or leave zone out");
+  EXPECT_EQ(node("zone: \"a\\tb\""),
+            "c.yaml:2:65: zone: expected 1 to 64 printable characters, or leave zone out");
+  EXPECT_EQ(node("zone: " + std::string(65, 'z')),
+            "c.yaml:2:65: zone: expected 1 to 64 printable characters, or leave zone out");
+  EXPECT_EQ(node("zone: [a]"), "c.yaml:2:65: zone: expected a text");
+  EXPECT_EQ(node("candidate: 0"), "c.yaml:2:70: candidate: expected true or false");
+  EXPECT_EQ(node("candidate: false"),
+            "c.yaml:2:27: nodes: candidate is false for all of them, so the group could never have a master; "
+            "expected at least one that may be promoted");
+}
+
+TEST(ControllerConfigTest, APasswordStandsInTheFileOrInOneOfItsOwn) {
+  const std::string path = testing::TempDir() + "/controller_config_password";
+  std::ofstream(path) << "secret\n";
+  auto config = ParseControllerConfig("c.yaml", With("kvrocksPasswordFile: " + path));
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->kvrocks_password, "secret");
+  EXPECT_EQ(ErrorOf(With("kvrocksPassword: a\nkvrocksPasswordFile: " + path)),
+            "c.yaml:3:22: give kvrocksPassword or kvrocksPasswordFile, not both");
+  std::ofstream(path) << "\n";
+  EXPECT_EQ(ErrorOf(With("kvrocksPasswordFile: " + path)), "c.yaml:2:22: " + path + ": the secret is empty");
+  std::remove(path.c_str());
+  EXPECT_EQ(ErrorOf(With("kvrocksPasswordFile: /does/not/exist")),
+            "c.yaml:2:22: /does/not/exist: cannot be opened");
+}
+
+TEST(ControllerConfigTest, TheExampleOfTheHelpShowsEveryDefault) {
   std::string example = kControllerConfigExample;
-  // Its token file does not exist here.
+  // Its secret files do not exist here.
   example.erase(example.find("agentTokenFile"), example.find("policies:") - example.find("agentTokenFile"));
-  EXPECT_EQ(ErrorOf(example), "accepted");
+  auto config = ParseControllerConfig("c.yaml", example);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->failover, core::FailoverSettings());
+  for (const char* setting :
+       {"duration", "drift", "park", "automatic", "unreachableAfter", "hungAfter", "loadingAfter",
+        "stuckFeedAfter", "purgeWarning", "diskLow", "blockAfter", "maxConcurrent"}) {
+    EXPECT_NE(example.find("\n  " + std::string(setting) + ": "), std::string::npos) << setting;
+  }
+  EXPECT_EQ(config->api_host, ControllerConfig().api_host);
+  EXPECT_EQ(config->api_port, ControllerConfig().api_port);
+  EXPECT_EQ(config->max_concurrent_full_syncs, ControllerConfig().max_concurrent_full_syncs);
+  EXPECT_EQ(config->log_level, ControllerConfig().log_level);
 }
 
 }  // namespace

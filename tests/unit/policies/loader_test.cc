@@ -42,6 +42,7 @@ TEST(Loader, EverySettingIsRead) {
   internal: {pubsub: fullsync, propagate: ignore, search: ignore}
   prefer: [aligned, padded]
   limits: {pad: 1, tail: 2, missed: 3, advanceMaster: 4, undoScan: 4Gi}
+  failover: {maxLag: 5, rescue: {timeout: 1500ms, bytes: 64Mi}}
   requireForkProof: false
   onLimit: hold
 )"));
@@ -69,6 +70,7 @@ TEST(Loader, EverySettingIsRead) {
   EXPECT_EQ(policy->limits.missed, 3U);
   EXPECT_EQ(policy->limits.advance_master, 4U);
   EXPECT_EQ(policy->limits.undo_scan_bytes, 4ULL << 30);
+  EXPECT_EQ(policy->failover, (FailoverRules{5, 1500, 64ULL << 20}));
   EXPECT_FALSE(policy->require_fork_proof);
   EXPECT_EQ(policy->on_limit, OnLimit::kHold);
 }
@@ -81,6 +83,8 @@ TEST(Loader, WhatIsLeftOutIsAsStrictAsWithoutAPolicy) {
   EXPECT_EQ(policy->default_tolerance, none.default_tolerance);
   EXPECT_EQ(policy->prefer, none.prefer);
   EXPECT_EQ(policy->limits.pad, none.limits.pad);
+  EXPECT_EQ(policy->failover, none.failover);
+  EXPECT_EQ(none.failover, (FailoverRules{std::nullopt, 30000, 1ULL << 30}));
   EXPECT_TRUE(policy->require_fork_proof);
   EXPECT_TRUE(none.require_fork_proof);
   EXPECT_TRUE(none.keyspaces.empty());
@@ -122,6 +126,7 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
   const std::string count = "; expected a whole number such as 10000";
   const std::string size =
       "; expected a number of bytes such as 1000000, 64Mi or 4Gi (units k, M, G, T, Ki, Mi, Gi, Ti)";
+  const std::string time = "; expected a time such as 30s (units ms, s, m, h), more than 0 and at most 1h";
   const Malformed cases[] = {
       // the frame
       {"", "1:1: the file is empty; expected settings (key: value)"},
@@ -149,7 +154,7 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {Spec("  defaults: ignore\n"),
        "5:3: \"defaults\" is not known in spec; expected one of groups, keyspaces, default, internal, "
        "prefer, limits, "
-       "requireForkProof, onLimit"},
+       "failover, requireForkProof, onLimit"},
       {Spec("  default: ignor\n"), "5:12: spec.default is \"ignor\"; expected one of ignore, fullsync"},
       {Spec("  default: Ignore\n"), "5:12: spec.default is \"Ignore\"; expected one of ignore, fullsync"},
       {Spec("  default:\n"), "5:3: spec.default is nothing; expected a single value"},
@@ -186,6 +191,21 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {Spec("  limits: {undoScan: 4 Gi}\n"), "5:22: spec.limits.undoScan is \"4 Gi\"" + size},
       {Spec("  limits: {undoScan: 18014398509481984Ki}\n"),
        "5:22: spec.limits.undoScan is \"18014398509481984Ki\", which is too large" + size},
+      {Spec("  failover: 5\n"), "5:13: spec.failover is a single value; expected a mapping"},
+      {Spec("  failover: {maxlag: 5}\n"),
+       "5:14: \"maxlag\" is not known in spec.failover; expected one of maxLag, rescue"},
+      {Spec("  failover: {maxLag: none}\n"), "5:22: spec.failover.maxLag is \"none\"" + count},
+      {Spec("  failover: {maxLag: 1Ki}\n"), "5:22: spec.failover.maxLag is \"1Ki\"" + count},
+      {Spec("  failover: {rescue: 30s}\n"),
+       "5:22: spec.failover.rescue is a single value; expected a mapping"},
+      {Spec("  failover: {rescue: {time: 30s}}\n"),
+       "5:23: \"time\" is not known in spec.failover.rescue; expected one of timeout, bytes"},
+      {Spec("  failover: {rescue: {timeout: 30}}\n"), "5:32: spec.failover.rescue.timeout is \"30\"" + time},
+      {Spec("  failover: {rescue: {timeout: 0s}}\n"), "5:32: spec.failover.rescue.timeout is \"0s\"" + time},
+      {Spec("  failover: {rescue: {timeout: 2h}}\n"), "5:32: spec.failover.rescue.timeout is \"2h\"" + time},
+      {Spec("  failover: {rescue: {timeout: [1s]}}\n"),
+       "5:32: spec.failover.rescue.timeout is a list; expected a single value"},
+      {Spec("  failover: {rescue: {bytes: 1gb}}\n"), "5:30: spec.failover.rescue.bytes is \"1gb\"" + size},
       {Spec("  requireForkProof: yes\n"), "5:21: spec.requireForkProof is \"yes\"; expected true or false"},
       {Spec("  onLimit: full\n"), "5:12: spec.onLimit is \"full\"; expected one of fullsync, hold"},
       // keyspaces
@@ -297,6 +317,20 @@ TEST(Loader, TwoFilesThatDisagreeAreRefusedWithBothPlaces) {
   EXPECT_EQ(error("  limits: {undoScan: 1Ki}\n", "  limits: {undoScan: 1024}\n"), "accepted");
   EXPECT_EQ(error("  limits: {pad: 1}\n", "  limits: {tail: 2}\n"), "accepted");
   EXPECT_EQ(
+      error("  failover: {maxLag: 0}\n", "  failover: {maxLag: 7}\n"),
+      "b.yaml:5:22: spec.failover.maxLag is 7 here, but 0 at a.yaml:5:22; expected the same in all files "
+      "of one policy");
+  EXPECT_EQ(
+      error("  failover: {rescue: {timeout: 1m}}\n", "  failover: {rescue: {timeout: 1500ms}}\n"),
+      "b.yaml:5:32: spec.failover.rescue.timeout is 1500ms here, but 1m at a.yaml:5:32; expected the same "
+      "in all files of one policy");
+  EXPECT_EQ(
+      error("  failover: {rescue: {bytes: 1Ki}}\n", "  failover: {rescue: {bytes: 1}}\n"),
+      "b.yaml:5:30: spec.failover.rescue.bytes is 1 here, but 1024 at a.yaml:5:30; expected the same in "
+      "all files of one policy");
+  EXPECT_EQ(error("  failover: {rescue: {timeout: 1m}}\n", "  failover: {rescue: {timeout: 60s}}\n"),
+            "accepted");
+  EXPECT_EQ(
       error("  prefer: [full]\n", "  prefer: [aligned, full]\n"),
       "b.yaml:5:11: spec.prefer is [aligned, full] here, but [full] at a.yaml:5:11; expected the same in all "
       "files of one policy");
@@ -305,6 +339,14 @@ TEST(Loader, TwoFilesThatDisagreeAreRefusedWithBothPlaces) {
   const std::string keyspace = "  keyspaces:\n    - {name: a, match: {keys: [x]}, onDivergence: ignore}\n";
   EXPECT_EQ(error(keyspace, keyspace),
             "b.yaml:6:14: the keyspace \"a\" stands at a.yaml:6:14 already; expected a name of its own");
+}
+
+TEST(Loader, EachRuleOfAFailoverMayStandInAFileOfItsOwn) {
+  auto policy = ParsePolicy({{"a.yaml", Spec("  failover: {maxLag: 9}\n")},
+                             {"b.yaml", Spec("  failover: {rescue: {timeout: 5s}}\n")},
+                             {"c.yaml", Spec("  failover: {rescue: {bytes: 0}}\n")}});
+  ASSERT_TRUE(policy) << policy.error().Message();
+  EXPECT_EQ(policy->failover, (FailoverRules{9, 5000, 0}));
 }
 
 TEST(Loader, MergedFilesKeepTheirNamesAndGroups) {
@@ -443,6 +485,7 @@ TEST_F(LoaderPaths, TheStrictProfileIsTheDefaultPolicy) {
   EXPECT_EQ(strict->internal.pubsub, none.internal.pubsub);
   EXPECT_EQ(strict->internal.propagate, none.internal.propagate);
   EXPECT_EQ(strict->internal.search, none.internal.search);
+  EXPECT_EQ(strict->failover, none.failover);
   EXPECT_EQ(strict->require_fork_proof, none.require_fork_proof);
   EXPECT_EQ(strict->on_limit, none.on_limit);
 }
