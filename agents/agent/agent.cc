@@ -16,8 +16,12 @@
 #include <vector>
 
 #include "agents/agent/api.h"
+#include "agents/agent/boot_clock.h"
 #include "agents/agent/command_runner.h"
 #include "agents/agent/command_service.h"
+#include "agents/agent/disk.h"
+#include "agents/agent/lease_keeper.h"
+#include "agents/agent/lease_service.h"
 #include "agents/agent/node_monitor.h"
 #include "agents/agent/offload.h"
 #include "agents/agent/peer_wal.h"
@@ -42,6 +46,7 @@ constexpr milliseconds kFreshTimeout{2500};  // two INFO that time out, and a li
 constexpr milliseconds kTick{250};
 constexpr milliseconds kStreamInterval{750};  // with the tick, a report at least every second
 constexpr milliseconds kReadableInterval{2000};
+constexpr milliseconds kDiskInterval{2000};
 
 node::ClientOptions ClientTo(const AgentConfig& config, milliseconds timeout) {
   node::ClientOptions options;
@@ -109,7 +114,7 @@ class RelayAdapter : public RelayControl {
 
 }  // namespace
 
-class Agent::Impl : public ApiBackend {
+class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
  public:
   Impl(asio::any_io_executor executor, AgentConfig config)
       : executor_(std::move(executor)), config_(std::move(config)), looked_(executor_) {}
@@ -123,9 +128,20 @@ class Agent::Impl : public ApiBackend {
   asio::awaitable<Result<CommandResult>> Submit(Command command) override;
   asio::awaitable<Result<std::string>> AskWal(WalService::Question question) override;
   asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) override;
+  asio::awaitable<Result<wal::Stay>> AskStay(Sequence sequence) override;
+  asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) override;
   [[nodiscard]] bool SlotEncoded() const override;
 
+  // LeaseServiceOwner
+  [[nodiscard]] std::uint64_t HighestEpoch() const override { return commands_->Epoch(); }
+  std::uint64_t LookNow() override;
+  void ParkRelay() override { relay_->Park(); }
+  void LeaseChanged() override;
+
  private:
+  Result<CommandLedger> RestoreLedger();
+  Result<void> StartLeases();
+  void ShowLeases();
   void Seen(Observation seen);
   void LogChanges(const Observation& before, const Observation& after) const;
   void AlignRelay();
@@ -135,6 +151,7 @@ class Agent::Impl : public ApiBackend {
   void Subscribe(const http::Request& request, std::shared_ptr<http::Stream> stream);
   asio::awaitable<void> Tick();
   asio::awaitable<void> ReadWal();
+  asio::awaitable<void> LookAtDisk();
   asio::awaitable<void> LearnDatabaseName(std::string name);
 
   asio::any_io_executor executor_;
@@ -148,6 +165,7 @@ class Agent::Impl : public ApiBackend {
   std::optional<ThreadedNode> node_control_;
   std::optional<WalService> wal_;
   std::optional<HttpPeerWal> peer_wal_;
+  std::optional<LeaseService> leases_;
   std::optional<CommandRunner> runner_;
   std::optional<CommandService> commands_;
   std::optional<NodeMonitor> monitor_;
@@ -156,6 +174,7 @@ class Agent::Impl : public ApiBackend {
   // What the last look saw, and what is known from before.
   Observation seen_;
   std::optional<node::NodeFacts> known_;
+  std::optional<Role> role_;  // the last one told of this run of the process
   bool replication_id_psync_ = false;
   Signal looked_;
   std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before a command
@@ -166,6 +185,12 @@ class Agent::Impl : public ApiBackend {
   Clock::time_point next_wal_read_;
   std::string wal_error_;
 
+  std::string boot_id_;
+  std::optional<asio::thread_pool> disk_pool_;
+  std::optional<DiskReport> disk_;
+  bool looking_at_disk_ = false;
+  Clock::time_point next_disk_look_;
+
   std::vector<std::shared_ptr<http::Stream>> streams_;
   Report published_;
   Clock::time_point published_at_;
@@ -174,28 +199,59 @@ class Agent::Impl : public ApiBackend {
   bool was_attached_ = false;
 };
 
-Result<void> Agent::Impl::Start() {
-  auto file = StateFile::Open(config_.state_directory);
+Result<CommandLedger> Agent::Impl::RestoreLedger() {
+  auto file = StateFile::Open(config_.state_directory, "agent.json");
   if (!file) return Fail(file.error());
   state_file_.emplace(std::move(*file));
   auto text = state_file_->Read();
   if (!text) return Fail(text.error());
-  CommandLedger ledger(config_.node, config_.group);
+  if (!*text) return CommandLedger(config_.node, config_.group);
+  auto restored = CommandLedger::Restore(**text, config_.node, config_.group);
+  if (restored) return restored;
+  // Going on without it would forget the highest epoch, and obey commands that are too old.
+  return Fail(restored.error().Code(), state_file_->Path() + ": " + restored.error().Message() +
+                                           "; put the right file back, or move it away if this node's "
+                                           "controller has no open command");
+}
+
+Result<void> Agent::Impl::StartLeases() {
+  auto boot_id = ReadBootId();
+  if (!boot_id) return Fail(boot_id.error());
+  boot_id_ = *boot_id;
+  auto file = state_file_->Beside("lease.json");
+  if (!file) return Fail(file.error());
+  auto text = file->Read();
+  if (!text) return Fail(text.error());
+  LeaseKeeper keeper(config_.node, config_.group, boot_id_);
   if (*text) {
-    auto restored = CommandLedger::Restore(**text, config_.node, config_.group);
+    auto restored = LeaseKeeper::Restore(**text, config_.node, config_.group, boot_id_);
     if (!restored) {
-      // Going on without it would forget the highest epoch, and obey commands that are too old.
-      return Fail(restored.error().Code(), state_file_->Path() + ": " + restored.error().Message() +
-                                               "; put the right file back, or move it away if this node's "
-                                               "controller has no open command");
+      // Going on without it would forget a promise, and that a master is to be parked.
+      return Fail(restored.error().Code(), file->Path() + ": " + restored.error().Message() +
+                                               "; put the right file back, or move it away if no master of "
+                                               "its group depends on a promise");
     }
-    ledger = std::move(*restored);
+    keeper = std::move(*restored);
   }
+  LeaseServiceOptions options;
+  options.node = config_.node;
+  options.token = config_.token;
+  options.relay = config_.relay;
+  options.client = ClientTo(config_, kHealthTimeout);
+  leases_.emplace(executor_, *this, std::move(options), std::move(keeper), std::move(*file));
+  return {};
+}
+
+Result<void> Agent::Impl::Start() {
+  auto ledger = RestoreLedger();
+  if (!ledger) return Fail(ledger.error());
+  if (auto leases = StartLeases(); !leases) return leases;
 
   relay::RelayOptions relay_options;
   relay_options.listen_host = config_.relay.host;
   relay_options.listen_port = config_.relay.port;
-  relay_options.database_name = config_.database_name.empty() ? ledger.DatabaseName() : config_.database_name;
+  relay_options.database_name =
+      config_.database_name.empty() ? ledger->DatabaseName() : config_.database_name;
   relay_options.upstream_password = config_.upstream_password;
   relay_options.announce_host = config_.announce.host;
   relay_options.announce_port = config_.announce.port;
@@ -204,6 +260,7 @@ Result<void> Agent::Impl::Start() {
   if (!listening) return Fail(listening.error(), "relay");
 
   command_pool_.emplace(1);
+  disk_pool_.emplace(1);
   relay_control_.emplace(*relay_);
   node::ClientOptions command_client = ClientTo(config_, kHealthTimeout);
   command_client.stop = &stop_;
@@ -212,14 +269,16 @@ Result<void> Agent::Impl::Start() {
   RunnerOptions runner_options;
   runner_options.relay = config_.relay;
   peer_wal_.emplace(config_.token, *command_pool_);
-  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, runner_options);
+  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, runner_options);
   commands_.emplace(
-      executor_, *command_pool_, std::move(ledger),
+      executor_, *command_pool_, std::move(*ledger),
       [this](Command command, Clock::time_point deadline) {
         return runner_->Run(std::move(command), deadline);
       },
       [this](const std::string& state) { return state_file_->Write(state); }, [this] { CommandsChanged(); });
-  monitor_.emplace(executor_, ClientTo(config_, kHealthTimeout), MonitorOptions{},
+  MonitorOptions monitor_options;
+  if (!config_.data_directory.empty()) monitor_options.database_directory = config_.data_directory + "/db";
+  monitor_.emplace(executor_, ClientTo(config_, kHealthTimeout), monitor_options,
                    [this](Observation seen) { Seen(std::move(seen)); });
 
   http::ServerOptions server_options;
@@ -235,6 +294,7 @@ Result<void> Agent::Impl::Start() {
       });
   auto serving = server_->Start();
   if (!serving) return Fail(serving.error(), "api");
+  leases_->Start();  // from now on connections are not refused any more
 
   monitor_->Start();
   asio::co_spawn(executor_, Tick(), asio::detached);
@@ -249,6 +309,7 @@ void Agent::Impl::Stop() {
   if (server_) server_->Stop();
   streams_.clear();
   if (monitor_) monitor_->Stop();
+  if (leases_) leases_->Stop();
   if (relay_) relay_->Stop();
   if (wal_) wal_->Stop();
   if (command_pool_) {
@@ -256,6 +317,10 @@ void Agent::Impl::Stop() {
     // unknown at the next start.
     command_pool_->stop();
     command_pool_->join();
+  }
+  if (disk_pool_) {
+    disk_pool_->stop();
+    disk_pool_->join();
   }
   looked_.Notify();
 }
@@ -276,8 +341,14 @@ Report Agent::Impl::CurrentReport() {
   input.number = ++number_;
   input.time_ms =
       std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  input.disk = disk_;
+  input.fence_note = leases_->FenceNote();
   input.error = wal_error_;
-  return BuildReport(input);
+  input.boot_id = boot_id_;
+  input.boot_ms = BootMs();
+  Report report = BuildReport(input);
+  leases_->Fill(report);
+  return report;
 }
 
 asio::awaitable<Report> Agent::Impl::FreshReport() {
@@ -297,6 +368,23 @@ asio::awaitable<Result<std::string>> Agent::Impl::AskWal(WalService::Question qu
 
 asio::awaitable<Result<std::string>> Agent::Impl::AskDeadWal(WalService::Question question) {
   co_return co_await wal_->AskDead(std::move(question));
+}
+
+asio::awaitable<Result<wal::Stay>> Agent::Impl::AskStay(Sequence sequence) {
+  co_return co_await wal_->StayOf(sequence);
+}
+
+asio::awaitable<PromiseAnswer> Agent::Impl::Promise(PromiseRequest request) {
+  co_return co_await leases_->Promise(std::move(request));
+}
+
+std::uint64_t Agent::Impl::LookNow() {
+  trusted_from_ = monitor_->Request();
+  return trusted_from_;
+}
+
+void Agent::Impl::LeaseChanged() {
+  if (!stop_) Publish(true);
 }
 
 bool Agent::Impl::SlotEncoded() const { return known_ && known_->cluster_enabled.value_or(false); }
@@ -334,8 +422,27 @@ void Agent::Impl::Seen(Observation seen) {
     if (down && !reading_wal_) asio::co_spawn(executor_, ReadWal(), asio::detached);
   }
   AlignRelay();
+  ShowLeases();
   looked_.Notify();
   Publish(false);
+}
+
+void Agent::Impl::ShowLeases() {
+  LeaseService::NodeLook look;
+  look.served = seen_.served;
+  look.down = seen_.process == ProcessState::kDown;
+  look.known = seen_.facts && seen_.facts->role != Role::kUnknown;
+  if (look.known) {
+    look.maybe_master = seen_.facts->role == Role::kMaster;
+  } else if (!look.down) {
+    // It restores a full sync, or it does not answer. A server that hangs, and of which nothing is known, may
+    // be a master, and would go on as one.
+    look.maybe_master = seen_.process == ProcessState::kHung && (!role_ || *role_ == Role::kMaster);
+    if (seen_.process == ProcessState::kUnknown) look.maybe_master = role_ == Role::kMaster;
+  }
+  if (look.known) role_ = seen_.facts->role;
+  if (look.down) role_.reset();
+  leases_->Look(look);
 }
 
 // The relay's state says whether the node is ours to feed. It is when the node names the relay as its
@@ -345,7 +452,7 @@ void Agent::Impl::Seen(Observation seen) {
 // answer of 1 arrives late, and the relay is set idle. So nothing is done while a command runs, nor on a
 // look that began before the last one ended.
 void Agent::Impl::AlignRelay() {
-  if (commands_->Busy() || seen_.served < trusted_from_) return;
+  if (commands_->Busy() || seen_.served < trusted_from_ || leases_->Fencing()) return;
   if (!seen_.facts || seen_.facts->role == Role::kUnknown) return;
   const bool ours = seen_.facts->role == Role::kReplica && seen_.facts->master &&
                     SameEndpoint(*seen_.facts->master, config_.relay);
@@ -370,11 +477,13 @@ void Agent::Impl::RelayChanged() {
 void Agent::Impl::CommandsChanged() {
   if (stop_) return;
   trusted_from_ = monitor_->Request();
+  if (!commands_->Busy()) leases_->CommandsEnded(trusted_from_);
   Publish(false);
 }
 
 void Agent::Impl::Subscribe(const http::Request& request, std::shared_ptr<http::Stream> stream) {
   if (stop_ || request.path != kStreamPath) return;  // letting go of it closes it
+  stream->OnMessage([this](const std::string& text) { leases_->HandleMessage(text); });
   stream->Send(Dump(ToJson(CurrentReport())));
   streams_.push_back(std::move(stream));
 }
@@ -393,9 +502,26 @@ void Agent::Impl::Publish(bool always) {
 asio::awaitable<void> Agent::Impl::Tick() {
   while (!stop_) {
     if (Clock::now() >= next_wal_read_ && !reading_wal_) asio::co_spawn(executor_, ReadWal(), asio::detached);
-    Publish(Clock::now() - published_at_ >= kStreamInterval);
-    co_await SleepFor(kTick);
+    if (Clock::now() >= next_disk_look_ && !looking_at_disk_ && !config_.data_directory.empty()) {
+      asio::co_spawn(executor_, LookAtDisk(), asio::detached);
+    }
+    // A lease is renewed by the answers to reports.
+    const auto renew = leases_->RenewMs();
+    const milliseconds interval = renew ? std::min(milliseconds(*renew), kStreamInterval) : kStreamInterval;
+    const auto since = std::chrono::floor<milliseconds>(Clock::now() - published_at_);
+    Publish(since >= interval);
+    const milliseconds left = interval - std::min(since, interval);
+    co_await SleepFor(renew && left > milliseconds(0) ? std::min(left, kTick) : std::min(interval, kTick));
   }
+}
+
+asio::awaitable<void> Agent::Impl::LookAtDisk() {
+  looking_at_disk_ = true;
+  auto work = [directory = config_.data_directory] { return ReadDisk(directory); };
+  auto disk = co_await RunOn(*disk_pool_, std::move(work));
+  disk_ = disk ? std::optional<DiskReport>(*disk) : std::nullopt;
+  next_disk_look_ = Clock::now() + kDiskInterval;
+  looking_at_disk_ = false;
 }
 
 // Whether the files can be read; and, of a process that is down, where they end.

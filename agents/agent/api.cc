@@ -203,19 +203,42 @@ asio::awaitable<http::Response> HandleCommand(ApiBackend* backend, http::Request
   co_return http::Response{200, Dump(ToJson(*result)), "application/json"};
 }
 
+asio::awaitable<http::Response> HandlePromise(ApiBackend* backend, http::Request request) {
+  auto json = ParseJson(request.body);
+  if (!json) co_return http::JsonError(400, "the request is not valid JSON: " + json.error().Message());
+  auto asked = PromiseRequestFromJson(*json);
+  if (!asked) co_return http::JsonError(400, asked.error().Message());
+  const PromiseAnswer answer = co_await backend->Promise(std::move(*asked));
+  co_return http::Response{200, Dump(ToJson(answer)), "application/json"};
+}
+
+asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request request) {
+  auto at = NumberOf(request, "at", 0, kMaxSequence);
+  if (!at) co_return http::JsonError(at.error());
+  const auto stay = co_await backend->AskStay(Sequence(*at));
+  if (!stay) co_return http::JsonError(stay.error());
+  boost::json::object object;
+  if (stay->left_ms) object["left_ms"] = *stay->left_ms;
+  object["cause"] = wal::ToString(stay->cause);
+  co_return http::Response{200, Dump(object), "application/json"};
+}
+
 }  // namespace
 
 asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
   const auto& segments = request.segments;
   const bool command = request.path == "/v1/command";
-  if (request.method != (command ? "POST" : "GET")) {
-    bool known = command || request.path == "/healthz" || (!segments.empty() && segments[0] == "v1");
+  const bool promise = request.path == "/v1/promise";
+  const bool posted = command || promise;
+  if (request.method != (posted ? "POST" : "GET")) {
+    bool known = posted || request.path == "/healthz" || (!segments.empty() && segments[0] == "v1");
     if (known) {
-      co_return http::JsonError(405, std::string("this path takes ") + (command ? "POST" : "GET") + " only");
+      co_return http::JsonError(405, std::string("this path takes ") + (posted ? "POST" : "GET") + " only");
     }
   }
   if (request.path == "/healthz") co_return http::Response{200, "{\"ok\":true}", "application/json"};
   if (command) co_return co_await HandleCommand(backend, std::move(request));
+  if (promise) co_return co_await HandlePromise(backend, std::move(request));
   if (request.path == "/v1/report") {
     auto fresh = NumberOf(request, "fresh", 0, 1, 0);
     if (!fresh) co_return http::JsonError(fresh.error());
@@ -228,6 +251,7 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
     co_return http::Response{200, Dump(ToJson(report)), "application/json"};
   }
   if (request.path == kStreamPath) co_return http::JsonError(400, "this path takes a WebSocket upgrade only");
+  if (request.path == "/v1/wal/stays") co_return co_await HandleStays(backend, std::move(request));
   if (segments.size() == 3 && segments[0] == "v1" && segments[1] == "wal") {
     auto question = WalQuestion(request, segments[2], backend->SlotEncoded());
     if (!question) co_return http::JsonError(question.error());

@@ -7,7 +7,9 @@
 
 #include "agents/agent/wal_service.h"
 #include "agents/http/http_server.h"
+#include "agents/wal/stay.h"
 #include "policies/model/command.h"
+#include "policies/model/lease.h"
 #include "policies/model/report.h"
 
 namespace walstitch::agent {
@@ -20,6 +22,9 @@ class ApiBackend {
   virtual boost::asio::awaitable<Result<CommandResult>> Submit(Command command) = 0;
   virtual boost::asio::awaitable<Result<std::string>> AskWal(WalService::Question question) = 0;
   virtual boost::asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) = 0;
+  // How long the log that holds the sequence will stay before it is purged.
+  virtual boost::asio::awaitable<Result<wal::Stay>> AskStay(Sequence sequence) = 0;
+  virtual boost::asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;
 };

@@ -277,6 +277,8 @@ CommandRunner::Step CommandRunner::Do(ParkAction, Deadline deadline) {
   if (!facts) co_return Failed(facts.error().Message() + "; its relay is parked");
   auto not_attached = co_await Attach(*facts, deadline);
   if (not_attached) co_return *not_attached;
+  // It takes no writes any more, whether it settles or not.
+  leases_.EndLease();
   auto last = co_await Settle(deadline);
   if (!last) co_return Failed(last.error().Message());
   co_return Done(*last);
@@ -298,6 +300,7 @@ CommandRunner::Step CommandRunner::Do(PromoteAction action, Deadline deadline) {
     return "the node's last is " + last.ToString() + ", but at least " + action.require_last->ToString() +
            " is required";
   };
+  if (auto may = leases_.MayPromote(action); !may) co_return Failed(may.error().Message(), facts->last);
   // Looked at once before anything is touched, and again when nothing can be added any more.
   if (action.require_last && facts->last && *facts->last < *action.require_last) {
     co_return Failed(too_low(*facts->last), facts->last);
@@ -309,8 +312,11 @@ CommandRunner::Step CommandRunner::Do(PromoteAction action, Deadline deadline) {
     co_return Failed(too_low(*last) + "; the node is parked", *last);
   }
 
+  auto leased = co_await leases_.TakeLease(action);
+  if (!leased) co_return Failed(leased.error().Message() + "; the node is parked", *last);
   auto promoted = co_await node_.SlaveOfNoOne(Left(deadline));
   if (!promoted && !MayHaveHappened(promoted.error())) {
+    leases_.EndLease();
     co_return Failed(promoted.error().Message() + "; the node is parked", *last);
   }
   std::string lost = promoted ? std::string() : promoted.error().Message() + "; ";
@@ -479,11 +485,13 @@ CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) 
   co_return Done(facts->last);
 }
 
-CommandRunner::Step CommandRunner::Do(AdoptMasterAction, Deadline deadline) {
+CommandRunner::Step CommandRunner::Do(AdoptMasterAction action, Deadline deadline) {
   auto facts = co_await Info(deadline);
   if (!facts) co_return Failed(facts.error().Message());
   if (facts->role != Role::kMaster)
     co_return Failed("the node is " + Describe(*facts) + ", not a master", facts->last);
+  auto leased = co_await leases_.TakeLease(action);
+  if (!leased) co_return Failed(leased.error().Message(), facts->last);
   relay_.Idle();
   co_return Done(facts->last);
 }
@@ -495,6 +503,8 @@ CommandRunner::Step CommandRunner::Do(ReleaseAction action, Deadline deadline) {
     if (facts->role != Role::kMaster) {
       co_return Failed("the node is " + Describe(*facts) + ": say which upstream it shall have", facts->last);
     }
+    auto forgotten = co_await leases_.ForgetLease();
+    if (!forgotten) co_return Failed(forgotten.error().Message(), facts->last);
     relay_.Idle();
     co_return Done(facts->last);
   }
@@ -506,6 +516,8 @@ CommandRunner::Step CommandRunner::Do(ReleaseAction action, Deadline deadline) {
     auto not_set = co_await SetMaster(*action.upstream, deadline);
     if (not_set) co_return *not_set;
   }
+  auto forgotten = co_await leases_.ForgetLease();
+  if (!forgotten) co_return Failed(forgotten.error().Message(), facts->last);
   relay_.Idle();
   auto after = co_await node_.Info(options_.call_timeout);
   co_return Done(after && after->last ? after->last : facts->last);

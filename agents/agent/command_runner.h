@@ -2,7 +2,8 @@
 // command's deadline. It asks for nothing that the command does not say, never for CONFIG REWRITE, and
 // tells failed (had no effect, or an effect that the error names) from unknown (may have had it).
 //
-// Runs on one executor; one command at a time. Node, relay, WAL and peer are interfaces, owned by the caller.
+// Runs on one executor; one command at a time. Node, relay, WAL, peer and leases are interfaces, owned by the
+// caller.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -65,6 +66,22 @@ class PeerWal {
                                                            std::chrono::milliseconds timeout) = 0;
 };
 
+// The agent's leases and promises, as far as commands need them (lease_keeper.h).
+class LeaseControl {
+ public:
+  virtual ~LeaseControl() = default;
+  // kConflict unless the node may be promoted now. From then on until the command has ended, the agent
+  // promises nothing to another master.
+  virtual Result<void> MayPromote(const PromoteAction& action) = 0;
+  // The same again, and then the command's lease is noted, durably: the caller promotes.
+  virtual boost::asio::awaitable<Result<void>> TakeLease(PromoteAction action) = 0;
+  virtual boost::asio::awaitable<Result<void>> TakeLease(AdoptMasterAction action) = 0;
+  // The node is no master any more, or has not become one.
+  virtual void EndLease() = 0;
+  // The group is released: the node is left alone for good.
+  virtual boost::asio::awaitable<Result<void>> ForgetLease() = 0;
+};
+
 struct RunnerOptions {
   Endpoint relay;                                   // what the node is told to be the slave of
   std::chrono::milliseconds poll_interval{10};      // between two INFO of one command, at most
@@ -77,8 +94,9 @@ struct RunnerOptions {
 
 class CommandRunner {
  public:
-  CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, PeerWal& peer, RunnerOptions options)
-      : node_(node), relay_(relay), wal_(wal), peer_(peer), options_(options) {}
+  CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, PeerWal& peer, LeaseControl& leases,
+                RunnerOptions options)
+      : node_(node), relay_(relay), wal_(wal), peer_(peer), leases_(leases), options_(options) {}
 
   boost::asio::awaitable<CommandResult> Run(Command command, std::chrono::steady_clock::time_point deadline);
 
@@ -116,6 +134,7 @@ class CommandRunner {
   RelayControl& relay_;
   WalControl& wal_;
   PeerWal& peer_;
+  LeaseControl& leases_;
   RunnerOptions options_;
 };
 

@@ -2,10 +2,13 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <utility>
+
+#include "agents/wal/database_lock.h"
 
 namespace walstitch::agent {
 
@@ -37,6 +40,7 @@ NodeMonitor::NodeMonitor(boost::asio::any_io_executor executor, node::ClientOpti
 
 NodeMonitor::~NodeMonitor() {
   Stop();
+  LetProcessGo();
   close(wake_);
 }
 
@@ -77,16 +81,39 @@ void NodeMonitor::Run() {
   }
 }
 
-// True if something happened: a request, or the connection ended.
+// True if something happened: a request, or the connection or the process ended.
 bool NodeMonitor::Rest(const node::KvrocksClient& client, std::chrono::milliseconds time) {
-  pollfd descriptors[2] = {{wake_, POLLIN, 0},
-                           {client.Descriptor(), POLLIN | POLLRDHUP, 0}};  // -1 is skipped
-  int ready = poll(descriptors, 2, static_cast<int>(time.count()));
+  pollfd descriptors[3] = {{wake_, POLLIN, 0},
+                           {client.Descriptor(), POLLIN | POLLRDHUP, 0},
+                           {process_, POLLIN, 0}};  // -1 is skipped
+  int ready = poll(descriptors, 3, static_cast<int>(time.count()));
+  if (descriptors[2].revents != 0) {
+    process_gone_ = true;
+    asked_of_.reset();
+    LetProcessGo();
+  }
   if (descriptors[0].revents != 0) {
     std::uint64_t count = 0;
     [[maybe_unused]] ssize_t got = read(wake_, &count, sizeof count);
   }
   return ready > 0;
+}
+
+void NodeMonitor::LetProcessGo() {
+  if (process_ >= 0) close(process_);
+  process_ = -1;
+}
+
+// 1. The lock's holder is asked for. 2. It ends, and its pid is given to another process. 3. The pidfd is
+// that one's. So the holder is asked for again: only if it still holds the lock, the pidfd is its.
+void NodeMonitor::WatchProcess() {
+  LetProcessGo();
+  if (options_.database_directory.empty()) return;
+  const auto holder = [this] { return wal::ExamineLock(options_.database_directory).process; };
+  const std::int64_t process = holder();
+  if (process <= 0) return;
+  process_ = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(process), 0));
+  if (process_ >= 0 && holder() != process) LetProcessGo();
 }
 
 Observation NodeMonitor::Look(node::KvrocksClient& client) {
@@ -95,9 +122,15 @@ Observation NodeMonitor::Look(node::KvrocksClient& client) {
   seen.process = ClassifyProcess(info);
   if (!info) {
     seen.error = info.error().Message();
-    if (seen.process == ProcessState::kDown) asked_of_.reset();
+    // Not hung, nor anything else: it was seen to end.
+    if (process_gone_ && seen.process != ProcessState::kUp) seen.process = ProcessState::kDown;
+    if (seen.process == ProcessState::kDown) {
+      asked_of_.reset();
+      LetProcessGo();
+    }
     return seen;
   }
+  process_gone_ = false;
   seen.facts = node::ReadFacts(*info);
   bool loading = seen.facts->loading.value_or(false);
   if (!loading && (!asked_of_ || *asked_of_ != seen.facts->process_id.value_or(0))) {
@@ -107,6 +140,7 @@ Observation NodeMonitor::Look(node::KvrocksClient& client) {
       asked_of_ = seen.facts->process_id.value_or(0);
       database_name_ = *name;
       replication_id_psync_ = replication_id->value_or("no") == "yes";
+      WatchProcess();
     } else {
       seen.error = (name ? replication_id.error() : name.error()).Message();
     }

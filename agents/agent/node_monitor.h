@@ -1,5 +1,8 @@
 // Looks at the node: asks INFO again and again, on a thread and a connection of its own, so that a node
-// that hangs delays nothing else. It notices at once when its connection ends (the process died).
+// that hangs delays nothing else. It notices at once when the process ends: by a pidfd where it may hold one,
+// and by the end of its connection otherwise.
+//
+// The process is the one that holds RocksDB's lock: what INFO says of its pid may be of another namespace.
 //
 // `seen` is called on the executor, which must outlive Stop(). Every other method from there, too.
 #pragma once
@@ -11,6 +14,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include "agents/agent/report_builder.h"
@@ -22,6 +26,7 @@ struct MonitorOptions {
   std::chrono::milliseconds interval{250};
   std::chrono::milliseconds quick_interval{25};  // for a while after something changed
   std::chrono::milliseconds quick_time{500};
+  std::string database_directory;  // db/ itself; empty: no process is watched
 };
 
 class NodeMonitor {
@@ -43,6 +48,8 @@ class NodeMonitor {
   void Run();
   Observation Look(node::KvrocksClient& client);
   bool Rest(const node::KvrocksClient& client, std::chrono::milliseconds time);
+  void WatchProcess();
+  void LetProcessGo();
 
   boost::asio::any_io_executor executor_;
   node::ClientOptions client_options_;
@@ -57,6 +64,8 @@ class NodeMonitor {
   std::optional<std::uint64_t> asked_of_;  // the process whose configuration is known
   std::optional<std::string> database_name_;
   std::optional<bool> replication_id_psync_;
+  int process_ = -1;           // pidfd of the server
+  bool process_gone_ = false;  // it has ended, and nothing was seen of another since
 };
 
 }  // namespace walstitch::agent

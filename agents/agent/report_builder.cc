@@ -54,15 +54,21 @@ Report BuildReport(const ReportInput& input) {
   Report report;
   report.node = input.node;
   report.group = input.group;
+  report.boot_id = input.boot_id;
+  report.boot_ms = input.boot_ms;
   report.time_ms = input.time_ms;
   report.number = input.number;
   report.epoch = input.epoch;
   report.endpoint = input.endpoint;
+  report.relay_endpoint = input.relay_endpoint;
+  report.disk = input.disk;
   report.process = input.seen.process;
   report.relay = input.relay;
   report.wal_readable = input.wal_readable;
   report.replication_id_psync = input.replication_id_psync;
-  report.error = input.seen.error.empty() ? input.error : input.seen.error;
+  report.error = !input.fence_note.empty()   ? input.fence_note
+                 : !input.seen.error.empty() ? input.seen.error
+                                             : input.error;
 
   const node::NodeFacts* facts = input.seen.facts ? &*input.seen.facts : nullptr;
   const node::NodeFacts* known = facts != nullptr ? facts : input.known ? &*input.known : nullptr;
@@ -81,6 +87,7 @@ Report BuildReport(const ReportInput& input) {
     report.loading = facts->loading.value_or(false);
     report.full_sync = FullSyncOf(*facts, input.relay);
     report.counters = facts->counters;
+    report.writes_refused = facts->writes_refused;
     if (!report.loading) report.last = facts->last;
   } else if (input.seen.process == ProcessState::kDown) {
     report.last = input.wal_last;
@@ -96,7 +103,12 @@ bool SameSubstance(const Report& left, const Report& right) {
          left.counters == right.counters && left.version == right.version &&
          left.replication_id_psync == right.replication_id_psync &&
          left.cluster_enabled == right.cluster_enabled && left.wal_readable == right.wal_readable &&
-         left.error == right.error && SameRelay(left.relay, right.relay);
+         left.lease_left_ms.has_value() == right.lease_left_ms.has_value() &&
+         left.promised_left_ms.has_value() == right.promised_left_ms.has_value() &&
+         left.leased == right.leased && left.writes_refused == right.writes_refused &&
+         left.disk.has_value() == right.disk.has_value() &&
+         (!left.disk || left.disk->read_only == right.disk->read_only) && left.error == right.error &&
+         SameRelay(left.relay, right.relay);
 }
 
 }  // namespace walstitch::agent

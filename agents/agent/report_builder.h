@@ -40,7 +40,11 @@ struct ReportInput {
   std::uint64_t epoch = 0;
   std::uint64_t number = 0;
   std::int64_t time_ms = 0;
-  std::string error;  // of the agent itself; the node's error comes first
+  std::string boot_id;
+  std::int64_t boot_ms = 0;
+  std::optional<DiskReport> disk;
+  std::string fence_note;  // why the agent parks, or has parked, its node by itself; comes before any error
+  std::string error;       // of the agent itself; the node's error comes first
 };
 
 // A process that is up is reported as it says. Of one that hangs only what does not move by itself is
@@ -52,7 +56,7 @@ Report BuildReport(const ReportInput& input);
 bool SameEndpoint(const Endpoint& left, const Endpoint& right);
 
 // Whether a listener that has the one need not be sent the other at once: all but the clock, the
-// numbering, and the counters of a flowing stream.
+// numbering, the times that run, and the counters of a flowing stream.
 bool SameSubstance(const Report& left, const Report& right);
 
 }  // namespace walstitch::agent

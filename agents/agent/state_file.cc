@@ -13,8 +13,6 @@ namespace walstitch::agent {
 
 namespace {
 
-constexpr const char* kName = "agent.json";
-constexpr const char* kTemporary = "agent.json.new";
 constexpr std::size_t kMaxBytes = 16 << 20;
 
 tl::unexpected<Error> SystemError(const std::string& what, int number) {
@@ -38,14 +36,14 @@ class Descriptor {
 
 }  // namespace
 
-Result<StateFile> StateFile::Open(const std::string& directory) {
+Result<StateFile> StateFile::Open(const std::string& directory, std::string name) {
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return SystemError("stateDir " + directory + ": cannot be made", errno);
   }
   int descriptor = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return SystemError("stateDir " + directory + ": cannot be opened", errno);
   int lock = openat(descriptor, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  StateFile file(directory, descriptor, lock);
+  StateFile file(directory, std::move(name), descriptor, lock);
   if (lock < 0) return SystemError("stateDir " + directory + ": its lock cannot be made", errno);
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
@@ -58,11 +56,18 @@ Result<StateFile> StateFile::Open(const std::string& directory) {
   return file;
 }
 
-StateFile::StateFile(std::string directory, int descriptor, int lock)
-    : directory_(std::move(directory)), descriptor_(descriptor), lock_(lock) {}
+Result<StateFile> StateFile::Beside(std::string name) const {
+  const int descriptor = fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+  if (descriptor < 0) return SystemError("stateDir " + directory_ + ": cannot be opened", errno);
+  return StateFile(directory_, std::move(name), descriptor, -1);
+}
+
+StateFile::StateFile(std::string directory, std::string name, int descriptor, int lock)
+    : directory_(std::move(directory)), name_(std::move(name)), descriptor_(descriptor), lock_(lock) {}
 
 StateFile::StateFile(StateFile&& other) noexcept
     : directory_(std::move(other.directory_)),
+      name_(std::move(other.name_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       lock_(std::exchange(other.lock_, -1)) {}
 
@@ -71,10 +76,10 @@ StateFile::~StateFile() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-std::string StateFile::Path() const { return directory_ + "/" + kName; }
+std::string StateFile::Path() const { return directory_ + "/" + name_; }
 
 Result<std::optional<std::string>> StateFile::Read() const {
-  Descriptor file(openat(descriptor_, kName, O_RDONLY | O_CLOEXEC));
+  Descriptor file(openat(descriptor_, name_.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.Value() < 0) {
     if (errno == ENOENT) return std::optional<std::string>();
     return SystemError(Path() + ": cannot be opened", errno);
@@ -93,8 +98,9 @@ Result<std::optional<std::string>> StateFile::Read() const {
 }
 
 Result<void> StateFile::Write(std::string_view content) {
+  const std::string temporary = name_ + ".new";
   {
-    Descriptor file(openat(descriptor_, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    Descriptor file(openat(descriptor_, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (file.Value() < 0) return SystemError(Path() + ": cannot be written", errno);
     while (!content.empty()) {
       ssize_t written = write(file.Value(), content.data(), content.size());
@@ -104,7 +110,7 @@ Result<void> StateFile::Write(std::string_view content) {
     }
     if (fsync(file.Value()) != 0) return SystemError(Path() + ": cannot be synced", errno);
   }
-  if (renameat(descriptor_, kTemporary, descriptor_, kName) != 0) {
+  if (renameat(descriptor_, temporary.c_str(), descriptor_, name_.c_str()) != 0) {
     return SystemError(Path() + ": cannot be replaced", errno);
   }
   if (fsync(descriptor_) != 0) return SystemError(directory_ + ": cannot be synced", errno);

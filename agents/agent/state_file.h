@@ -1,6 +1,7 @@
 // One file that survives crashes: it holds either the old content or the new one, never a part.
 //
-// Owns a lock on its directory, so that two agents never share one. Not thread-safe.
+// The first of a directory owns a lock on it, so that two agents never share one. Not thread-safe; two files
+// of one directory may be used on two threads.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,9 @@ namespace walstitch::agent {
 class StateFile {
  public:
   // Makes the directory if only its last part is missing, and locks it.
-  static Result<StateFile> Open(const std::string& directory);
+  static Result<StateFile> Open(const std::string& directory, std::string name);
+  // Another file of the same directory, under this one's lock, which outlives its use.
+  [[nodiscard]] Result<StateFile> Beside(std::string name) const;
   ~StateFile();
   StateFile(StateFile&& other) noexcept;
   StateFile& operator=(StateFile&&) = delete;
@@ -28,11 +31,12 @@ class StateFile {
   [[nodiscard]] std::string Path() const;
 
  private:
-  StateFile(std::string directory, int descriptor, int lock);
+  StateFile(std::string directory, std::string name, int descriptor, int lock);
 
   std::string directory_;
+  std::string name_;
   int descriptor_ = -1;  // of the directory
-  int lock_ = -1;
+  int lock_ = -1;        // -1: another one's
 };
 
 }  // namespace walstitch::agent

@@ -1,5 +1,6 @@
 #include "agents/agent/wal_service.h"
 
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -132,6 +133,16 @@ asio::awaitable<Result<WalExtent>> WalService::DirectoryExtent() {
 asio::awaitable<Result<void>> WalService::CheckReadable() {
   if (!has_directory_) co_return Fail(ErrorCode::kUnavailable, "kvrocks.dir is not configured");
   auto work = [this] { return directory_.CheckReadable(); };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<wal::Stay>> WalService::StayOf(Sequence sequence) {
+  if (!has_directory_) co_return Fail(ErrorCode::kUnavailable, "kvrocks.dir is not configured");
+  auto work = [this, sequence] {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return wal::ReadStay(directory_, sequence,
+                         std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  };
   co_return co_await RunOn(pool_, std::move(work));
 }
 

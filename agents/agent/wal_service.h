@@ -13,6 +13,7 @@
 
 #include "agents/agent/command_runner.h"
 #include "agents/node/kvrocks_client.h"
+#include "agents/wal/stay.h"
 #include "agents/wal/wal_directory.h"
 #include "agents/wal/wal_source.h"
 #include "policies/model/batch.h"
@@ -38,6 +39,7 @@ class WalService : public WalControl {
   // Of the files alone, whatever the server does.
   boost::asio::awaitable<Result<WalExtent>> DirectoryExtent();
   boost::asio::awaitable<Result<void>> CheckReadable();
+  boost::asio::awaitable<Result<wal::Stay>> StayOf(Sequence sequence);
 
   boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) override;
 

@@ -26,6 +26,21 @@ std::optional<bool> Flag(const InfoFields& fields, std::string_view name) {
   return std::nullopt;
 }
 
+// Kvrocks refuses writes ("write command not allowed when reached max-db-size") once its database is as large
+// as max-db-size: Storage::CheckDBSizeLimit (src/storage/storage.cc) compares the two numbers that
+// Server::GetInfo (src/server/server.cc) tells as used_db_size and max_db_size, after each flush and
+// compaction. max_db_size is 0 without a limit.
+//
+// Of a database that RocksDB holds read-only after an error INFO tells nothing: num_background_errors counts
+// errors of flushes and compactions for as long as the server runs, also those that it has recovered from.
+std::string WritesRefused(const InfoFields& fields) {
+  const auto used = Number(fields, "used_db_size");
+  const auto most = Number(fields, "max_db_size");
+  if (!used || !most || *most == 0 || *used < *most) return {};
+  return "its database has " + std::to_string(*used) + " bytes, and max-db-size allows " +
+         std::to_string(*most);
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> ParseNumber(std::string_view text) {
@@ -90,6 +105,7 @@ NodeFacts ReadFacts(const InfoFields& fields) {
   }
   facts.process_id = Number(fields, "process_id");
   facts.uptime_s = Number(fields, "uptime_in_seconds");
+  facts.writes_refused = WritesRefused(fields);
   return facts;
 }
 

@@ -32,6 +32,8 @@ struct NodeFacts {
   std::optional<bool> cluster_enabled;
   std::optional<std::uint64_t> process_id;  // tells one run of the server from the next
   std::optional<std::uint64_t> uptime_s;
+  // Why it refuses writes as a master, one sentence; empty: INFO tells of no reason.
+  std::string writes_refused;
 };
 
 NodeFacts ReadFacts(const InfoFields& fields);

@@ -61,6 +61,32 @@ class KvrocksClient::Impl {
     return reply;
   }
 
+  // One command on a new connection, written together with AUTH.
+  Result<Reply> CallAtOnce(std::initializer_list<std::string_view> arguments,
+                           std::chrono::milliseconds timeout) {
+    const std::string where = Where() + ": " + std::string(*arguments.begin());
+    const auto deadline = Clock::now() + timeout;
+    context_.reset();
+    // Connecting does not look at `stop`.
+    const std::chrono::milliseconds connect_timeout = std::min(timeout, options_.timeout);
+    auto connected = ConnectSocket(Clock::now() + connect_timeout, connect_timeout);
+    if (!connected) return Fail(connected.error(), where);
+    if (!options_.password.empty()) Append({"AUTH", options_.password});
+    Append(arguments);
+    if (auto written = Flush(deadline, timeout); !written) return Fail(written.error(), where);
+    if (!options_.password.empty()) {
+      auto let_in = ReadReply(deadline, timeout);
+      if (!let_in) return Fail(let_in.error(), where);
+      if (auto refused = CheckAuth(**let_in); !refused) return Fail(refused.error(), where);
+    }
+    auto reply = ReadReply(deadline, timeout);
+    if (!reply) return Fail(reply.error(), where);
+    if ((*reply)->type == REDIS_REPLY_ERROR) {
+      return Fail(ErrorCode::kConflict, where + ": the node answered: " + ToPrintable(Text(**reply)));
+    }
+    return reply;
+  }
+
  private:
   [[nodiscard]] std::string Where() const {
     return "kvrocks " + options_.host + ":" + std::to_string(options_.port);
@@ -76,7 +102,7 @@ class KvrocksClient::Impl {
     if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) context_.reset();
   }
 
-  Result<void> Connect(Clock::time_point deadline, std::chrono::milliseconds timeout) {
+  Result<void> ConnectSocket(Clock::time_point deadline, std::chrono::milliseconds timeout) {
     auto left = std::max(std::chrono::duration_cast<std::chrono::microseconds>(deadline - Clock::now()),
                          std::chrono::microseconds(1000));
     timeval time{};
@@ -97,20 +123,33 @@ class KvrocksClient::Impl {
       }
       return Fail(ErrorCode::kIo, "cannot connect: " + why);
     }
-    if (options_.password.empty()) return {};
+    return {};
+  }
+
+  Result<void> Connect(Clock::time_point deadline, std::chrono::milliseconds timeout) {
+    auto connected = ConnectSocket(deadline, timeout);
+    if (!connected || options_.password.empty()) return connected;
     auto reply = Exchange({"AUTH", options_.password}, deadline, timeout);
     if (!reply) return Fail(reply.error(), "AUTH");
-    if ((*reply)->type == REDIS_REPLY_ERROR) {
-      std::string why = ToPrintable(Text(**reply));
-      context_.reset();
-      return Fail(ErrorCode::kInvalid, "AUTH: the node answered: " + why + " (check kvrocks.password)");
-    }
-    return {};
+    return CheckAuth(**reply);
+  }
+
+  Result<void> CheckAuth(const redisReply& reply) {
+    if (reply.type != REDIS_REPLY_ERROR) return {};
+    std::string why = ToPrintable(Text(reply));
+    context_.reset();
+    return Fail(ErrorCode::kInvalid, "AUTH: the node answered: " + why + " (check kvrocks.password)");
   }
 
   // Writes and reads with a deadline over the whole, not over each read as hiredis' own timeout has it.
   Result<Reply> Exchange(std::initializer_list<std::string_view> arguments, Clock::time_point deadline,
                          std::chrono::milliseconds timeout) {
+    Append(arguments);
+    if (auto written = Flush(deadline, timeout); !written) return Fail(written.error());
+    return ReadReply(deadline, timeout);
+  }
+
+  void Append(std::initializer_list<std::string_view> arguments) {
     std::vector<const char*> pointers;
     std::vector<std::size_t> sizes;
     for (std::string_view argument : arguments) {
@@ -118,11 +157,18 @@ class KvrocksClient::Impl {
       sizes.push_back(argument.size());
     }
     redisAppendCommandArgv(context_.get(), static_cast<int>(pointers.size()), pointers.data(), sizes.data());
+  }
+
+  Result<void> Flush(Clock::time_point deadline, std::chrono::milliseconds timeout) {
     int written = 0;
     while (written == 0) {
-      if (auto ready = Wait(POLLOUT, deadline, timeout); !ready) return Fail(ready.error());
+      if (auto ready = Wait(POLLOUT, deadline, timeout); !ready) return ready;
       if (redisBufferWrite(context_.get(), &written) != REDIS_OK) return Fail(Broken());
     }
+    return {};
+  }
+
+  Result<Reply> ReadReply(Clock::time_point deadline, std::chrono::milliseconds timeout) {
     while (true) {
       void* reply = nullptr;
       if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) return Fail(Broken());
@@ -196,6 +242,12 @@ Result<std::optional<std::string>> KvrocksClient::ConfigGet(std::string_view nam
 
 Result<void> KvrocksClient::SlaveOf(const Endpoint& master, std::chrono::milliseconds timeout) {
   auto reply = impl_->Call({"SLAVEOF", master.host, std::to_string(master.port)}, timeout);
+  if (!reply) return Fail(reply.error());
+  return {};
+}
+
+Result<void> KvrocksClient::SlaveOfAtOnce(const Endpoint& master, std::chrono::milliseconds timeout) {
+  auto reply = impl_->CallAtOnce({"SLAVEOF", master.host, std::to_string(master.port)}, timeout);
   if (!reply) return Fail(reply.error());
   return {};
 }

@@ -48,6 +48,9 @@ class KvrocksClient {
   Result<InfoFields> Info(std::chrono::milliseconds timeout);
   Result<std::optional<std::string>> ConfigGet(std::string_view name);
   Result<void> SlaveOf(const Endpoint& master, std::chrono::milliseconds timeout);
+  // The same on a connection that is made for it, with the password and SLAVEOF written in one go: a server
+  // that hangs finds both in its socket when it goes on.
+  Result<void> SlaveOfAtOnce(const Endpoint& master, std::chrono::milliseconds timeout);
   Result<void> SlaveOfNoOne(std::chrono::milliseconds timeout);
 
   // POLLUPDATES: batches that follow `after` (their sequences > after), raw bytes.

@@ -234,6 +234,8 @@ RelayReport Relay::Impl::Report() const {
   if (upstream_) {
     report.upstream = upstream_->Upstream();
     report.upstream_connected = upstream_->Connected();
+    if (const auto silence = upstream_->Silence(steady_clock::now()))
+      report.upstream_silent_ms = silence->count();
   } else if (full_sync_) {
     report.upstream = full_sync_from_;
   }

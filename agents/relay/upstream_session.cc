@@ -84,6 +84,12 @@ void UpstreamSession::NodeChanged() {
   pause_.Notify();
 }
 
+std::optional<std::chrono::milliseconds> UpstreamSession::Silence(SteadyTime now) const {
+  if (!heard_ || waits_for_node_) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::max(now - *heard_, SteadyTime::duration(0)));
+}
+
 void UpstreamSession::Acknowledge(Sequence last) {
   if (!connected_) return;
   ack_ = last;
@@ -298,7 +304,9 @@ asio::awaitable<bool> UpstreamSession::WaitForNode(std::shared_ptr<NodeSession> 
                                                    std::shared_ptr<Connection> link) {
   while (!cancelled_ && !link->Closed() && !node->Closed()) {
     if (node->Free()) co_return true;
+    waits_for_node_ = true;
     co_await node->WaitFree(SteadyTime::max());
+    waits_for_node_ = false;
   }
   co_return false;
 }
@@ -316,6 +324,7 @@ asio::awaitable<Result<void>> UpstreamSession::Fill(std::shared_ptr<Connection> 
   const Result<std::size_t> size =
       co_await link->Read(asio::buffer(buffer_.data() + end_, buffer_.size() - end_), timeout);
   if (!size) co_return Fail(size.error());
+  heard_ = std::chrono::steady_clock::now();
   end_ += *size;
   co_return Result<void>();
 }

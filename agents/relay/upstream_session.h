@@ -88,6 +88,9 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   [[nodiscard]] const Endpoint& Upstream() const { return options_.endpoint; }
   [[nodiscard]] bool Connected() const { return connected_; }
   [[nodiscard]] bool EverAccepted() const { return ever_accepted_; }
+  // How long ago anything came from the upstream, a heartbeat included; nullopt: nothing came yet, or it is
+  // the node that takes nothing, so that nothing is read.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> Silence(SteadyTime now) const;
   // Where following began; nullopt before the first PSYNC was sent.
   [[nodiscard]] std::optional<Sequence> From() const { return from_; }
 
@@ -120,6 +123,8 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   bool connected_ = false;
   bool ever_accepted_ = false;
   std::optional<Sequence> from_;
+  std::optional<SteadyTime> heard_;  // when something came
+  bool waits_for_node_ = false;
 
   std::vector<char> buffer_;  // [begin_, end_) was read from the upstream and not yet used
   std::size_t begin_ = 0;

@@ -11,8 +11,6 @@
 namespace walstitch::cli {
 namespace {
 
-constexpr std::int64_t kHourMs = 3600 * 1000;
-constexpr std::int64_t kShortestSpanMs = 60 * 1000;
 constexpr std::size_t kMaxGapsShown = 5;
 // Of more logs than this, the oldest and the newest are shown, half of each.
 constexpr std::size_t kMaxLogsShown = 40;
@@ -20,11 +18,6 @@ constexpr std::size_t kMaxLogsShown = 40;
 std::string LogName(const wal::LogInfo& log) {
   const std::size_t slash = log.path.rfind('/');
   return slash == std::string::npos ? std::to_string(log.number) : log.path.substr(slash + 1);
-}
-
-std::uint64_t PerHour(std::uint64_t amount, std::int64_t span_ms) {
-  return static_cast<std::uint64_t>(static_cast<double>(amount) * static_cast<double>(kHourMs) /
-                                    static_cast<double>(span_ms));
 }
 
 std::string Describe(const wal::PurgeRule& rule) {
@@ -47,13 +40,7 @@ std::string Describe(const wal::PurgeRule& rule) {
 
 std::optional<wal::PurgeForecast> Forecast(const DirectoryView& view, const wal::LogInfo& log) {
   if (!view.rule || !view.extent) return std::nullopt;
-  std::vector<wal::PurgeLog> logs;
-  for (const wal::LogInfo& each : view.logs) {
-    logs.push_back({each.number, each.archived, each.bytes, each.modified_ms});
-  }
-  std::optional<std::int64_t> per_log_ms;
-  if (const auto rate = EstimateRate(view.logs, *view.extent)) per_log_ms = rate->per_log_ms;
-  return wal::ForecastPurge(view.rule->rule, logs, log.number, per_log_ms, view.now_ms);
+  return wal::ForecastLog(view.rule->rule, view.logs, *view.extent, log, view.now_ms);
 }
 
 std::string Describe(const wal::PurgeForecast& forecast, std::int64_t now_ms) {
@@ -156,32 +143,6 @@ std::string RenderLogs(const DirectoryView& view) {
 
 }  // namespace
 
-std::optional<WriteRate> EstimateRate(const std::vector<wal::LogInfo>& logs, const WalExtent& extent) {
-  const wal::LogInfo* oldest = nullptr;
-  const wal::LogInfo* newest = nullptr;
-  std::uint64_t count = 0;
-  std::uint64_t bytes = 0;  // of all but the oldest
-  for (const wal::LogInfo& log : logs) {
-    if (!log.first) continue;
-    if (newest != nullptr && log.modified_ms < newest->modified_ms) return std::nullopt;
-    newest = &log;
-    if (oldest == nullptr) {
-      oldest = &log;
-      continue;
-    }
-    ++count;
-    bytes += log.bytes;
-  }
-  if (count == 0 || !oldest->end || !extent.last || *extent.last + 1 < *oldest->end) return std::nullopt;
-  WriteRate rate;
-  rate.span_ms = newest->modified_ms - oldest->modified_ms;
-  if (rate.span_ms < kShortestSpanMs) return std::nullopt;
-  rate.bytes_per_hour = PerHour(bytes, rate.span_ms);
-  rate.sequences_per_hour = PerHour(*extent.last + 1 - *oldest->end, rate.span_ms);
-  rate.per_log_ms = rate.span_ms / static_cast<std::int64_t>(count);
-  return rate;
-}
-
 std::vector<SequenceRange> GapsBetween(const std::vector<wal::LogInfo>& logs) {
   std::vector<SequenceRange> gaps;
   std::optional<Sequence> end;
@@ -191,17 +152,6 @@ std::vector<SequenceRange> GapsBetween(const std::vector<wal::LogInfo>& logs) {
     end = log.end;
   }
   return gaps;
-}
-
-const wal::LogInfo* LogHolding(const std::vector<wal::LogInfo>& logs, const WalExtent& extent,
-                               Sequence sequence) {
-  if (!extent.last || sequence > *extent.last) return nullptr;
-  const wal::LogInfo* holding = nullptr;
-  for (const wal::LogInfo& log : logs) {
-    if (log.first && *log.first <= sequence) holding = &log;
-  }
-  if (holding != nullptr && holding->end && sequence >= *holding->end) return nullptr;
-  return holding;
 }
 
 std::string RenderInfo(const std::string& name, const DirectoryView& view, std::optional<Sequence> asked) {

@@ -67,6 +67,19 @@ struct FakeBackend : ApiBackend {
     FiveBatches source;
     co_return question(source);
   }
+  asio::awaitable<Result<wal::Stay>> AskStay(Sequence sequence) override {
+    if (sequence > Sequence(50)) co_return Fail(ErrorCode::kNotFound, "sequence 51 is in no log");
+    wal::Stay stay;
+    stay.cause = sequence < Sequence(20) ? wal::PurgeCause::kSize : wal::PurgeCause::kNever;
+    if (sequence < Sequence(20)) stay.left_ms = 4000;
+    co_return stay;
+  }
+  asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) override {
+    PromiseAnswer answer;
+    answer.promised = request.epoch > 5;
+    answer.epoch = 5;
+    co_return answer;
+  }
   [[nodiscard]] bool SlotEncoded() const override { return true; }
 
   bool alive = false;
@@ -125,6 +138,24 @@ TEST_F(ApiTest, CommandIsAnsweredWithItsResult) {
   auto result = CommandResultFromJson(*ParseJson(response.body));
   ASSERT_TRUE(result) << result.error().Message();
   EXPECT_EQ(result->outcome, Outcome::kFailed);
+}
+
+TEST_F(ApiTest, PromiseIsAnswered) {
+  const std::string body = Dump(ToJson(PromiseRequest{"shop", "n2", "n1", 6, {}}));
+  auto answer = PromiseAnswerFromJson(*ParseJson(Ask("POST", {"v1", "promise"}, {}, body).body));
+  ASSERT_TRUE(answer) << answer.error().Message();
+  EXPECT_TRUE(answer->promised);
+  EXPECT_EQ(answer->epoch, 5U);
+  EXPECT_EQ(Ask("POST", {"v1", "promise"}, {}, "{}").status, 400);
+  EXPECT_EQ(Ask("POST", {"v1", "promise"}, {}, "no").status, 400);
+  EXPECT_EQ(Ask("GET", {"v1", "promise"}).status, 405);
+}
+
+TEST_F(ApiTest, HowLongASequenceStaysIsTold) {
+  EXPECT_EQ(Wal("stays", {{"at", "10"}}).body, R"({"left_ms":4000,"cause":"size"})");
+  EXPECT_EQ(Wal("stays", {{"at", "30"}}).body, R"({"cause":"never"})");
+  EXPECT_EQ(Wal("stays", {{"at", "51"}}).status, 404);
+  EXPECT_EQ(Wal("stays").status, 400);
 }
 
 TEST_F(ApiTest, StaleEpochIsAConflict) {

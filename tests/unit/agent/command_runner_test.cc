@@ -34,9 +34,9 @@ TailBatches TailOf(const std::vector<std::string>& batches, std::uint64_t next) 
   return tail;
 }
 
-// A node, its relay, its WAL and its peer in one, with everything that was asked of them in `asked`. Replies
-// come at once; `lose_*` makes the call's answer get lost, with or without its effect.
-struct World : NodeControl, RelayControl, WalControl, PeerWal {
+// A node, its relay, its WAL, its peer and its leases in one, with everything that was asked of them in
+// `asked`. Replies come at once; `lose_*` makes the call's answer get lost, with or without its effect.
+struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl {
   std::vector<std::string> asked;
   node::NodeFacts facts;
   RelayReport relay;
@@ -53,6 +53,8 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal {
   std::size_t tails_given = 0;
   std::vector<std::string> fed;
   std::uint64_t feed_lacks = 0;  // records that the node does not apply
+  std::optional<Error> lease_error;
+  std::optional<Error> take_error;
 
   World() {
     facts.role = Role::kReplica;
@@ -152,6 +154,24 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal {
     if (tails_given == tails.size()) co_return Fail(ErrorCode::kUnavailable, "the peer is gone");
     co_return tails[tails_given++];
   }
+  Result<void> MayPromote(const PromoteAction&) override {
+    if (lease_error) return Fail(*lease_error);
+    return {};
+  }
+  asio::awaitable<Result<void>> TakeLease(PromoteAction) override { co_return Take("promotion"); }
+  asio::awaitable<Result<void>> TakeLease(AdoptMasterAction) override { co_return Take("adoption"); }
+  Result<void> Take(const std::string& what) {
+    if (take_error) return Fail(*take_error);
+    leases.push_back("taken by " + what);
+    return {};
+  }
+  void EndLease() override { leases.emplace_back("ended"); }
+  asio::awaitable<Result<void>> ForgetLease() override {
+    if (take_error) co_return Fail(*take_error);
+    leases.emplace_back("forgotten");
+    co_return Result<void>();
+  }
+  std::vector<std::string> leases;  // what came of them
 };
 
 class CommandRunnerTest : public ::testing::Test {
@@ -162,7 +182,7 @@ class CommandRunnerTest : public ::testing::Test {
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
-    CommandRunner runner(world_, world_, world_, world_, options);
+    CommandRunner runner(world_, world_, world_, world_, world_, options);
     Command command;
     command.id = "c1";
     command.node = "n1";
@@ -603,6 +623,59 @@ TEST_F(CommandRunnerTest, ReleaseOfAMasterOnlyIdlesTheRelay) {
   EXPECT_TRUE(world_.asked.empty());
   EXPECT_EQ(Run(ReleaseAction{std::nullopt}).outcome, Outcome::kDone);
   EXPECT_EQ(world_.asked, (Asked{"idle"}));
+}
+
+// leases
+
+TEST_F(CommandRunnerTest, PromotionThatMayNotBeTouchesNothing) {
+  world_.lease_error = Error(ErrorCode::kConflict, "the node has promised");
+  CommandResult result = Run(PromoteAction{});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.error, "node n1: promote: the node has promised");
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, LeaseIsTakenBeforeThePromotion) {
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.leases, Asked{"taken by promotion"});
+  world_ = World();
+  world_.take_error = Error(ErrorCode::kIo, "disk full");
+  CommandResult result = Run(PromoteAction{});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, Asked{"park"});
+  EXPECT_EQ(world_.facts.role, Role::kReplica);
+}
+
+TEST_F(CommandRunnerTest, LeaseEndsWithAPromotionThatTheNodeRefused) {
+  world_.slave_of_has_effect = false;
+  world_.slave_of_error = Error(ErrorCode::kConflict, "the node answered: ERR no");
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.leases, (Asked{"taken by promotion", "ended"}));
+}
+
+TEST_F(CommandRunnerTest, LeaseThatMayHaveBegunStays) {
+  world_.slave_of_has_effect = false;
+  world_.slave_of_error = Error(ErrorCode::kTimeout, "no answer");
+  EXPECT_EQ(Run(PromoteAction{}).outcome, Outcome::kUnknown);
+  EXPECT_EQ(world_.leases, Asked{"taken by promotion"});
+}
+
+TEST_F(CommandRunnerTest, ParkEndsTheLeaseAndReleaseForgetsIt) {
+  MakeMaster();
+  EXPECT_EQ(Run(ParkAction{}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.leases, Asked{"ended"});
+  world_ = World();
+  MakeMaster();
+  EXPECT_EQ(Run(ReleaseAction{}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.leases, Asked{"forgotten"});
+}
+
+TEST_F(CommandRunnerTest, AdoptionTakesTheLease) {
+  MakeMaster();
+  EXPECT_EQ(Run(AdoptMasterAction{}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.leases, Asked{"taken by adoption"});
+  world_.take_error = Error(ErrorCode::kConflict, "the lease has run out");
+  EXPECT_EQ(Run(AdoptMasterAction{}).outcome, Outcome::kFailed);
 }
 
 }  // namespace

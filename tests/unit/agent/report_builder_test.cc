@@ -38,6 +38,23 @@ TEST(BuildReport, NodeThatIsUpIsReportedAsItSays) {
   EXPECT_EQ(report.endpoint.ToString(), "10.0.0.1:6666");
 }
 
+TEST(BuildReport, WhatTheAgentDidByItselfComesBeforeOtherErrors) {
+  ReportInput input = UpReplica();
+  input.fence_note = "the lease ran out: the node is parked";
+  input.seen.error = "no answer";
+  input.seen.facts->writes_refused = "its database is too large";
+  input.disk = DiskReport{1, 2, true};
+  input.boot_id = "b";
+  input.boot_ms = 5;
+  const Report report = BuildReport(input);
+  EXPECT_EQ(report.error, "the lease ran out: the node is parked");
+  EXPECT_EQ(report.writes_refused, "its database is too large");
+  EXPECT_EQ(report.disk, input.disk);
+  EXPECT_EQ(report.boot_id, "b");
+  EXPECT_EQ(report.boot_ms, 5);
+  EXPECT_EQ(report.relay_endpoint, input.relay_endpoint);
+}
+
 TEST(BuildReport, MasterThatIsNotTheRelayIsNoRelay) {
   ReportInput input = UpReplica();
   input.seen.facts->master = Endpoint{"10.0.0.2", 6666};

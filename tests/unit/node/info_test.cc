@@ -58,6 +58,16 @@ TEST(Info, WhatIsNoNumberIsAbsent) {
   EXPECT_FALSE(ReadFacts(ParseInfo("role:slave\r\nmaster_host:a\r\nmaster_port:65536\r\n")).master);
 }
 
+TEST(Info, DatabaseThatHasReachedItsLimitRefusesWrites) {
+  const auto facts = [](const std::string& used, const std::string& most) {
+    return ReadFacts(ParseInfo("used_db_size:" + used + "\r\nmax_db_size:" + most + "\r\n"));
+  };
+  EXPECT_EQ(facts("11", "0").writes_refused, "");
+  EXPECT_EQ(facts("10", "11").writes_refused, "");
+  EXPECT_EQ(facts("", "11").writes_refused, "");
+  EXPECT_EQ(facts("11", "11").writes_refused, "its database has 11 bytes, and max-db-size allows 11");
+}
+
 TEST(Info, AnyBytesAreTaken) {
   EXPECT_TRUE(ParseInfo("").empty());
   EXPECT_TRUE(ParseInfo("\r\n\n:\r\n:x\r\n#a:b\r\nno colon\r\n").empty());

@@ -134,6 +134,33 @@ TEST_F(KvrocksClientTest, PasswordIsSentFirst) {
   EXPECT_EQ(info.error().Message().find("wrong"), std::string::npos);  // no secret in a message
 }
 
+TEST_F(KvrocksClientTest, PasswordAndSlaveOfLieInTheSocketOfAServerThatHangs) {
+  auto server = Server(std::nullopt);
+  ClientOptions options = Options(server->Port());
+  options.password = "secret";
+  KvrocksClient client(options);
+  auto set = client.SlaveOfAtOnce({"127.0.0.1", 7666}, milliseconds(200));
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().Code(), ErrorCode::kTimeout);
+  EXPECT_EQ(server->Commands(), (std::vector<Words>{{"AUTH", "secret"}, {"SLAVEOF", "127.0.0.1", "7666"}}));
+}
+
+TEST_F(KvrocksClientTest, SlaveOfAtOnceTellsWhatTheNodeAnswered) {
+  auto server = std::make_unique<FakeKvrocks>([](const Words& words) -> std::optional<std::string> {
+    return words[0] == "AUTH" ? "+OK\r\n" : words[2] == "1" ? "-ERR no\r\n" : "+OK\r\n";
+  });
+  ClientOptions options = Options(server->Port());
+  options.password = "secret";
+  KvrocksClient client(options);
+  EXPECT_TRUE(client.SlaveOfAtOnce({"127.0.0.1", 7666}, milliseconds(5000)));
+  EXPECT_EQ(client.SlaveOfAtOnce({"127.0.0.1", 1}, milliseconds(5000)).error().Code(), ErrorCode::kConflict);
+  auto refuses = Server("-ERR invalid password\r\n");
+  options.port = refuses->Port();
+  KvrocksClient refused(options);
+  EXPECT_EQ(refused.SlaveOfAtOnce({"127.0.0.1", 7666}, milliseconds(5000)).error().Code(),
+            ErrorCode::kInvalid);
+}
+
 TEST_F(KvrocksClientTest, ErrorReplyStandsInTheMessage) {
   auto server = Server("-ERR no way\r\n");
   KvrocksClient client(Options(server->Port()));

@@ -56,6 +56,19 @@ TEST_F(FollowingRelay, ForwardsFramesByteForByteAndHeartbeatsOfItsOwn) {
   EXPECT_EQ(report.frames_forwarded, 4u);
 }
 
+TEST_F(FollowingRelay, HeartbeatsBreakTheSilenceOfAnUpstream) {
+  StartRelay();
+  EXPECT_FALSE(Report().upstream_silent_ms);
+  Peer node = AttachNode(10);
+  Listener upstream;
+  Peer link = Follow(upstream, 10);
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.upstream_silent_ms > 60; }));
+  link.Send("$4\r\nping\r\n");
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.upstream_silent_ms < 60; }));
+  Do([this] { relay_->Park(); });
+  EXPECT_FALSE(Report().upstream_silent_ms);
+}
+
 TEST_F(FollowingRelay, StreamThatArrivesWithTheOkIsNotLost) {
   StartRelay();
   Peer node = AttachNode(10);
