@@ -1076,5 +1076,13 @@ TEST_F(Faults, HoldsBatchesBackFromReplicas) {
   EXPECT_TRUE(replica_.WaitInSync(master_));
 }
 
+TEST_F(Faults, SlowWritesTakeTheirTimeAndAreWrittenAllTheSame) {
+  ASSERT_TRUE(client_("REFNODE.FAULT", "slow-writes", "80").IsOk());
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(client_("SET", "slow", "1").IsOk());
+  EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(80));
+  EXPECT_EQ(client_("GET", "slow").text, "1");
+}
+
 }  // namespace
 }  // namespace walstitch::test

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kUsage =
     "ERR REFNODE.FAULT stop-reading|refuse|delay MS|drop-connections [clients|replicas|upstream|all]|"
-    "stop-feeding|stop-applying|fail-checkpoint|crash|clear";
+    "stop-feeding|stop-applying|fail-checkpoint|slow-writes MS|crash|clear";
 
 std::string Fault(CommandContext& context, const Args& args) {
   Faults& faults = context.server.faults();
@@ -18,10 +18,10 @@ std::string Fault(CommandContext& context, const Args& args) {
     faults.stop_reading = true;
   } else if (name == "refuse") {
     faults.refuse = true;
-  } else if (name == "delay" && args.size() == 3) {
+  } else if ((name == "delay" || name == "slow-writes") && args.size() == 3) {
     int64_t delay_ms = 0;
     if (!ParseInteger(args[2], &delay_ms) || delay_ms < 0 || delay_ms > 600000) return resp::Error(kUsage);
-    faults.delay_ms = static_cast<int>(delay_ms);
+    (name == "delay" ? faults.delay_ms : faults.slow_writes_ms) = static_cast<int>(delay_ms);
   } else if (name == "drop-connections") {
     const std::string whose = args.size() > 2 ? ToLower(args[2]) : "all";
     const bool all = whose == "all";

@@ -13,6 +13,7 @@ struct Faults {
   std::atomic<bool> stop_feeding{false};     // replicas get heartbeats, but no batches
   std::atomic<bool> stop_applying{false};    // the replica side leaves its stream unread
   std::atomic<bool> fail_checkpoint{false};  // _fetch_meta fails
+  std::atomic<int> slow_writes_ms{0};        // before each batch is written to the log: a slow disk
 
   void Clear() {
     stop_reading = false;
@@ -21,6 +22,7 @@ struct Faults {
     stop_feeding = false;
     stop_applying = false;
     fail_checkpoint = false;
+    slow_writes_ms = 0;
   }
 };
 

@@ -28,7 +28,7 @@ CommandLock::CommandLock() {
 
 Server::Server(Config& config)
     : config_(config),
-      storage_(config),
+      storage_(config, faults_),
       started_s_(std::time(nullptr)),
       stop_event_(::eventfd(0, EFD_CLOEXEC)),
       cursors_(kCursorSlots) {}

@@ -134,9 +134,9 @@ class Server {
   std::string ReplicationInfo();
 
   Config& config_;
+  Faults faults_;
   Storage storage_;
   Stats stats_;
-  Faults faults_;
   CommandLock command_lock_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> loading_{false};

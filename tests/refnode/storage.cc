@@ -6,9 +6,11 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 namespace walstitch::refnode {
 namespace {
@@ -118,13 +120,20 @@ rocksdb::Status Storage::CommitTransaction() {
 
 rocksdb::Status Storage::Write(rocksdb::WriteBatch* batch) {
   if (replication_id_.size() == kReplicationIdLength) batch->PutLogData("r " + replication_id_);
+  return WriteAsItIs(batch);
+}
+
+rocksdb::Status Storage::WriteAsItIs(rocksdb::WriteBatch* batch) {
+  if (const int slow_ms = faults_.slow_writes_ms; slow_ms > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(slow_ms));
+  }
   return db_->Write(rocksdb::WriteOptions(), batch);
 }
 
 rocksdb::Status Storage::ApplyRaw(std::string bytes) {
   if (bytes.size() < 12) return rocksdb::Status::Corruption("malformed WriteBatch (too small)");
   rocksdb::WriteBatch batch(std::move(bytes));
-  return db_->Write(rocksdb::WriteOptions(), &batch);
+  return WriteAsItIs(&batch);
 }
 
 rocksdb::Status Storage::LogsSince(uint64_t sequence,

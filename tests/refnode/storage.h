@@ -27,6 +27,7 @@
 
 #include "config.h"
 #include "encoding.h"
+#include "faults.h"
 
 namespace walstitch::refnode {
 
@@ -36,7 +37,7 @@ inline constexpr std::string_view kNamespacesKey = "__namespace_keys__";
 
 class Storage {
  public:
-  explicit Storage(Config& config) : config_(config) {}
+  Storage(Config& config, const Faults& faults) : config_(config), faults_(faults) {}
   ~Storage() { Close(); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -93,11 +94,13 @@ class Storage {
   rocksdb::Options MakeOptions() const;
   rocksdb::Status OpenLocked();
   rocksdb::Status Write(rocksdb::WriteBatch* batch);
+  rocksdb::Status WriteAsItIs(rocksdb::WriteBatch* batch);
   rocksdb::ColumnFamilyHandle* Handle(ColumnFamily family) const {
     return handles_[static_cast<size_t>(family)];
   }
 
   Config& config_;
+  const Faults& faults_;
   // Held shared by whoever uses the database outside of commands.
   std::shared_mutex open_mutex_;
   std::unique_ptr<rocksdb::DB> db_;

@@ -71,6 +71,11 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)), control
     member->server = std::make_unique<NodeServer>(config);
     member->api_port = PickFreePort();
     member->relay_port = PickFreePort();
+    if (options_.proxied) {
+      const auto caller_of = [this](uint16_t from, uint16_t to) { return owners_.NameOf(from, to); };
+      member->agent_link = std::make_unique<LinkProxy>(member->api_port, caller_of);
+      member->server_link = std::make_unique<LinkProxy>(member->server->port(), caller_of);
+    }
     members_.push_back(std::move(member));
   }
   for (const auto& member : members_) {
@@ -111,6 +116,7 @@ void Cluster::WriteAgentConfig(const Member& member) const {
        << "\nkvrocks:\n  port: " << member.server->port() << "\n  dir: " << member.server->directory()
        << "\n";
   if (!options_.password.empty()) yaml << "  password: " << options_.password << "\n";
+  if (member.server_link) yaml << "announce: {port: " << member.server_link->port() << "}\n";
   yaml << "relay: {port: " << member.relay_port << "}\napi:\n  port: " << member.api_port << "\n";
   if (!options_.token.empty()) yaml << "  token: " << options_.token << "\n";
   if (!options_.password.empty()) yaml << "upstreamPassword: " << options_.password << "\n";
@@ -125,11 +131,12 @@ void Cluster::WriteControllerConfig() const {
     yaml << "  token: " << options_.token << "\nagentToken: " << options_.token << "\n";
   yaml << "stateDir: " << directory_.path() << "/controller\n";
   if (!options_.policy.empty()) yaml << "policies: [" << directory_.path() << "/policies]\n";
-  yaml << "maxConcurrentFullSyncs: " << options_.max_concurrent_full_syncs
-       << "\nlogLevel: debug\ngroups:\n  - name: " << options_.group << "\n    nodes:\n";
+  yaml << "maxConcurrentFullSyncs: " << options_.max_concurrent_full_syncs << "\nlogLevel: debug\n"
+       << options_.controller_config << "groups:\n  - name: " << options_.group << "\n    nodes:\n";
   size_t priority = members_.size();
   for (const auto& member : members_) {
-    yaml << "      - {name: " << member->name << ", agent: \"http://127.0.0.1:" << member->api_port
+    const uint16_t port = member->agent_link ? member->agent_link->port() : member->api_port;
+    yaml << "      - {name: " << member->name << ", agent: \"http://127.0.0.1:" << port
          << "\", priority: " << priority-- << "}\n";
   }
   WriteFile(directory_.path() + "/controller.yaml", yaml.str());
@@ -183,13 +190,37 @@ std::optional<std::string> Cluster::WaitServing(Process& process, uint16_t port,
   return output + (process.IsRunning() ? ": does not answer: " : ": ended: ") + Tail(output, 2000);
 }
 
+// A machine refuses connections to whom it does not run, and a process that is refused may rely on it. So the
+// link never refuses while the process runs: it listens before that starts, and ends after it.
+void Cluster::KillNode(const std::string& node) {
+  Node(node).Kill();
+  if (Find(node).server_link) Find(node).server_link->SetListening(false);
+}
+
+void Cluster::StopNode(const std::string& node) {
+  Node(node).Stop();
+  if (Find(node).server_link) Find(node).server_link->SetListening(false);
+}
+
+std::optional<std::string> Cluster::RestartNode(const std::string& node) {
+  if (Find(node).server_link) Find(node).server_link->SetListening(true);
+  return Node(node).Restart();
+}
+
+void Cluster::KillAgent(const std::string& node) {
+  Find(node).agent.Kill();
+  if (Find(node).agent_link) Find(node).agent_link->SetListening(false);
+}
+
 std::optional<std::string> Cluster::StartAgent(const std::string& node) {
   Member& member = Find(node);
   const std::string base = directory_.path() + "/agent-" + node;
+  if (member.agent_link) member.agent_link->SetListening(true);
   if (auto error =
           member.agent.Start({BinaryPath("walstitch-agent"), "--config", base + ".yaml"}, base + ".log")) {
     return error;
   }
+  owners_.Set(node, member.agent.pid());
   return WaitServing(member.agent, member.api_port, base + ".log");
 }
 
@@ -201,12 +232,54 @@ std::optional<std::string> Cluster::RestartAgent(const std::string& node) {
 void Cluster::PauseAgent(const std::string& node) { Find(node).agent.Signal(SIGSTOP); }
 void Cluster::ResumeAgent(const std::string& node) { Find(node).agent.Signal(SIGCONT); }
 
+void Cluster::ChangeLinks(const std::string& left, const std::string& right, const LinkChange& change) {
+  for (const auto& [node, caller] : {std::pair(left, right), std::pair(right, left)}) {
+    if (node == "controller") continue;
+    Member& member = Find(node);
+    if (!member.agent_link) throw std::logic_error("links can be cut with ClusterOptions::proxied only");
+    change(*member.agent_link, caller);
+    change(*member.server_link, caller);
+  }
+}
+
+void Cluster::Cut(const std::string& left, const std::string& right) {
+  ChangeLinks(left, right, [](LinkProxy& link, const std::string& caller) { link.Cut(caller); });
+}
+
+void Cluster::Heal(const std::string& left, const std::string& right) {
+  ChangeLinks(left, right, [](LinkProxy& link, const std::string& caller) { link.Heal(caller); });
+}
+
+void Cluster::Isolate(const std::string& node) {
+  Cut(node, "controller");
+  for (const std::string& other : Nodes()) {
+    if (other != node) Cut(node, other);
+  }
+}
+
+void Cluster::Heal() {
+  for (const auto& member : members_) {
+    for (LinkProxy* link : {member->agent_link.get(), member->server_link.get()}) {
+      if (link != nullptr) link->Restore();
+    }
+  }
+}
+
+void Cluster::Delay(std::chrono::milliseconds each_way) {
+  for (const auto& member : members_) {
+    for (LinkProxy* link : {member->agent_link.get(), member->server_link.get()}) {
+      if (link != nullptr) link->Delay(each_way);
+    }
+  }
+}
+
 std::optional<std::string> Cluster::StartController(const std::map<std::string, std::string>& environment) {
   const std::string base = directory_.path() + "/controller";
   if (auto error = controller_.Start({BinaryPath("walstitch-controller"), "--config", base + ".yaml"},
                                      base + ".log", environment)) {
     return error;
   }
+  owners_.Set("controller", controller_.pid());
   // At a crash point it may be gone before it was ever asked.
   if (!environment.empty()) return std::nullopt;
   return WaitServing(controller_, controller_port_, base + ".log");

@@ -8,6 +8,14 @@
 // Start() returns when the group is in service. Nodes are started with `--slaveof` their agent's relay, so
 // each of them boots parked; with `direct` they are what Walstitch finds when it comes to a running group.
 //
+// With `proxied`, whatever goes from one machine to another passes a LinkProxy: from the controller and from
+// the other agents to an agent, and from a relay to another node's server. What a node and its own agent say
+// to each other does not. Links are cut between two of the nodes, or a node and "controller":
+//
+//   cluster.Cut("n1", "controller");
+//   cluster.Isolate("n1");
+//   cluster.Heal();
+//
 // Methods that return std::optional<std::string> return the text of the error, if any. A node, an agent or
 // the controller that was killed is gone until it is restarted. Not thread-safe; see Process for which
 // thread should start it. Everything is killed, by process id, when the Cluster goes.
@@ -27,9 +35,11 @@
 #include "policies/model/report.h"
 #include "tests/support/environment.h"
 #include "tests/support/http_call.h"
+#include "tests/support/link_proxy.h"
 #include "tests/support/node_server.h"
 #include "tests/support/process.h"
 #include "tests/support/redis_client.h"
+#include "tests/support/socket_owner.h"
 
 namespace walstitch::test {
 
@@ -47,6 +57,8 @@ struct ClusterOptions {
   std::string token;                              // of every HTTP API
   NodeConfig node_config;                         // more lines of kvrocks.conf
   int max_concurrent_full_syncs = 1;
+  bool proxied = false;           // links between machines can be cut
+  std::string controller_config;  // more lines of the controller's YAML
 };
 
 // What an order was answered.
@@ -81,16 +93,16 @@ class Cluster {
   NodeServer& Node(const std::string& node) { return *Find(node).server; }
   RedisClient Client(const std::string& node) { return Node(node).Client(); }
   const std::vector<std::string>& Nodes() const { return options_.nodes; }
-  void KillNode(const std::string& node) { Node(node).Kill(); }
-  void StopNode(const std::string& node) { Node(node).Stop(); }
-  std::optional<std::string> RestartNode(const std::string& node) { return Node(node).Restart(); }
+  void KillNode(const std::string& node);
+  void StopNode(const std::string& node);
+  std::optional<std::string> RestartNode(const std::string& node);
   std::map<std::string, std::string> Keyspace(const std::string& node);
   // Full syncs that the nodes have served, over all nodes, since each was started.
   uint64_t FullSyncsServed();
 
   // Agents.
   std::optional<std::string> StartAgent(const std::string& node);
-  void KillAgent(const std::string& node) { Find(node).agent.Kill(); }
+  void KillAgent(const std::string& node);
   std::optional<std::string> RestartAgent(const std::string& node);
   void PauseAgent(const std::string& node);
   void ResumeAgent(const std::string& node);
@@ -98,6 +110,13 @@ class Cluster {
   uint16_t RelayPort(const std::string& node) { return Find(node).relay_port; }
   HttpAnswer CallAgent(const std::string& node, const std::string& method, const std::string& target,
                        const std::string& body = "");
+
+  // Links, with `proxied`.
+  void Cut(const std::string& left, const std::string& right);
+  void Heal(const std::string& left, const std::string& right);
+  void Isolate(const std::string& node);  // from the controller and every other node
+  void Heal();                            // all of them
+  void Delay(std::chrono::milliseconds each_way);
 
   // The controller. `environment` may name a crash point: {{"WALSTITCH_CRASH_AT", "after-decision"}}.
   std::optional<std::string> StartController(const std::map<std::string, std::string>& environment = {});
@@ -162,9 +181,14 @@ class Cluster {
     Process agent;
     uint16_t api_port = 0;
     uint16_t relay_port = 0;
+    std::unique_ptr<LinkProxy> agent_link;   // with `proxied`: what others take for the agent's address
+    std::unique_ptr<LinkProxy> server_link;  // ... and for the server's
   };
 
   Member& Find(const std::string& node);
+  // Calls it with both links of each of the two that is a node, and the name of the other.
+  using LinkChange = std::function<void(LinkProxy&, const std::string& caller)>;
+  void ChangeLinks(const std::string& left, const std::string& right, const LinkChange& change);
   std::map<std::string, std::string> Headers() const;
   void WriteFile(const std::string& path, const std::string& content) const;
   void WriteAgentConfig(const Member& member) const;
@@ -175,6 +199,7 @@ class Cluster {
 
   ClusterOptions options_;
   TempDirectory directory_;
+  SocketOwners owners_;  // the links ask it
   std::vector<std::unique_ptr<Member>> members_;
   Process controller_;
   uint16_t controller_port_;

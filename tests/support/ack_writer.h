@@ -1,0 +1,54 @@
+// A client that never stops trying, and remembers what it was told: one for each node, each of them writes to
+// its node all the time, whether that is the master or not.
+//
+//   AckLog log;
+//   AckWriter writer(log, "n1", port);
+//   ...
+//   writer.Stop();
+//
+// It writes keys of its own, one by one and in batches of five, and keys that all writers share: single keys,
+// the fields of one hash, and counters. A key of its own is written again after kOwnKeys others, no sooner.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+
+#include "tests/support/ack_log.h"
+
+namespace walstitch::test {
+
+struct AckWriterOptions {
+  std::string password;
+  std::chrono::milliseconds timeout{500};    // of connecting, and of each answer
+  std::chrono::microseconds pause{1000};     // after a write that was acknowledged
+  std::chrono::microseconds patience{2000};  // after one that was refused, or got no connection
+};
+
+class AckWriter {
+ public:
+  static constexpr uint64_t kOwnKeys = 1 << 14;
+  static constexpr int kBatch = 5;
+
+  AckWriter(AckLog& log, std::string node, uint16_t port, AckWriterOptions options = {});
+  ~AckWriter() { Stop(); }
+  AckWriter(const AckWriter&) = delete;
+  AckWriter& operator=(const AckWriter&) = delete;
+
+  // Waits for the write that is under way.
+  void Stop();
+
+ private:
+  void Run();
+
+  AckLog& log_;
+  const std::string node_;
+  const uint16_t port_;
+  const AckWriterOptions options_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace walstitch::test
