@@ -43,8 +43,8 @@ namespace {
 constexpr milliseconds kHealthTimeout{1000};
 constexpr milliseconds kWalTimeout{5000};
 constexpr milliseconds kFreshTimeout{2500};  // two INFO that time out, and a little
-constexpr milliseconds kTick{250};
-constexpr milliseconds kStreamInterval{750};  // with the tick, a report at least every second
+constexpr milliseconds kTick{100};
+constexpr milliseconds kStreamInterval{400};  // with the tick, a report at least twice a second
 constexpr milliseconds kReadableInterval{2000};
 constexpr milliseconds kDiskInterval{2000};
 

@@ -20,7 +20,15 @@ bool ValidId(std::string_view id) {
   return std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
-std::string ContentHash(const Action& action) { return Sha256Hex(Dump(ToJson(action))); }
+// What is asked, not what it rests on: a controller that starts again repeats a promotion with another lease.
+std::string ContentHash(Action action) {
+  if (auto* promote = std::get_if<PromoteAction>(&action)) {
+    promote->lease.reset();
+    promote->holder_fenced = false;
+  }
+  if (auto* adopt = std::get_if<AdoptMasterAction>(&action)) adopt->lease.reset();
+  return Sha256Hex(Dump(ToJson(action)));
+}
 
 Result<std::string> TextField(const boost::json::object& object, std::string_view name) {
   const auto* value = object.if_contains(boost::json::string_view(name.data(), name.size()));

@@ -446,6 +446,7 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
                          last.ToString() + "; it stays parked",
                      last);
   }
+  std::uint64_t taken = 0;
   while (last + 1 != action.target) {
     const milliseconds timeout = std::min(Left(deadline), options_.peer_timeout);
     if (timeout.count() == 0) co_return failed("the command's deadline has passed");
@@ -454,6 +455,11 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
     if (!tail) co_return failed(source + tail.error().Message());
     auto feed = TakeUpTo(action.target, next, std::move(*tail));
     if (!feed) co_return failed(source + feed.error().Message());
+    for (const std::string& batch : feed->batches) taken += batch.size();
+    if (action.max_bytes > 0 && taken > action.max_bytes) {
+      co_return failed("the tail is larger than the " + std::to_string(action.max_bytes) +
+                       " bytes that the policy allows (failover.rescue.bytes)");
+    }
     auto fed = co_await relay_.Feed(next, std::move(feed->batches), Left(deadline));
     if (!fed) {
       // Part of it may have been applied. After the deadline, too: the controller goes on from this number.

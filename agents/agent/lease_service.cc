@@ -51,6 +51,7 @@ void LeaseService::Look(const NodeLook& look) {
   if (stopped_ || look.served < trusted_from_) return;
   const std::int64_t now = BootMs();
   maybe_master_ = look.maybe_master;
+  answers_ = look.known;
   if (look.down != down_) {
     down_ = look.down;
     // A server that boots has no lease: it boots as the replica of its relay, or is parked.
@@ -80,10 +81,13 @@ void LeaseService::Check() {
     timer_.Set(std::nullopt);
     return;
   }
-  auto ask_at = keeper_.AskAt();
+  // 1. The server hangs, and the controller lets its lease run out. 2. Went it on by promises, the group
+  // could not be failed over for as long as it hangs. So nothing is asked for a server that does not answer.
+  const auto due = [this] { return answers_ ? keeper_.AskAt() : std::nullopt; };
+  auto ask_at = due();
   if (ask_at && *ask_at <= now) {
     BeginRound();
-    ask_at = keeper_.AskAt();
+    ask_at = due();
   }
   auto next = keeper_.ParkAt();
   if (ask_at) next = next ? std::min(*next, *ask_at) : *ask_at;

@@ -116,6 +116,7 @@ class LeaseService : public LeaseControl {
   bool looked_ = false;
   bool down_ = false;
   bool maybe_master_ = false;
+  bool answers_ = false;            // the last look was answered
   std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before
   bool promoting_ = false;          // a promotion was allowed, and what came of it is not known
   bool commands_ended_ = false;     // since then: the next look tells

@@ -195,6 +195,10 @@ std::vector<std::string> Reigns(const std::vector<DecisionRecord>& decisions) {
         break;
       case DecisionKind::kRejoin:
       case DecisionKind::kRelease:
+      case DecisionKind::kPause:
+      case DecisionKind::kResume:
+      case DecisionKind::kMaintenance:
+      case DecisionKind::kUnblock:
       case DecisionKind::kRefusal:
         break;
     }
