@@ -138,7 +138,7 @@ TEST(WalInfoTest, OfManyLogsTheOldestAndTheNewestAreShown) {
 
 TEST(WalInfoTest, TheRateIsThatOfTheLogsAfterTheOldest) {
   const DirectoryView view = View();
-  const auto rate = EstimateRate(view.logs, *view.extent);
+  const auto rate = wal::EstimateRate(view.logs, *view.extent);
   ASSERT_TRUE(rate);
   EXPECT_EQ(rate->span_ms, 4 * kHour);
   EXPECT_EQ(rate->bytes_per_hour, 32U << 20);
@@ -149,11 +149,11 @@ TEST(WalInfoTest, TheRateIsThatOfTheLogsAfterTheOldest) {
 TEST(WalInfoTest, TimesThatDoNotTellGiveNoRate) {
   DirectoryView view = View();
   view.logs[1].modified_ms = kNow + 1;  // later than the next one: a copy
-  EXPECT_FALSE(EstimateRate(view.logs, *view.extent));
+  EXPECT_FALSE(wal::EstimateRate(view.logs, *view.extent));
   for (auto& log : view.logs) log.modified_ms = kNow;  // a copy, too
-  EXPECT_FALSE(EstimateRate(view.logs, *view.extent));
-  EXPECT_FALSE(EstimateRate({view.logs[0]}, *view.extent));
-  EXPECT_FALSE(EstimateRate({}, *view.extent));
+  EXPECT_FALSE(wal::EstimateRate(view.logs, *view.extent));
+  EXPECT_FALSE(wal::EstimateRate({view.logs[0]}, *view.extent));
+  EXPECT_FALSE(wal::EstimateRate({}, *view.extent));
 }
 
 TEST(WalInfoTest, JsonHasAllOfIt) {
