@@ -272,7 +272,8 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
     may = MayReplaceMaster(Snapshot(), &decision);
   }
   if (!may) co_return Fail(request.dry_run ? may.error() : Refuse(std::move(decision), may.error()));
-  auto planned = co_await PlanFailover(&decision, request, {});
+  const CandidateRules rules;
+  auto planned = co_await PlanFailover(&decision, request, rules);
   if (!planned) {
     co_return Fail(request.dry_run ? planned.error() : Refuse(std::move(decision), planned.error()));
   }

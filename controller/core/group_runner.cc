@@ -306,7 +306,8 @@ Task<void> GroupRunner::Reconcile() {
     if (finding.code == FindingCode::kNewGroup) {
       if (now < next_bootstrap_ms_ || state_.paused) co_return;
       next_bootstrap_ms_ = now + kBootstrapRetryMs;
-      auto made = co_await Bootstrap({});
+      const OperatorRequest request;  // named, see RefreshAll
+      auto made = co_await Bootstrap(request);
       if (!made) Warn("no first master: " + made.error().Message());
       co_return;
     }

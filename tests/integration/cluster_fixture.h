@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "policies/model/json.h"
+#include "policies/model/reason_codes.h"
 #include "tests/support/cluster.h"
 
 namespace walstitch::test {
@@ -81,6 +82,14 @@ class ClusterTest : public ::testing::Test {
 
   static Verdict VerdictOf(const DecisionRecord& record) {
     return record.decision.verdict ? record.decision.verdict->verdict : Verdict::kHold;
+  }
+
+  // Of a role switch, a refusal and so on; see HasReason for verdicts.
+  static bool HasReasonCode(const DecisionRecord& record, std::string_view code) {
+    for (const Reason& reason : record.decision.reasons) {
+      if (reason.code == code) return true;
+    }
+    return false;
   }
 
   static bool HasReason(const DecisionRecord& record, std::string_view code) {

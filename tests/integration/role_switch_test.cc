@@ -124,18 +124,33 @@ TEST_F(RoleSwitchTest, LivingMasterIsNotFailedOver) {
   EXPECT_EQ(DecisionKind::kRefusal, decisions.front().decision.kind);
 }
 
-TEST_F(RoleSwitchTest, MasterWithoutAnAgentIsFailedOverByForceOnly) {
+TEST_F(RoleSwitchTest, MasterWithoutAnAgentIsFencedByTheControllerItself) {
   ASSERT_NO_FATAL_FAILURE(StartCluster());
   cluster().KillAgent("n1");
   ASSERT_TRUE(cluster().WaitCondition("n1", "unreachable"));
 
-  const Answer refused = cluster().Failover("n2");
-  EXPECT_EQ(409, refused.status);
-  EXPECT_EQ("n1", cluster().Master());
+  const Answer answer = cluster().Failover("n2");
 
-  cluster().KillNode("n1");  // what the operator vouches for
-  ASSERT_TRUE(cluster().Failover("n2", {{"force", true}}).IsDone());
+  ASSERT_TRUE(answer.IsDone()) << answer.error;
   EXPECT_EQ("n2", cluster().Master());
+  EXPECT_TRUE(HasReasonCode(*answer.record, reason::kFencedDirectly));
+  auto client = cluster().Client("n1");
+  EXPECT_TRUE(client("SET", "key", "value").IsError());
+  ASSERT_FALSE(cluster().StartAgent("n1"));
+  ASSERT_TRUE(cluster().WaitSettled());
+  EXPECT_EQ(0u, cluster().FullSyncsServed());
+}
+
+TEST_F(RoleSwitchTest, MasterOfWhichNothingIsLeftIsFailedOverOnceItsLeaseIsOver) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  cluster().KillAgent("n1");
+  cluster().KillNode("n1");
+  ASSERT_TRUE(cluster().WaitCondition("n1", "unreachable"));
+
+  const Answer answer = cluster().Failover("n2");
+
+  ASSERT_TRUE(answer.IsDone()) << answer.error;
+  EXPECT_TRUE(HasReasonCode(*answer.record, reason::kLeaseOver));
   ASSERT_FALSE(cluster().StartAgent("n1"));
   ASSERT_FALSE(cluster().RestartNode("n1"));
   ASSERT_TRUE(cluster().WaitSettled());
@@ -273,7 +288,12 @@ TEST_F(RoleSwitchTest, DryRunChangesNothing) {
 
   EXPECT_EQ("n1", cluster().Master());
   EXPECT_EQ(1u, cluster().Epoch());
-  EXPECT_EQ(decisions, cluster().Decisions().size());
+  // That nobody is promoted by itself is a record of its own.
+  size_t refusals = 0;
+  for (const DecisionRecord& record : cluster().Decisions()) {
+    if (record.decision.kind == DecisionKind::kRefusal) ++refusals;
+  }
+  EXPECT_EQ(decisions + refusals, cluster().Decisions().size());
 }
 
 }  // namespace
