@@ -14,16 +14,18 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr char kQuick[] =
-    "lease: {duration: 1s, drift: 1%, park: 100ms}\n"
-    "failover: {unreachableAfter: 500ms, hungAfter: 500ms, stuckFeedAfter: 1s, blockAfter: 1100ms}\n";
+std::string Quick(const std::string& block) {
+  return "lease: {duration: 1s, drift: 1%, park: 100ms}\n"
+         "failover: {unreachableAfter: 500ms, hungAfter: 500ms, stuckFeedAfter: 1s, blockAfter: " +
+         block + "}\n";
+}
 
 class FailoverTest : public ClusterTest {
  protected:
-  void StartQuick(std::vector<std::string> nodes = {"n1", "n2", "n3"}, const std::string& more = "") {
+  void StartQuick(std::vector<std::string> nodes = {"n1", "n2", "n3"}, const std::string& block = "1100ms") {
     ClusterOptions options;
     options.nodes = std::move(nodes);
-    options.controller_config = std::string(kQuick) + more;
+    options.controller_config = Quick(block);
     StartCluster(options);
   }
 
@@ -147,11 +149,11 @@ TEST_F(FailoverTest, PausedGroupIsLeftAloneUntilItIsResumed) {
 }
 
 TEST_F(FailoverTest, GroupThatWasJustFailedOverIsBlockedUntilTheBlockIsTakenAway) {
-  ASSERT_NO_FATAL_FAILURE(StartQuick({"n1", "n2", "n3"}));
-  ClusterOptions options;
+  ASSERT_NO_FATAL_FAILURE(StartQuick({"n1", "n2", "n3"}, "10m"));
   cluster().KillNode("n1");
   ASSERT_TRUE(cluster().WaitUntil([&] { return cluster().Master() != "n1"; }));
   const std::string second = cluster().Master();
+  ASSERT_TRUE(cluster().WaitInService(second == "n2" ? "n3" : "n2"));
   cluster().KillNode(second);
   ASSERT_TRUE(WaitRefusal(reason::kBlocked));
   EXPECT_EQ(second, cluster().Master());
