@@ -45,6 +45,10 @@ std::string WhyNot(const GroupState& state, const NodeView& view) {
     return "it is in a full sync";
   }
   if (report->loading) return "it is loading its data";
+  if (!report->writes_refused.empty() || (report->disk && report->disk->read_only)) {
+    return "it cannot write: " + (report->writes_refused.empty() ? std::string("its file system is read-only")
+                                                                 : report->writes_refused);
+  }
   if (view.rejoining) return "its rejoin is being carried out";
   if (!report->last) return "its last sequence is not known";
   if (report->role != Role::kReplica || !report->upstream_is_relay) return "it is not held by its relay";

@@ -130,6 +130,11 @@ Task<void> GroupRunner::Rejoin(std::string name) {
     co_return;
   }
   node.queued.clear();
+  if (Mutated(Mutation::kUndecidedFullSync) && verdict == Verdict::kPadded) {
+    decision.plan = {{name, FullSyncAction{survivor->endpoint}, "a mutation of the core"}};
+    co_await RunCommand(decision, CommandOf(decision, 0));
+    co_return;
+  }
   begun_here_.insert(decision.id);
   if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
     store_problem_ = written.error().Message();
@@ -179,11 +184,20 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   decision.survivor = state_.master;
   decision.finding = name + " is parked and does not follow master " + state_.master;
   const Endpoint endpoint = survivor.endpoint;
-  const TolerancePolicy policy = environment_.Policy();  // one policy from the question to the verdict
+  TolerancePolicy policy = environment_.Policy();  // one policy from the question to the verdict
+  if (Mutated(Mutation::kIgnorePolicy)) {
+    policy.keyspaces.clear();
+    policy.default_tolerance = Tolerance::kIgnore;
+  }
   EvidenceQuestion question{std::move(rejoiner), std::move(survivor),
                             KnownBetween(state_, name, state_.master), policy.limits};
   decision.evidence = co_await Answer<Evidence>(
       [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
+  if (Mutated(Mutation::kTrustTheNumber)) {
+    for (auto* touched : {&decision.evidence->tail, &decision.evidence->missed}) {
+      if (*touched) **touched = Touched{};
+    }
+  }
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
   co_return decision;

@@ -423,6 +423,7 @@ Result<void> GroupRunner::Close(const Decision& decision, OutcomeRecord outcome,
   if (outcome.took_ms == 0) outcome.took_ms = outcome.time_ms - decision.time_ms;
   // What was done was done, whether it can be written down at this moment or not.
   if (state != nullptr) state_ = *state;
+  if (Mutated(Mutation::kForgetOutcome) && decision.kind == DecisionKind::kRejoin) return {};
   auto written = environment_.Store().AppendOutcome(decision.id, outcome, state);
   if (!written) {
     store_problem_ = written.error().Message();

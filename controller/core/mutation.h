@@ -11,8 +11,8 @@ enum class Mutation {
   kPromoteWithinLease,  // 1: another node is promoted while the old master's lease runs
   kIgnorePolicy,        // 2: a keyspace that must not differ is padded over
   kForgetOutcome,       // 3: a decision is left without an outcome
-  kUndecidedFullSync,   // 4: a rejoin that is refused is copied afresh at once
-  kJoinWithoutPad,      // 5: a node is said to have been padded, and follows from where it stands
+  kUndecidedFullSync,   // 4: what should be padded is copied afresh, and no decision says so
+  kTrustTheNumber,      // 5: a sequence is taken for a history: what differs is not looked at
   kSkipRescue,          // 6: what the dead master has on its disk is not fetched
   kWorstCandidate,      // 7: the least advanced eligible node is promoted
   kWaitForEver,         // 8: a failover that may go on never does

@@ -99,6 +99,10 @@ class Agent : public agent::ApiBackend {
   asio::awaitable<Result<std::string>> AskDeadWal(agent::WalService::Question) override {
     co_return Fail(ErrorCode::kConflict, "nobody is dead here");
   }
+  asio::awaitable<Result<wal::Stay>> AskStay(Sequence) override {
+    co_return Fail(ErrorCode::kNotFound, "nothing is purged here");
+  }
+  asio::awaitable<PromiseAnswer> Promise(PromiseRequest) override { co_return PromiseAnswer{}; }
   [[nodiscard]] bool SlotEncoded() const override { return false; }
 
   MemoryWal wal_;

@@ -83,6 +83,56 @@ TEST(CandidateTest, NobodyIsPromotedBesideAVisibleMaster) {
   EXPECT_EQ(OtherMaster(snapshot, 0, "n3"), std::nullopt);
 }
 
+TEST(CandidateTest, OfEqualPriorityTheOldMastersZoneIsPreferred) {
+  GroupSnapshot snapshot = MasterDown();
+  snapshot.nodes["n1"].zone = snapshot.nodes["n3"].zone = "eu-1";
+  snapshot.nodes["n2"].zone = "eu-2";
+  EXPECT_EQ(Chosen(snapshot), "n3");
+  snapshot.nodes["n2"].priority = 1;
+  EXPECT_EQ(Chosen(snapshot), "n2");
+}
+
+TEST(CandidateTest, WhoIsExcludedOrInMaintenanceOrBeingRejoinedIsNotPromoted) {
+  GroupSnapshot snapshot = MasterDown();
+  snapshot.nodes["n2"].candidate = false;
+  EXPECT_EQ(Chosen(snapshot), "n3");
+  snapshot.state.maintenance["n3"] = Hold{};
+  EXPECT_EQ(Chosen(snapshot).substr(0, 7), "refused");
+  snapshot.state.maintenance.clear();
+  snapshot.nodes["n3"].rejoining = true;
+  EXPECT_EQ(Chosen(snapshot).substr(0, 7), "refused");
+}
+
+TEST(CandidateTest, WhoCannotWriteIsNotPromoted) {
+  GroupSnapshot snapshot = MasterDown();
+  snapshot.nodes["n2"].report->disk = DiskReport{1, 1, true};
+  EXPECT_EQ(Chosen(snapshot), "n3");
+}
+
+TEST(CandidateTest, WhoLacksMoreThanThePolicyAllowsIsNotPromoted) {
+  const GroupSnapshot snapshot = MasterDown();  // n2 and n3 stand at 100
+  CandidateRules rules;
+  rules.max_lag = 10;
+  rules.master_last = Sequence(110);
+  EXPECT_TRUE(RankCandidates(snapshot, "", rules).front().eligible);
+  rules.master_last = Sequence(111);
+  const auto ranked = RankCandidates(snapshot, "", rules);
+  EXPECT_FALSE(ranked.front().eligible);
+  EXPECT_NE(ranked.back().reason.find("failover.maxLag"), std::string::npos);
+}
+
+TEST(CandidateTest, WithoutAnOrderOnlyMembersOfTheMastersStreamArePromoted) {
+  GroupSnapshot snapshot = MasterDown();
+  ApplyPromotion(snapshot.state, "n2", 2, Sequence(100));
+  snapshot.nodes["n2"].report->process = ProcessState::kDown;
+  CandidateRules rules;
+  rules.members_only = true;
+  EXPECT_FALSE(RankCandidates(snapshot, "", rules).front().eligible);
+  ApplyJoin(snapshot.state, "n3", Sequence(1));
+  EXPECT_EQ(RankCandidates(snapshot, "", rules).front().node, "n3");
+  EXPECT_TRUE(RankCandidates(snapshot, "", rules).front().eligible);
+}
+
 TEST(CandidateTest, ASuspectMustBeSeenFencedOrBeSilentLongEnough) {
   GroupSnapshot snapshot = MasterDown();
   snapshot.state.suspects["n2"] = {2, Sequence(100), 1000};

@@ -127,6 +127,58 @@ TEST(FindingTest, NobodyRejoinsWithoutAMaster) {
   EXPECT_EQ(Codes(snapshot), Expected{"MasterProcessDown n1"});
 }
 
+TEST(FindingTest, AMasterThatOthersHearIsOutOfSightOnly) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].connected = false;
+  snapshot.nodes["n3"].report->relay.upstream_silent_ms = 100;
+  const auto findings = FindIn(snapshot);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].code, FindingCode::kMasterOutOfSight);
+  EXPECT_EQ(findings[0].rests_on, std::vector<Source>{Source::kPeers});
+}
+
+TEST(FindingTest, AMasterThatCannotWriteIsFound) {
+  GroupSnapshot refuses = HealthyGroup();
+  refuses.nodes["n1"].report->writes_refused = "the database has background errors";
+  EXPECT_EQ(Codes(refuses), Expected{"MasterRefusesWrites n1"});
+  GroupSnapshot read_only = HealthyGroup();
+  read_only.nodes["n1"].report->disk = DiskReport{1ULL << 40, 1ULL << 40, true};
+  EXPECT_EQ(Codes(read_only), Expected{"MasterRefusesWrites n1"});
+}
+
+TEST(FindingTest, AReplicaThatStandsStillBehindItsMasterIsStuck) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].durations.stuck_ms = snapshot.settings.stuck_feed_ms - 1;
+  EXPECT_EQ(Codes(snapshot), Expected{});
+  snapshot.nodes["n2"].durations.stuck_ms = snapshot.settings.stuck_feed_ms;
+  EXPECT_EQ(Codes(snapshot), Expected{"FeedStuck n2"});
+}
+
+TEST(FindingTest, LoadingForTooLongIsAFindingOfItsOwn) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n3"].report->loading = true;
+  snapshot.nodes["n3"].durations.loading_ms = snapshot.settings.loading_ms;
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeLoadingLong n3"});
+}
+
+TEST(FindingTest, WhatWillBeTroubleSoonIsToldInTime) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].resume_left_ms = snapshot.settings.purge_warning_ms - 1;
+  snapshot.nodes["n3"].report->disk = DiskReport{snapshot.settings.disk_low_bytes - 1, 1ULL << 40, false};
+  const Expected both{"ResumePointEndangered n2", "DiskLow n3"};
+  EXPECT_EQ(Codes(snapshot), both);
+}
+
+TEST(FindingTest, AMasterThatNobodyMadeOneIsFoundWithoutALivingMasterToo) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].report->process = ProcessState::kDown;
+  snapshot.nodes["n2"].report->role = Role::kMaster;
+  const Expected both{"MasterProcessDown n1", "SecondMaster n2"};
+  EXPECT_EQ(Codes(snapshot), both);
+  snapshot.state.suspects["n2"] = {2, Sequence(100), 0};  // it is recognised or waited out instead
+  EXPECT_EQ(Codes(snapshot), Expected{"MasterProcessDown n1"});
+}
+
 TEST(FindingTest, ANodeThatFollowsButNeverJoinedIsNotInService) {
   GroupSnapshot snapshot = HealthyGroup();
   snapshot.state.nodes.erase("n3");
