@@ -104,6 +104,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
 }
 
 Task<OperatorAnswer> GroupRunner::OrderRelease(OperatorRequest request) {
+  co_await RejoinsEnd();
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "release");
   if (state_.management != Management::kManaged) {

@@ -20,6 +20,7 @@ constexpr std::int64_t kAttachingRetryMs = 50;
 constexpr int kAttachingLooks = 100;
 // A full sync that moves no byte for so long is given up.
 constexpr std::int64_t kFullSyncPatienceMs = 300000;
+constexpr std::int64_t kRejoinPatienceMs = 5000;
 constexpr std::int64_t kFirstBackoffMs = 500;
 constexpr std::int64_t kLastBackoffMs = 60000;
 
@@ -58,6 +59,16 @@ Task<void> GroupRunner::RejoinTask(std::string name) {
   nodes_.at(name).busy = false;
   nodes_.at(name).view.rejoining = false;
   Wake();
+}
+
+Task<void> GroupRunner::RejoinsEnd() {
+  const std::int64_t give_up = environment_.NowMs() + kRejoinPatienceMs;
+  for (;;) {
+    const bool busy =
+        std::any_of(nodes_.begin(), nodes_.end(), [](const auto& item) { return item.second.busy; });
+    if (!busy || environment_.NowMs() >= give_up) co_return;
+    co_await Sleep(10);
+  }
 }
 
 Task<void> GroupRunner::Rejoin(std::string name) {

@@ -285,6 +285,7 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
 }
 
 Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
+  co_await RejoinsEnd();
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "switchover");
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);

@@ -180,6 +180,9 @@ class GroupRunner {
   void StartRejoin(Node& node);
   Task<void> RejoinTask(std::string name);
   Task<void> Rejoin(std::string name);
+  // Waits, for a while, until no rejoin is being decided or carried out: an order that needs every node in
+  // service is not refused for one that is just coming.
+  Task<void> RejoinsEnd();
   Task<void> ParkFirst(std::string name, std::string finding);
   Task<Decision> DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id);
   Task<void> CarryOutRejoin(Decision decision);
