@@ -154,7 +154,7 @@ Task<void> GroupRunner::FailOver(Finding trouble, GateAnswer) {
     next_failover_ms_ = 0;
     co_return;
   }
-  const bool given_up = given_up_in_ == state_.epoch;
+  const bool given_up = given_up_in_ == state_.epoch;  // it goes on at once, without the rescue
   const int doublings = std::min(failed_failovers_++, 6);
   next_failover_ms_ =
       given_up ? 0 : environment_.NowMs() + std::min(kLastRetryMs, kFirstRetryMs << doublings);

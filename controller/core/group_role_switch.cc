@@ -399,17 +399,26 @@ Task<std::optional<std::string>> GroupRunner::HoldReplicas(Decision* decision, s
 }
 
 // Again and again within the policy's time: a server that is just dying still holds its lock, an agent may be
-// restarted. Says why it was given up.
-Task<std::optional<std::string>> GroupRunner::RunRescue(Decision decision, std::size_t step) {
-  const std::int64_t give_up = environment_.NowMs() + environment_.Policy().failover.rescue_timeout_ms;
+// restarted. Says why it came to nothing; `given_up`: because its time is over, not because things changed.
+Task<std::optional<std::string>> GroupRunner::RunRescue(Decision decision, std::size_t step, bool* given_up) {
+  const std::int64_t end_ms = environment_.NowMs() + environment_.Policy().failover.rescue_timeout_ms;
   for (int attempt = 0;; ++attempt) {
     Command rescue = CommandOf(decision, step);
     if (attempt > 0) rescue.id += "-again-" + std::to_string(attempt);
-    rescue.deadline_ms = std::clamp<std::int64_t>(give_up - environment_.NowMs(), 100, 600000);
+    rescue.deadline_ms = std::clamp<std::int64_t>(end_ms - environment_.NowMs(), 100, 600000);
     const CommandResult rescued = co_await RunCommand(decision, std::move(rescue));
     if (rescued.outcome == Outcome::kDone) co_return std::nullopt;
     const std::optional<Report> candidate = co_await Refresh(decision.node);
-    if (environment_.NowMs() + kRescueRepeatMs >= give_up || !candidate) co_return rescued.error;
+    if (!candidate) co_return rescued.error;
+    // Its supervisor starts a server again within moments. It is parked then, and has everything itself.
+    const std::optional<Report> source = co_await Refresh(decision.survivor);
+    if (source && source->process != ProcessState::kDown) {
+      co_return "the process of " + decision.survivor + " came back; " + rescued.error;
+    }
+    if (environment_.NowMs() + kRescueRepeatMs >= end_ms) {
+      *given_up = true;
+      co_return rescued.error;
+    }
     co_await Sleep(kRescueRepeatMs);
   }
 }
@@ -496,7 +505,8 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
 
   std::string rescued_note;
   if (std::holds_alternative<RescueAction>(decision.plan[step].action)) {
-    const std::optional<std::string> problem = co_await RunRescue(decision, step++);
+    bool given_up = false;
+    const std::optional<std::string> problem = co_await RunRescue(decision, step++, &given_up);
     if (problem) {
       outcome.outcome = Outcome::kFailed;
       if (HasReason(decision, reason::kOperatorAsked)) {
@@ -505,9 +515,10 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
                            "; try again, or promote it without what " + decision.survivor +
                            " has on its disk: walstitch failover " + decision.group + " --no-rescue";
       } else {
-        given_up_in_ = decision.epoch;
-        outcome.sentence = decision.node + " was not promoted, because " + *problem +
-                           "; it is decided anew, without what " + decision.survivor + " has on its disk";
+        if (given_up) given_up_in_ = decision.epoch;
+        outcome.sentence =
+            decision.node + " was not promoted, because " + *problem + "; it is decided anew" +
+            (given_up ? ", without what " + decision.survivor + " has on its disk" : std::string());
       }
       (void)Close(decision, outcome, &state_);
       Wake();

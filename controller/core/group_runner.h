@@ -212,7 +212,7 @@ class GroupRunner {
   Task<OperatorAnswer> CarryOutPromotion(Decision decision, std::int64_t deadline_ms,
                                          bool taken_back = false);
   Task<std::optional<std::string>> HoldReplicas(Decision* decision, std::size_t* step);
-  Task<std::optional<std::string>> RunRescue(Decision decision, std::size_t step);
+  Task<std::optional<std::string>> RunRescue(Decision decision, std::size_t step, bool* given_up);
   bool RecognisePromotion();
   void ForgetSuspects();
   [[nodiscard]] Result<void> MayReplaceMaster(const GroupSnapshot& snapshot, Decision* decision) const;

@@ -93,6 +93,19 @@ TEST_F(FailoverTest, MasterThatComesBackBeforeAnybodyWasPromotedMayWin) {
   EXPECT_TRUE(client("SET", "key", "value").IsOk());
 }
 
+TEST_F(FailoverTest, ServerThatItsSupervisorStartsAtOnceLosesNothing) {
+  ASSERT_NO_FATAL_FAILURE(StartQuick());
+  auto client = cluster().Client("n1");
+  WriteSingles(client, 200, "key-");
+  cluster().KillNode("n1");
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+
+  ASSERT_TRUE(cluster().WaitUntil([&] { return cluster().Epoch() >= 2; }));
+  ASSERT_TRUE(cluster().WaitSettled());
+  EXPECT_EQ(200u, cluster().Keyspace(cluster().Master()).size());
+  EXPECT_EQ(0u, cluster().FullSyncsServed());
+}
+
 TEST_F(FailoverTest, HungMasterIsReplacedOnceItsLeaseIsOverAndParksWhenItGoesOn) {
   ASSERT_NO_FATAL_FAILURE(StartQuick());
   cluster().Node("n1").process().Signal(SIGSTOP);
