@@ -13,11 +13,11 @@ namespace {
 
 constexpr int kVersion = 1;
 
-// The controller counts as silent when so much of a lease is left as there is after two and a quarter
-// renewals that did not come.
+// The controller counts as silent when so much of a lease is left as there is half a renewal after one that
+// did not come. So three rounds of asking fit in: a machine that is busy may answer the first one late.
 std::int64_t SilentLeft(const LeaseTerms& terms) {
   const std::int64_t renew = RenewInterval(terms);
-  return std::max<std::int64_t>(0, HolderDeadline(0, terms) - 2 * renew - renew / 4);
+  return std::max<std::int64_t>(0, HolderDeadline(0, terms) - renew - renew / 2);
 }
 
 std::string Milliseconds(std::int64_t ms) { return std::to_string(ms) + " ms"; }
@@ -260,7 +260,7 @@ LeaseKeeper::Round LeaseKeeper::BeginRound(std::int64_t now_ms) {
   asking_ = true;
   awaited_.clear();
   if (!leased_ || !terms_) return round;
-  round.timeout_ms = round_lapsed_ ? kFirstRoundMs : RenewInterval(*terms_) / 2;
+  round.timeout_ms = round_lapsed_ ? kFirstRoundMs : RenewInterval(*terms_) * 9 / 10;
   for (const GroupMember& member : others_) {
     if (member.node == node_ || !awaited_.insert(member.node).second) continue;
     round.questions.push_back({member, PromiseRequest{group_, node_, member.node, epoch_, *terms_}});
