@@ -19,6 +19,7 @@
 #include "agents/agent/agent.h"
 #include "agents/http/http_client.h"
 #include "policies/model/json.h"
+#include "tests/support/environment.h"
 #include "tests/unit/agent/scratch_directory.h"
 #include "tests/unit/node/fake_kvrocks.h"
 
@@ -30,11 +31,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using tests::FakeKvrocks;
 
-inline std::uint16_t FreePort() {
-  asio::io_context context;
-  tcp::acceptor acceptor(context, {asio::ip::make_address("127.0.0.1"), 0});
-  return acceptor.local_endpoint().port();
-}
+// Not of the kernel's own choice: that may be taken by somebody's outgoing connection a moment later.
+inline std::uint16_t FreePort() { return test::PickFreePort(); }
 
 class AgentTest : public ::testing::Test {
  protected:
