@@ -206,7 +206,7 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
       [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
   if (Mutated(Mutation::kTrustTheNumber)) {
     for (auto* touched : {&decision.evidence->tail, &decision.evidence->missed}) {
-      if (*touched) **touched = Touched{};
+      if (*touched) (*touched)->keys.clear();
     }
   }
   decision.verdict = Decide(*decision.evidence, policy);

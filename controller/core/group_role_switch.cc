@@ -558,7 +558,12 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
       if (!promoted.last) promoted.last = required;
       break;
     }
-    promoted = co_await RunCommand(decision, promote);
+    // 1. The first was carried out, and then the agent died. 2. The repetition cannot be delivered, which for
+    // a command by itself means that it had no effect. 3. Taken for that, another node would be promoted
+    // beside this one.
+    bool answered = false;
+    const CommandResult repeated = co_await RunCommand(decision, promote, &answered);
+    if (answered) promoted = repeated;
   }
   GroupState state = state_;
   if (promoted.outcome != Outcome::kDone) {

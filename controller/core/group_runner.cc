@@ -120,7 +120,10 @@ void GroupRunner::Track(Node& node) {
     if (name == state_.master || !other.view.report) continue;
     const std::optional<Sequence> last = other.view.report->last;
     const bool moved = std::exchange(other.seen_last, last) != last;
-    since(other.behind_since_ms, last && masters && *last < *masters && !moved);
+    // One that is parked stands still by right, and its feed, when it has one again, needs a moment.
+    const RelayReport& relay = other.view.report->relay;
+    const bool fed = relay.state == RelayState::kFollowing && relay.node_attached && relay.upstream_connected;
+    since(other.behind_since_ms, fed && last && masters && *last < *masters && !moved);
   }
 }
 
@@ -360,7 +363,7 @@ Decision GroupRunner::NewDecision(DecisionKind kind, std::uint64_t epoch) {
 
 // Gives one command and logs it as a step. The result is never absent: what certainly did not happen is
 // kFailed, what may have happened is kUnknown.
-Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command) {
+Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, bool* answered) {
   StepRecord step;
   step.node = command.node;
   step.action = ActionName(command.action);
@@ -374,6 +377,7 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command) 
   } else {
     auto ran = co_await Answer<Result<CommandResult>>(
         [&](auto done) { environment_.Run(command, std::move(done)); });
+    if (answered != nullptr) *answered = ran.has_value();
     if (ran) {
       result = std::move(*ran);
       co_await Refresh(command.node);

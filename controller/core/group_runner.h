@@ -162,7 +162,8 @@ class GroupRunner {
 
   // Decisions (group_runner.cc).
   Decision NewDecision(DecisionKind kind, std::uint64_t epoch);
-  Task<CommandResult> RunCommand(Decision decision, Command command);
+  // `answered`, if given, says whether the agent gave an answer at all.
+  Task<CommandResult> RunCommand(Decision decision, Command command, bool* answered = nullptr);
   Task<Execution> Execute(Decision decision);
   void LogStep(const Decision& decision, const StepRecord& step);
   // The outcomes that could not be written: true when none is left.
