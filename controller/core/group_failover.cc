@@ -42,17 +42,47 @@ Task<bool> GroupRunner::LookForMaster(Finding trouble) {
   if (now < next_probe_ms_) co_return false;
   next_probe_ms_ = now + kProbeIntervalMs;
   const Endpoint server = found->second.view.report->endpoint;
-  const Endpoint relay = found->second.view.report->relay_endpoint;
   auto answers =
       co_await Answer<Result<Role>>([&](auto done) { environment_.Probe(server, std::move(done)); });
   master_probe_ = answers.has_value();
-  if (answers || relay.port == 0) co_return true;
-  // It does not serve; perhaps it still obeys. Then nobody has to wait for its lease.
-  if (answers.error().Code() == ErrorCode::kUnavailable) co_return true;  // nobody is there
+  if (answers) co_return true;
+  // Somebody answers, and does not serve; perhaps it still obeys. Then nobody has to wait for its lease.
+  // Where nobody answers, nobody obeys either.
+  const ErrorCode code = answers.error().Code();
+  if (code != ErrorCode::kConflict && code != ErrorCode::kInvalid) co_return true;
+  fenced_directly_ = co_await FenceDirectly(state_.master, trouble.sentence);
+  co_return true;
+}
+
+// Makes the server of a node whose agent is gone a replica of its relay, over the controller's own
+// connection. True if it was seen to be one.
+Task<bool> GroupRunner::FenceDirectly(std::string name, std::string finding) {
+  const Node& node = nodes_.at(name);
+  if (!node.view.report || node.view.report->relay_endpoint.port == 0) co_return false;
+  const Endpoint server = node.view.report->endpoint;
+  const Endpoint relay = node.view.report->relay_endpoint;
+  Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
+  decision.node = name;
+  decision.survivor = state_.master;
+  decision.finding = std::move(finding);
+  VerdictDecision verdict;
+  verdict.verdict = Verdict::kHold;
+  verdict.reasons = {{std::string(reason::kFencedDirectly),
+                      "its agent does not answer: the controller makes the server of " + name +
+                          " a replica of its relay itself"}};
+  decision.verdict = std::move(verdict);
+  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
+    store_problem_ = written.error().Message();
+    co_return false;
+  }
   auto fenced =
       co_await Answer<Result<void>>([&](auto done) { environment_.Fence(server, relay, std::move(done)); });
-  if (fenced) fenced_directly_ = true;
-  co_return true;
+  OutcomeRecord outcome;
+  outcome.outcome = fenced ? Outcome::kDone : Outcome::kUnknown;
+  outcome.sentence = fenced ? name + " takes no writes any more; start its agent"
+                            : "fencing it: " + fenced.error().Message();
+  (void)Close(decision, outcome, nullptr);
+  co_return fenced.has_value();
 }
 
 void GroupRunner::RecordRefusal(const Finding& trouble, const GateAnswer& answer) {
@@ -209,25 +239,9 @@ Task<void> GroupRunner::FenceStray(std::string name) {
   const bool stray = role && *role == Role::kMaster && seen.relay_endpoint.port != 0 &&
                      name != state_.master && !state_.suspects.contains(name);
   if (stray) {
-    Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
-    decision.node = name;
-    decision.survivor = state_.master;
-    decision.finding =
+    const std::string finding =
         "the agent of " + name + " does not answer, and its server is a master that nobody made one";
-    VerdictDecision verdict;
-    verdict.verdict = Verdict::kHold;
-    verdict.reasons = {{std::string(reason::kFencedDirectly),
-                        "the controller makes the server of " + name + " a replica of its relay itself"}};
-    decision.verdict = std::move(verdict);
-    if (environment_.Store().AppendDecision(decision, nullptr)) {
-      auto fenced = co_await Answer<Result<void>>(
-          [&](auto done) { environment_.Fence(seen.endpoint, seen.relay_endpoint, std::move(done)); });
-      OutcomeRecord outcome;
-      outcome.outcome = fenced ? Outcome::kDone : Outcome::kUnknown;
-      outcome.sentence = fenced ? name + " takes no writes any more; start its agent"
-                                : "fencing it: " + fenced.error().Message();
-      (void)Close(decision, outcome, nullptr);
-    }
+    co_await FenceDirectly(name, finding);
   }
   nodes_.at(name).busy = false;
   Wake();

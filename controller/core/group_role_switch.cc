@@ -258,14 +258,8 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
   // An agent that is gone is no hindrance, if the controller reaches the server itself; and a lease ends.
   if (!may && !request.dry_run && Snapshot().LiveMaster() == nullptr &&
       Snapshot().Find(state_.master) != nullptr && Snapshot().Find(state_.master)->Fresh() == nullptr) {
-    const NodeView& old_master = nodes_.at(state_.master).view;
-    if (old_master.report && old_master.report->relay_endpoint.port != 0) {
-      auto fenced = co_await Answer<Result<void>>([&](auto done) {
-        environment_.Fence(old_master.report->endpoint, old_master.report->relay_endpoint, std::move(done));
-      });
-      if (fenced) fenced_directly_ = true;
-      may = MayReplaceMaster(Snapshot(), &decision);
-    }
+    if (co_await FenceDirectly(state_.master, decision.finding)) fenced_directly_ = true;
+    may = MayReplaceMaster(Snapshot(), &decision);
   }
   while (!may && may.error().Code() == ErrorCode::kUnavailable && !request.dry_run) {
     co_await Sleep(50);

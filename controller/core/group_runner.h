@@ -195,6 +195,7 @@ class GroupRunner {
   // Failovers that start by themselves (group_failover.cc).
   Task<void> WatchMaster();
   Task<bool> LookForMaster(Finding trouble);
+  Task<bool> FenceDirectly(std::string name, std::string finding);
   void RecordRefusal(const Finding& trouble, const GateAnswer& answer);
   Task<void> FailOver(Finding trouble, GateAnswer gate);
   Task<void> SwitchAwayFrom(Finding refuses);
