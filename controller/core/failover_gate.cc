@@ -79,6 +79,26 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
   const Report* report = master == nullptr ? nullptr : master->Fresh();
   const bool fenced = KnownFenced(snapshot) || facts.fenced_directly;
   const std::int64_t stood = facts.now_ms - facts.since_ms;
+  // 1. The master's machine loses power, and with it the end of its WAL. 2. It comes back first, and is
+  // parked.
+  // 3. A replica that holds more is still being restarted, or its agent is. 4. Promoted at once, the master
+  // would give up what that replica has. So it is waited for; not for ever.
+  const std::int64_t patience_left = settings.lease.duration_ms - stood;
+  if (facts.best_last && patience_left > 0) {
+    for (const auto& [name, view] : snapshot.nodes) {
+      if (name == state.master || view.Fresh() != nullptr || !view.report || !view.candidate) continue;
+      const auto stream = state.nodes.find(name);
+      const auto masters = state.nodes.find(state.master);
+      const bool member = stream != state.nodes.end() && masters != state.nodes.end() &&
+                          stream->second.epoch == masters->second.epoch;
+      if (!member || !view.report->last || *view.report->last <= *facts.best_last) continue;
+      return Wait(reason::kBetterMissing,
+                  name + " was last known to hold " + view.report->last->ToString() +
+                      ", more than anybody who " + "answers (" + facts.best_last->ToString() +
+                      "): it is waited for for another " + Seconds(patience_left),
+                  patience_left);
+    }
+  }
   if (report != nullptr && report->process == ProcessState::kDown && !report->last && report->wal_readable &&
       stood < kTailPatienceMs) {
     return Wait(reason::kReadingTail, "what " + state.master + " holds on its disk is being looked for", 20);

@@ -10,10 +10,11 @@
 // | another node is a master, or may be one                       | other-master        | wait   |
 // | the last failover was too short ago                           | blocked             | wait   |
 // | nobody is eligible                                            | not-eligible        | no     |
-// | what the dead master holds on its disk is being looked for    | reading-tail        | wait   |
-// | the server has not been hung, or the agent silent, for long enough | (none: too early to say) | wait |
-// | the lease, or a promise, still runs                           | lease-runs          | wait   |
-// | too many groups are being failed over                         | too-many-at-once    | wait   |
+// | a node that was last known to hold more than the best does not answer | better-missing | wait, for a
+// lease | | what the dead master holds on its disk is being looked for    | reading-tail        | wait   | |
+// the server has not been hung, or the agent silent, for long enough | (none: too early to say) | wait | |
+// the lease, or a promise, still runs                           | lease-runs          | wait   | | too many
+// groups are being failed over                         | too-many-at-once    | wait   |
 //
 // Safety needs only `lease-runs`, `other-master` and `master-out-of-sight`; the others are the operator's.
 #pragma once
@@ -36,6 +37,7 @@ struct FailoverFacts {
   bool fenced_directly = false;     // the controller itself made the server somebody's replica, and saw it
   std::int64_t failing_over = 0;    // groups that are being failed over now
   std::optional<std::string> nobody_eligible{};  // why, if so
+  std::optional<Sequence> best_last{};           // else: where the best candidate stands
 };
 
 enum class Gate { kGo, kWait, kNo };

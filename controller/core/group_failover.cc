@@ -86,7 +86,10 @@ Task<bool> GroupRunner::FenceDirectly(std::string name, std::string finding) {
 }
 
 void GroupRunner::RecordRefusal(const Finding& trouble, const GateAnswer& answer) {
-  if (answer.code.empty() || answer.code == reason::kLeaseRuns || answer.code == reason::kReadingTail) return;
+  if (answer.code.empty() || answer.code == reason::kLeaseRuns || answer.code == reason::kReadingTail ||
+      answer.code == reason::kBetterMissing) {
+    return;
+  }
   if (refused_for_ == answer.code) return;
   refused_for_ = answer.code;
   Decision decision = NewDecision(DecisionKind::kRefusal, state_.epoch);
@@ -137,7 +140,11 @@ Task<void> GroupRunner::WatchMaster() {
   facts.fenced_directly = fenced_directly_;
   facts.failing_over = fleet_.failing_over;
   const auto chosen = ChooseCandidate(RankCandidates(snapshot, "", RulesFor(snapshot)), std::nullopt);
-  if (!chosen) facts.nobody_eligible = chosen.error().Message();
+  if (chosen) {
+    facts.best_last = chosen->last;
+  } else {
+    facts.nobody_eligible = chosen.error().Message();
+  }
   GateAnswer gate = JudgeFailover(snapshot, *trouble, facts);
   if (Mutated(Mutation::kWaitForEver))
     gate = {Gate::kWait, reason::kLeaseRuns, "a mutation of the core", 1000, false};
@@ -164,8 +171,13 @@ Task<void> GroupRunner::FailOver(Finding trouble, GateAnswer) {
   // The newest of everybody, so that the most advanced one is chosen by what it holds now.
   co_await RefreshAll();
   const GroupSnapshot snapshot = Snapshot();
-  auto may = MayReplaceMaster(snapshot, &decision);
-  if (!may) co_return;  // it has just changed: the next look tells
+  // What was judged must still be so: a master that was down, and whose agent is silent now, is another
+  // matter.
+  const auto now = FindMasterTrouble(snapshot);
+  if (!now || now->code != trouble.code || !MayReplaceMaster(snapshot, &decision)) {
+    Wake();
+    co_return;
+  }
   OperatorRequest request;
   request.rescue = given_up_in_ != state_.epoch;
   if (!request.rescue) request.reason = "its rescue was tried in vain";

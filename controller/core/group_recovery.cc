@@ -177,6 +177,12 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
       (void)co_await CarryOutRelease(std::move(decision));
       co_return false;
     case DecisionKind::kRejoin: {
+      const bool by_hand = decision.verdict && decision.verdict->verdict == Verdict::kHold;
+      if (by_hand && decision.plan.empty()) {  // the controller's own hand, see FenceDirectly
+        closed->outcome = Outcome::kUnknown;
+        closed->sentence = "whether " + decision.node + " was fenced is not known; it is looked at again";
+        co_return true;
+      }
       if (!decision.verdict || decision.plan.empty()) {
         closed->sentence = "not carried out: the record lacks what it needs";
         co_return true;

@@ -49,6 +49,7 @@ inline constexpr std::string_view kPaused = "paused";
 inline constexpr std::string_view kInMaintenance = "in-maintenance";
 inline constexpr std::string_view kOtherMaster = "other-master";
 inline constexpr std::string_view kBlocked = "blocked";
+inline constexpr std::string_view kBetterMissing = "better-missing";
 inline constexpr std::string_view kReadingTail = "reading-tail";
 inline constexpr std::string_view kLeaseRuns = "lease-runs";
 inline constexpr std::string_view kTooManyAtOnce = "too-many-at-once";
@@ -93,6 +94,7 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
                                             kInMaintenance,
                                             kOtherMaster,
                                             kBlocked,
+                                            kBetterMissing,
                                             kReadingTail,
                                             kLeaseRuns,
                                             kTooManyAtOnce};

@@ -161,6 +161,20 @@ TEST(FailoverGateTest, WhatADeadMasterHoldsIsLookedForButNotForEver) {
   EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo);
 }
 
+TEST(FailoverGateTest, ANodeThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
+  GroupSnapshot snapshot = Crashed();
+  snapshot.nodes["n3"].report->last = Sequence(150);
+  snapshot.nodes["n3"].connected = false;
+  FailoverFacts facts = LeaseOver();
+  facts.best_last = Sequence(100);
+  facts.since_ms = facts.now_ms - 100;
+  const GateAnswer answer = Judge(snapshot, facts);
+  EXPECT_EQ(answer.code, reason::kBetterMissing);
+  EXPECT_EQ(answer.wait_ms, snapshot.settings.lease.duration_ms - 100);
+  facts.since_ms = facts.now_ms - snapshot.settings.lease.duration_ms;
+  EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo);
+}
+
 TEST(FailoverGateTest, BesideAnotherMasterNobodyIsPromoted) {
   GroupSnapshot snapshot = Crashed();
   snapshot.nodes["n3"].report->role = Role::kMaster;
