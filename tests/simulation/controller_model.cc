@@ -1,0 +1,588 @@
+#include "tests/simulation/controller_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/simulation/world.h"
+
+namespace walstitch::simulation {
+namespace {
+
+constexpr std::int64_t kMs = 1000;
+constexpr std::int64_t kReportTimeoutMs = 2500;
+constexpr std::int64_t kAnswerSlackMs = 2000;
+constexpr std::int64_t kReadTimeoutMs = 10000;
+constexpr std::int64_t kServerTimeoutUs = 1000 * kMs;
+constexpr std::int64_t kResubscribeUs = 250 * kMs;
+constexpr std::int64_t kSilenceUs = 4000 * kMs;
+constexpr std::int64_t kUnixOffsetMs = 1'700'000'000'000;
+
+bool MayCome(const Error& error) {
+  return error.Code() != ErrorCode::kNotFound && error.Code() != ErrorCode::kDamaged;
+}
+
+void NoteMissing(Evidence& evidence, const Error& error, std::string_view what) {
+  evidence.missing.push_back(std::string(what) + ": " + error.Message());
+  evidence.expected_to_come = evidence.expected_to_come || MayCome(error);
+}
+
+SideEvidence SideOf(const Report& report, const WalExtent& extent) {
+  SideEvidence side;
+  side.node = report.node;
+  side.last = report.last;
+  side.oldest = extent.oldest;
+  side.wal_source = extent.source;
+  side.version = report.version;
+  return side;
+}
+
+}  // namespace
+
+// ---- the store
+
+bool StoreModel::Before() {
+  if (world_.controller->Step()) return false;
+  return fail_permille == 0 || !world_.random.Chance(fail_permille);
+}
+
+void StoreModel::After() { world_.controller->Step(); }
+
+Result<core::GroupState> StoreModel::LoadGroup(const std::string& group) const {
+  if (state_) return *state_;
+  core::GroupState fresh;
+  fresh.group = group;
+  return fresh;
+}
+
+Result<void> StoreModel::AppendDecision(const Decision& decision, const core::GroupState* state) {
+  if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
+  WALSTITCH_CHECK(!entries_.contains(decision.id));
+  Entry entry;
+  entry.record.decision = decision;
+  entry.appended_us = world_.queue.NowUs();
+  entries_.emplace(decision.id, std::move(entry));
+  open_.push_back(decision.id);
+  if (state != nullptr) state_ = *state;
+  world_.Trace(world_.ControllersMachine(), "store", [&] {
+    std::string text = "holds decision " + decision.id + ", " + std::string(ToString(decision.kind)) + " " +
+                       decision.node + ", epoch " + std::to_string(decision.epoch);
+    if (decision.verdict) {
+      text += ", verdict " + std::string(ToString(decision.verdict->verdict)) + ": " +
+              decision.verdict->reasons.front().sentence;
+    }
+    if (!decision.finding.empty()) text += " (" + decision.finding + ")";
+    for (const auto& reason : decision.reasons) text += "; " + reason.code + ": " + reason.sentence;
+    return text;
+  });
+  After();
+  return {};
+}
+
+Result<void> StoreModel::AppendStep(const std::string& decision, std::int64_t, const StepRecord& step) {
+  if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
+  auto found = entries_.find(decision);
+  WALSTITCH_CHECK(found != entries_.end());
+  found->second.record.steps.push_back(step);
+  After();
+  return {};
+}
+
+Result<void> StoreModel::AppendOutcome(const std::string& decision, const OutcomeRecord& outcome,
+                                       const core::GroupState* state) {
+  if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
+  auto found = entries_.find(decision);
+  WALSTITCH_CHECK(found != entries_.end());
+  found->second.record.outcome = outcome;
+  found->second.closed_us = world_.queue.NowUs();
+  std::erase(open_, decision);
+  if (state != nullptr) state_ = *state;
+  world_.Trace(world_.ControllersMachine(), "store", [&] {
+    return "holds the outcome of " + decision + ": " + std::string(ToString(outcome.outcome)) + ", " +
+           outcome.sentence;
+  });
+  After();
+  return {};
+}
+
+Result<void> StoreModel::SaveGroup(const core::GroupState& state) {
+  if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
+  state_ = state;
+  After();
+  return {};
+}
+
+Result<DecisionRecord> StoreModel::ReadRecord(const std::string& id) const {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return Fail(ErrorCode::kNotFound, "no decision " + id);
+  return found->second.record;
+}
+
+std::vector<DecisionRecord> StoreModel::OpenRecords(const std::string&) const {
+  std::vector<DecisionRecord> records;
+  for (const auto& id : open_) records.push_back(entries_.at(id).record);
+  return records;
+}
+
+const StoreModel::Entry* StoreModel::Find(const std::string& id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+// ---- one run
+
+ControllerRun::ControllerRun(World& world, ControllerModel& model, std::uint64_t run)
+    : world_(world), model_(model), run_(run), policy_(SimulatedPolicy()) {
+  runner_ = std::make_unique<core::GroupRunner>(*this, world.settings, fleet_);
+}
+
+ControllerRun::~ControllerRun() {
+  dead = true;
+  tasks_.Clear();
+  runner_.reset();
+}
+
+void ControllerRun::Begin() {
+  const auto started = runner_->Start();
+  WALSTITCH_CHECK(started.has_value());
+}
+
+void ControllerRun::Later(std::int64_t us, std::function<void()> call) {
+  world_.queue.After(us, [&world = world_, run = run_, call = std::move(call)] {
+    if (world.controller->Now(run) != nullptr) call();
+  });
+}
+
+std::int64_t ControllerRun::NowMs() const { return model_.clock.ReadMs(world_.queue.NowUs()); }
+std::int64_t ControllerRun::UnixMs() const { return kUnixOffsetMs + world_.queue.NowUs() / kMs; }
+
+void ControllerRun::After(std::int64_t ms, std::function<void()> call) {
+  if (dead) return;
+  const std::int64_t now = world_.queue.NowUs();
+  if (ms <= 0) return Later(0, std::move(call));
+  Later(model_.clock.WhenUs(NowMs() + ms, now) - now, std::move(call));
+}
+
+std::string ControllerRun::NewId() {
+  std::string number = std::to_string(++model_.ids_);
+  return "D" + std::string(number.size() < 4 ? 4 - number.size() : 0, '0') + number;
+}
+
+core::DecisionStore& ControllerRun::Store() { return model_.store; }
+
+template <typename T>
+void ControllerRun::AskAgent(std::size_t node, std::int64_t timeout_ms,
+                             std::function<void(AgentModel&, std::function<void(Result<T>)>)> serve,
+                             Done<Result<T>> done) {
+  if (dead) return;
+  world_.Request<Result<T>>(
+      world_.ControllersMachine(), node, timeout_ms * kMs, std::move(serve),
+      [&world = world_, run = run_, done = std::move(done)](Heard heard, Result<T> answer) {
+        if (world.controller->Now(run) == nullptr) return;
+        switch (heard) {
+          case Heard::kAnswered:
+            return done(std::move(answer));
+          case Heard::kRefused:
+            return done(Fail(ErrorCode::kUnavailable, "connection refused"));
+          case Heard::kNoRoute:
+            return done(Fail(ErrorCode::kUnavailable, "no connection in time"));
+          case Heard::kLost:
+            return done(Fail(ErrorCode::kTimeout, "the answer was lost"));
+        }
+      });
+}
+
+void ControllerRun::FreshReport(const std::string& node, Done<Result<Report>> done) {
+  AskAgent<Report>(
+      world_.IndexOf(node), kReportTimeoutMs,
+      [](AgentModel& agent, std::function<void(Result<Report>)> reply) {
+        agent.FreshReport(std::move(reply));
+      },
+      std::move(done));
+}
+
+void ControllerRun::Run(Command command, Done<Result<CommandResult>> done) {
+  if (dead) return;
+  world_.checkers->CommandSent(command);
+  const std::string id = command.id;
+  world_.Trace(world_.ControllersMachine(), "controller", [&] {
+    return "commands " + command.node + ": " + std::string(ActionName(command.action)) + " (" + command.id +
+           ")";
+  });
+  AskAgent<CommandResult>(
+      world_.IndexOf(command.node), command.deadline_ms + kAnswerSlackMs,
+      [command](AgentModel& agent, std::function<void(Result<CommandResult>)> reply) {
+        agent.Submit(command, std::move(reply));
+      },
+      [id, done = std::move(done)](Result<CommandResult> result) {
+        if (!result && result.error().Code() == ErrorCode::kTimeout) {
+          CommandResult unknown;
+          unknown.id = id;
+          unknown.error = result.error().Message();
+          return done(std::move(unknown));
+        }
+        done(std::move(result));
+      });
+}
+
+void ControllerRun::Grant(const LeaseGrant& grant) {
+  if (dead) return;
+  const std::size_t node = world_.IndexOf(grant.node);
+  const std::uint64_t stream = model_.streams_[node].number;
+  const auto travel = world_.network.Travel(world_.ControllersMachine(), node);
+  if (stream == 0 || !travel) return;
+  world_.queue.After(*travel, [&world = world_, node, stream, grant] {
+    if (AgentModel* agent = world.AgentOf(node)) agent->HandleGrant(stream, grant);
+  });
+}
+
+template <typename T>
+void ControllerRun::AskWal(std::size_t node, std::function<Result<T>(const WalView&)> what,
+                           Done<Result<T>> done) {
+  AskAgent<T>(
+      node, kReadTimeoutMs,
+      [&world = world_, node, what = std::move(what)](AgentModel& agent,
+                                                      std::function<void(Result<T>)> reply) {
+        agent.Later(world.random.Between(100, 3'000), [&world, node, what, reply = std::move(reply)] {
+          const ServerModel& server = world.machines[node]->server;
+          reply(what(WalView(server.Log(), server.WalBegin(), world.markers)));
+        });
+      },
+      std::move(done));
+}
+
+void ControllerRun::Batches(const std::string& node, SequenceRange range, std::size_t max,
+                            Done<Result<std::vector<BatchInfo>>> done) {
+  AskWal<std::vector<BatchInfo>>(
+      world_.IndexOf(node), [range, max](const WalView& wal) { return wal.Batches(range, max); },
+      std::move(done));
+}
+
+void ControllerRun::ListTouched(const std::string& node, SequenceRange range, std::size_t,
+                                Done<Result<Touched>> done) {
+  AskWal<Touched>(
+      world_.IndexOf(node), [range](const WalView& wal) { return wal.ListTouched(range); }, std::move(done));
+}
+
+void ControllerRun::StaysFor(const std::string&, Sequence, Done<Result<std::optional<std::int64_t>>> done) {
+  Later(1 * kMs, [done = std::move(done)] { done(std::optional<std::int64_t>()); });
+}
+
+// A connection to a server, and one command on it.
+void ControllerRun::AskServer(std::size_t node, std::function<void(ServerModel&)> what,
+                              std::function<void(Result<void>)> done) {
+  if (dead) return;
+  World& world = world_;
+  auto settled = std::make_shared<bool>(false);
+  const auto end = [&world, run = run_, settled, done = std::move(done)](Result<void> result) {
+    if (std::exchange(*settled, true)) return;
+    if (world.controller->Now(run) != nullptr) done(std::move(result));
+  };
+  world.queue.After(kServerTimeoutUs, [end] { end(Fail(ErrorCode::kTimeout, "no answer")); });
+  const std::size_t here = world.ControllersMachine();
+  const auto there = world.network.Travel(here, node);
+  if (!there) return;
+  world.queue.After(*there, [&world, here, node, what, end] {
+    if (!world.machines[node]->up) return;
+    const auto answer = [&world, here, node, end](Result<void> result) {
+      const auto back = world.network.Travel(node, here);
+      if (back) world.queue.After(*back, [end, result] { end(result); });
+    };
+    ServerModel& server = world.machines[node]->server;
+    if (!server.Up()) return answer(Fail(ErrorCode::kUnavailable, "connection refused"));
+    server.Call([&server, what, answer](bool alive) {
+      if (!alive) return answer(Fail(ErrorCode::kIo, "the connection was closed"));
+      what(server);
+      answer({});
+    });
+  });
+}
+
+void ControllerRun::Probe(const Endpoint& server, Done<Result<Role>> done) {
+  auto role = std::make_shared<Role>(Role::kUnknown);
+  AskServer(
+      world_.IndexOf(server), [role](ServerModel& model) { *role = model.ItsRole(); },
+      [role, done = std::move(done)](Result<void> result) {
+        if (!result) return done(Fail(result.error()));
+        done(*role);
+      });
+}
+
+void ControllerRun::Fence(const Endpoint& server, const Endpoint&, Done<Result<void>> done) {
+  if (dead) return;
+  const std::size_t node = world_.IndexOf(server);
+  world_.Trace(world_.ControllersMachine(), "controller",
+               [&] { return "fences " + world_.NameOf(node) + " itself"; });
+  world_.checkers->FencedDirectly(node);
+  AskServer(
+      node, [](ServerModel& model) { model.SlaveOfRelay(); }, std::move(done));
+}
+
+void ControllerRun::Log(core::LogLevel, const std::string& text) {
+  world_.Trace(world_.ControllersMachine(), "controller", [&] { return "says: " + text; });
+}
+
+void ControllerRun::FaultPoint(std::string_view) { model_.Step(); }
+
+// ---- evidence: as the product gathers it, by the product's own search
+
+template <typename T>
+core::Task<Result<std::pair<T, T>>> ControllerRun::AskPair(std::size_t rejoiner, std::size_t survivor,
+                                                           std::function<Result<T>(const WalView&)> what) {
+  // Named, for GCC 12 destroys such temporaries within a co_await twice.
+  core::Answer<Result<T>> ask_rejoiner(
+      [this, rejoiner, what](auto done) { AskWal<T>(rejoiner, what, std::move(done)); });
+  core::Answer<Result<T>> ask_survivor(
+      [this, survivor, what](auto done) { AskWal<T>(survivor, what, std::move(done)); });
+  auto a = co_await ask_rejoiner;
+  auto b = co_await ask_survivor;
+  for (auto* answer : {&a, &b}) {
+    if (!*answer && answer->error().Code() == ErrorCode::kNotFound) *answer = T{};
+    if (!*answer) co_return Fail(answer->error());
+  }
+  co_return std::pair<T, T>(std::move(*a), std::move(*b));
+}
+
+core::Task<Result<void>> ControllerRun::AskBoth(std::size_t rejoiner, std::size_t survivor,
+                                                core::ForkSearch::Question question,
+                                                core::ForkSearch* search) {
+  using core::ForkSearch;
+  const SequenceRange range = question.range;
+  switch (question.ask) {
+    case ForkSearch::Ask::kBatches: {
+      std::function<Result<std::vector<BatchInfo>>(const WalView&)> what = [range](const WalView& wal) {
+        return wal.Batches(range, ForkSearch::kMaxBatches);
+      };
+      auto both = co_await AskPair<std::vector<BatchInfo>>(rejoiner, survivor, what);
+      if (!both) co_return Fail(both.error());
+      search->FeedBatches(both->first, both->second);
+      break;
+    }
+    case ForkSearch::Ask::kDigests: {
+      const std::uint32_t parts = question.parts;
+      std::function<Result<RangeDigests>(const WalView&)> what = [range, parts](const WalView& wal) {
+        return wal.Digests(range, parts);
+      };
+      auto both = co_await AskPair<RangeDigests>(rejoiner, survivor, what);
+      if (!both) co_return Fail(both.error());
+      search->FeedDigests(both->first, both->second);
+      break;
+    }
+    case ForkSearch::Ask::kMarked: {
+      std::function<Result<MarkedBatches>(const WalView&)> what = [range](const WalView& wal) {
+        return wal.Marked(range, ForkSearch::kMaxMarked);
+      };
+      auto both = co_await AskPair<MarkedBatches>(rejoiner, survivor, what);
+      if (!both) co_return Fail(both.error());
+      search->FeedMarked(both->first, both->second);
+      break;
+    }
+    case ForkSearch::Ask::kBytes: {
+      std::function<Result<RangeBytes>(const WalView&)> what = [range](const WalView& wal) {
+        return wal.Bytes(range, ForkSearch::kMaxBytes);
+      };
+      auto both = co_await AskPair<RangeBytes>(rejoiner, survivor, what);
+      if (!both) co_return Fail(both.error());
+      search->FeedBytes(both->first.bytes, both->second.bytes);
+      break;
+    }
+  }
+  co_return Result<void>();
+}
+
+core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evidence> done) {
+  Evidence evidence;
+  evidence.rejoiner = SideOf(question.rejoiner, {});
+  evidence.survivor = SideOf(question.survivor, {});
+  const std::size_t rejoiner = world_.IndexOf(question.rejoiner.node);
+  const std::size_t survivor = world_.IndexOf(question.survivor.node);
+  const auto extent = [this](std::size_t node) {
+    return core::Answer<Result<WalExtent>>([this, node](auto told) {
+      AskWal<WalExtent>(
+          node, [](const WalView& wal) -> Result<WalExtent> { return wal.Extent(); }, std::move(told));
+    });
+  };
+  auto rejoiner_extent = co_await extent(rejoiner);
+  if (!rejoiner_extent)
+    NoteMissing(evidence, rejoiner_extent.error(), "the WAL of " + question.rejoiner.node);
+  auto survivor_extent = co_await extent(survivor);
+  if (!survivor_extent)
+    NoteMissing(evidence, survivor_extent.error(), "the WAL of " + question.survivor.node);
+  if (!evidence.rejoiner.last || !evidence.survivor.last) {
+    evidence.missing.emplace_back("a last sequence is not known");
+    evidence.expected_to_come = true;
+  }
+  if (!evidence.missing.empty()) {
+    done(std::move(evidence));
+    co_return;
+  }
+  evidence.rejoiner = SideOf(question.rejoiner, *rejoiner_extent);
+  evidence.survivor = SideOf(question.survivor, *survivor_extent);
+  WalExtent rejoiner_wal = *rejoiner_extent;
+  if (!rejoiner_wal.last || *rejoiner_wal.last < *evidence.rejoiner.last)
+    rejoiner_wal.last = evidence.rejoiner.last;
+  WalExtent survivor_wal = *survivor_extent;
+  if (!survivor_wal.last || *survivor_wal.last < *evidence.survivor.last)
+    survivor_wal.last = evidence.survivor.last;
+  if (*survivor_wal.last > *evidence.survivor.last) evidence.survivor.last = survivor_wal.last;
+
+  core::ForkSearch search(rejoiner_wal, survivor_wal, question.known);
+  while (auto next = search.Next()) {
+    const auto asked = co_await AskBoth(rejoiner, survivor, *next, &search);
+    if (!asked) {
+      NoteMissing(evidence, asked.error(), "the fork");
+      done(std::move(evidence));
+      co_return;
+    }
+  }
+  evidence.fork = search.Result().fork;
+  evidence.proof = search.Result().proof;
+  evidence.same_stream = question.known.same_stream;
+  evidence.fork_note = search.Result().note;
+
+  const Sequence next = *evidence.rejoiner.last + 1;
+  if (next <= *evidence.survivor.last + 1) {
+    auto target = co_await core::Answer<Result<Sequence>>([this, survivor, next](auto told) {
+      AskWal<Sequence>(
+          survivor, [next](const WalView& wal) { return wal.Boundary(next); }, std::move(told));
+    });
+    if (target) {
+      evidence.target = *target;
+    } else if (next == *evidence.survivor.last + 1 && target.error().Code() == ErrorCode::kNotFound) {
+      evidence.target = next;
+    } else {
+      NoteMissing(evidence, target.error(), "a boundary of " + question.survivor.node);
+    }
+  }
+  if (!evidence.fork) {
+    done(std::move(evidence));
+    co_return;
+  }
+  const auto touched = [this](std::size_t node, SequenceRange range) {
+    return core::Answer<Result<Touched>>([this, node, range](auto told) {
+      AskWal<Touched>(
+          node, [range](const WalView& wal) { return wal.ListTouched(range); }, std::move(told));
+    });
+  };
+  const SequenceRange tail{*evidence.fork + 1, next};
+  if (tail.Empty()) {
+    evidence.tail = Touched{};
+    evidence.tail->range = tail;
+  } else if (auto listed = co_await touched(rejoiner, tail)) {
+    evidence.tail = std::move(*listed);
+  } else {
+    NoteMissing(evidence, listed.error(), "the tail of " + question.rejoiner.node);
+  }
+  if (evidence.target) {
+    const SequenceRange missed{*evidence.fork + 1, *evidence.target};
+    if (missed.Empty() || (tail.Empty() && *evidence.target == next)) {
+      evidence.missed = Touched{};
+      evidence.missed->range = missed;
+    } else if (auto listed = co_await touched(survivor, missed)) {
+      evidence.missed = std::move(*listed);
+    } else {
+      NoteMissing(evidence, listed.error(), "what was missed of " + question.survivor.node);
+    }
+  }
+  done(std::move(evidence));
+}
+
+void ControllerRun::CollectEvidence(core::EvidenceQuestion question, Done<Evidence> done) {
+  if (dead) return;
+  tasks_.Spawn(Gather(std::move(question), std::move(done)));
+}
+
+// ---- the model
+
+bool ControllerModel::Step() {
+  if (!run_ || run_->dead) return true;
+  if (++steps_ != crash_at) return false;
+  world_.Trace(world_.ControllersMachine(), "controller", [] { return "ends in the middle of a step"; });
+  run_->dead = true;
+  return true;
+}
+
+void ControllerModel::Start() {
+  if (run_) return;
+  world_.Trace(world_.ControllersMachine(), "controller", [] { return "starts"; });
+  up_since_us_ = world_.queue.NowUs();
+  run_ = std::make_unique<ControllerRun>(world_, *this, ++runs_);
+  for (std::size_t node = 0; node < world_.Nodes(); ++node) {
+    world_.queue.After(0, [this, node, run = runs_] { Subscribe(node, run); });
+  }
+  run_->Begin();
+}
+
+void ControllerModel::Kill() {
+  if (!run_) return;
+  world_.Trace(world_.ControllersMachine(), "controller", [] { return "is killed"; });
+  run_->dead = true;
+  Reap();
+}
+
+void ControllerModel::Reap() {
+  if (!run_ || !run_->dead) return;
+  run_.reset();
+  for (Stream& stream : streams_) stream.number = 0;
+  world_.queue.After(restart_us, [this] { Start(); });
+}
+
+void ControllerModel::Subscribe(std::size_t node, std::uint64_t run) {
+  if (Now(run) == nullptr || streams_[node].number != 0) return;
+  const auto again = [this, node, run] {
+    world_.queue.After(kResubscribeUs, [this, node, run] { Subscribe(node, run); });
+  };
+  const std::size_t here = world_.ControllersMachine();
+  const auto there = world_.network.Travel(here, node);
+  const auto back = world_.network.Travel(node, here);
+  if (!there || !back) return again();
+  world_.queue.After(*there + *back, [this, node, run, again] {
+    if (Now(run) == nullptr || streams_[node].number != 0) return;
+    AgentModel* agent = world_.AgentOf(node);
+    if (agent == nullptr || !world_.machines[node]->up) return again();
+    const std::uint64_t number = world_.NewNumber();
+    streams_[node] = {number, world_.queue.NowUs()};
+    run_->Runner().OnConnection(world_.NameOf(node), true);
+    WatchSilence(node, number);
+    agent->Subscribe(number);
+  });
+}
+
+void ControllerModel::WatchSilence(std::size_t node, std::uint64_t number) {
+  const std::int64_t silent = world_.queue.NowUs() - streams_[node].heard_us;
+  world_.queue.After(kSilenceUs - silent, [this, node, number] {
+    if (streams_[node].number != number) return;
+    if (world_.queue.NowUs() - streams_[node].heard_us >= kSilenceUs) return CloseStream(node, number);
+    WatchSilence(node, number);
+  });
+}
+
+void ControllerModel::CloseStream(std::size_t node, std::uint64_t number) {
+  if (streams_[node].number != number || number == 0) return;
+  streams_[node].number = 0;
+  if (Now() == nullptr) return;
+  run_->Runner().OnConnection(world_.NameOf(node), false);
+  world_.queue.After(kResubscribeUs, [this, node, run = runs_] { Subscribe(node, run); });
+}
+
+void ControllerModel::AgentGone(std::size_t node) {
+  const std::uint64_t number = streams_[node].number;
+  if (number == 0) return;
+  const auto reset = world_.network.Travel(node, world_.ControllersMachine());
+  if (reset) world_.queue.After(*reset, [this, node, number] { CloseStream(node, number); });
+}
+
+void ControllerModel::Push(std::size_t node, std::uint64_t stream, const Report& report) {
+  if (streams_[node].number != stream) return;
+  const int times = world_.network.Duplicates() ? 2 : 1;
+  for (int i = 0; i < times; ++i) {
+    const auto travel = world_.network.Travel(node, world_.ControllersMachine());
+    if (!travel) continue;
+    world_.queue.After(*travel, [this, node, stream, report] {
+      if (streams_[node].number != stream || Now() == nullptr) return;
+      streams_[node].heard_us = world_.queue.NowUs();
+      run_->Runner().OnReport(report);
+    });
+  }
+}
+
+}  // namespace walstitch::simulation

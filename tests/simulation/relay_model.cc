@@ -1,0 +1,296 @@
+#include <algorithm>
+
+#include "tests/simulation/agent_model.h"
+#include "tests/simulation/world.h"
+
+namespace walstitch::simulation {
+namespace {
+
+constexpr std::int64_t kReconnectUs = 200'000;
+constexpr std::int64_t kConnectUs = 3'000'000;
+constexpr std::int64_t kSilenceUs = 10'000'000;
+
+}  // namespace
+
+RelayReport RelayModel::Report() const {
+  RelayReport report;
+  report.state = state_;
+  report.node_attached = connection_ != 0;
+  if (connection_ != 0) report.node_next = Sequence(node_next_);
+  if (upstream_) {
+    report.upstream = world_.EndpointOf(upstream_->node);
+    report.upstream_connected = upstream_->connected;
+    if (upstream_->connected) report.upstream_silent_ms = (world_.queue.NowUs() - upstream_->heard_us) / 1000;
+  } else if (full_sync_from_) {
+    report.upstream = world_.EndpointOf(*full_sync_from_);
+  }
+  report.frames_forwarded = frames_;
+  report.bytes_forwarded = frames_ * 50;
+  report.full_syncs_refused = full_syncs_refused_;
+  report.error = error_;
+  return report;
+}
+
+std::optional<std::size_t> RelayModel::Upstream() const {
+  return upstream_ && upstream_->connected ? std::optional(upstream_->node) : std::nullopt;
+}
+
+void RelayModel::Changed() { agent_.RelayChanged(false); }
+
+void RelayModel::DropUpstream() {
+  if (upstream_) {
+    const Session session = *upstream_;
+    upstream_.reset();
+    if (session.link != 0) world_.CloseFeed(index_, session.node, session.link);
+  }
+  full_sync_from_.reset();
+  refused_ = false;
+}
+
+void RelayModel::BeginCommand() {
+  ++command_;
+  DropUpstream();
+  last_given_.reset();
+  fetched_ = false;
+  state_ = RelayState::kParked;
+  error_.clear();
+  Changed();
+}
+
+void RelayModel::Park(RelayState state) {
+  BeginCommand();
+  state_ = state;
+}
+
+void RelayModel::ParkWith(std::string error) {
+  DropUpstream();
+  state_ = RelayState::kParked;
+  error_ = std::move(error);
+  world_.Trace(index_, "relay", [&] { return "parks: " + error_; });
+  Changed();
+}
+
+void RelayModel::Detach() {
+  if (connection_ == 0) return;
+  const std::uint64_t connection = std::exchange(connection_, 0);
+  world_.machines[index_]->server.RelayClosed(connection);
+  if (upstream_ && upstream_->link != 0) Lost(upstream_->link);
+  agent_.RelayChanged(true);
+}
+
+// ---- its server
+
+bool RelayModel::NodePsync(std::uint64_t connection, std::uint64_t next) {
+  if (full_sync_from_ && !refused_) {
+    refused_ = true;
+    connection_ = 0;
+    return false;
+  }
+  if (full_sync_from_) {
+    // It comes back with the copy.
+    const std::size_t from = *full_sync_from_;
+    if (!upstream_) {
+      upstream_.emplace();
+      upstream_->node = from;
+    }
+  } else if (upstream_ && upstream_->from) {
+    if (next > node_next_) {
+      ParkWith("the node asks for more than it was given");
+    } else if (next < *upstream_->from) {
+      ParkWith("the node lost records of an earlier history");
+    }
+  }
+  if (connection_ != 0) Detach();
+  connection_ = connection;
+  node_next_ = next;
+  forwarded_us_ = world_.queue.NowUs();
+  world_.Trace(index_, "relay", [&] { return "is attached to, next " + std::to_string(next); });
+  if (upstream_ && upstream_->link == 0) Dial();
+  agent_.RelayChanged(true);
+  return true;
+}
+
+void RelayModel::NodeClosed(std::uint64_t connection) {
+  if (connection != connection_ || connection == 0) return;
+  connection_ = 0;
+  if (upstream_ && upstream_->link != 0) {
+    const std::uint64_t link = upstream_->link;
+    world_.CloseFeed(index_, upstream_->node, link);
+    upstream_->link = 0;
+    upstream_->connected = false;
+  }
+  agent_.RelayChanged(true);
+}
+
+std::optional<std::size_t> RelayModel::NodeFetches() {
+  if (!full_sync_from_ || !refused_) {
+    ++full_syncs_refused_;
+    Changed();
+    return std::nullopt;
+  }
+  fetched_ = true;
+  Changed();
+  return full_sync_from_;
+}
+
+// ---- its upstream
+
+void RelayModel::Follow(std::size_t upstream, std::optional<std::uint64_t> expected_next) {
+  BeginCommand();
+  upstream_.emplace();
+  upstream_->node = upstream;
+  upstream_->expected_next = expected_next;
+  if (connection_ != 0) Dial();
+}
+
+void RelayModel::FullSync(std::size_t upstream) {
+  BeginCommand();
+  state_ = RelayState::kFullSync;
+  full_sync_from_ = upstream;
+  Detach();
+  Changed();
+}
+
+void RelayModel::Dial() {
+  Session& session = *upstream_;
+  if (!session.from && session.expected_next && *session.expected_next != node_next_) {
+    return ParkWith("the node's next is " + std::to_string(node_next_) + ", not " +
+                    std::to_string(*session.expected_next) + " as commanded");
+  }
+  if (!session.from) session.from = node_next_;
+  const std::uint64_t link = world_.NewNumber();
+  session.link = link;
+  session.connected = false;
+  const std::size_t to = session.node;
+  agent_.Later(kConnectUs, [this, link] {
+    if (upstream_ && upstream_->link == link && !upstream_->connected) Lost(link);
+  });
+  const auto travel = world_.network.Travel(index_, to);
+  if (!travel) return;
+  const std::uint64_t next = node_next_;
+  World& world = world_;
+  const std::size_t index = index_;
+  const std::uint64_t run = agent_.Run();
+  world.queue.After(*travel, [&world, index, run, link, to, next] {
+    Machine& machine = *world.machines[to];
+    if (!machine.up) return;
+    const auto answer = [&world, index, run, link, to](std::function<void(RelayModel&)> call) {
+      const auto back = world.network.Travel(to, index);
+      if (!back) return;
+      world.queue.After(*back, [&world, index, run, call = std::move(call)] {
+        if (AgentModel* agent = world.AgentOf(index, run)) call(agent->relay());
+      });
+    };
+    machine.server.Call([&world, index, run, link, to, next, answer](bool alive) {
+      if (!alive) return answer([link](RelayModel& relay) { relay.Lost(link); });
+      AgentModel* agent = world.AgentOf(index, run);
+      const bool wanted =
+          agent != nullptr && agent->relay().upstream_ && agent->relay().upstream_->link == link;
+      if (!wanted) return;
+      const std::optional<Batch>& given = agent->relay().last_given_;
+      if (world.relays_compare && given && given->End() == next) {
+        const Batch* theirs = world.machines[to]->server.Log().At(given->first);
+        if (theirs == nullptr || theirs->identity != given->identity) {
+          return answer([link](RelayModel& relay) { relay.Refused(link); });
+        }
+      }
+      switch (world.machines[to]->server.OnPsync(index, run, link, next)) {
+        case ServerModel::PsyncAnswer::kLoading:
+          return answer([link](RelayModel& relay) { relay.Lost(link); });
+        case ServerModel::PsyncAnswer::kRefused:
+          return answer([link](RelayModel& relay) { relay.Refused(link); });
+        case ServerModel::PsyncAnswer::kAccepted:
+          world.Trace(index, "relay",
+                      [&] { return "is accepted by " + world.NameOf(to) + " at " + std::to_string(next); });
+          world.checkers->Resumed(index, to, next);
+          return answer([link](RelayModel& relay) { relay.Heard(link); });
+      }
+    });
+  });
+}
+
+void RelayModel::Lost(std::uint64_t link) {
+  if (!upstream_ || upstream_->link != link) return;
+  world_.CloseFeed(index_, upstream_->node, link);
+  upstream_->link = 0;
+  upstream_->connected = false;
+  error_ = "the upstream is lost";
+  Changed();
+  agent_.Later(kReconnectUs, [this, command = command_] {
+    if (command == command_ && upstream_ && upstream_->link == 0 && connection_ != 0) Dial();
+  });
+}
+
+void RelayModel::Refused(std::uint64_t link) {
+  if (!upstream_ || upstream_->link != link) return;
+  if (full_sync_from_) {
+    refused_ = false;
+    upstream_.reset();
+    Detach();
+    return;
+  }
+  ParkWith("the upstream refused PSYNC at " + std::to_string(node_next_));
+}
+
+bool RelayModel::Heard(std::uint64_t link) {
+  if (!upstream_ || upstream_->link != link) return false;
+  upstream_->heard_us = world_.queue.NowUs();
+  if (upstream_->connected) return true;
+  upstream_->connected = true;
+  upstream_->ever_accepted = true;
+  state_ = RelayState::kFollowing;
+  error_.clear();
+  full_sync_from_.reset();
+  refused_ = false;
+  WatchSilence(link);
+  Changed();
+  return true;
+}
+
+void RelayModel::WatchSilence(std::uint64_t link) {
+  const std::int64_t silent = world_.queue.NowUs() - upstream_->heard_us;
+  agent_.Later(kSilenceUs - silent, [this, link] {
+    if (!upstream_ || upstream_->link != link) return;
+    if (world_.queue.NowUs() - upstream_->heard_us >= kSilenceUs) return Lost(link);
+    WatchSilence(link);
+  });
+}
+
+void RelayModel::LinkClosed(std::uint64_t link) { Lost(link); }
+
+bool RelayModel::Frame(std::uint64_t link, const Batch& batch) {
+  if (!Heard(link)) return false;
+  if (connection_ == 0) {
+    Lost(link);
+    return false;
+  }
+  if (batch.first != node_next_) {
+    ParkWith("a frame begins at " + std::to_string(batch.first) + ", not at " + std::to_string(node_next_));
+    return false;
+  }
+  Forward(batch);
+  return true;
+}
+
+void RelayModel::Forward(const Batch& batch) {
+  node_next_ = batch.End();
+  last_given_ = batch;
+  ++frames_;
+  forwarded_us_ = std::max(forwarded_us_, world_.queue.NowUs() + world_.random.Between(20, 400));
+  world_.queue.At(forwarded_us_, [&world = world_, index = index_, connection = connection_, batch] {
+    world.machines[index]->server.ApplyFrame(connection, batch);
+  });
+}
+
+Result<void> RelayModel::Give(std::uint64_t expected_next, const std::vector<Batch>& batches) {
+  if (state_ != RelayState::kParked || upstream_)
+    return Fail(ErrorCode::kConflict, "the relay is not parked");
+  if (connection_ == 0) return Fail(ErrorCode::kConflict, "the node is not attached to its relay");
+  if (node_next_ != expected_next) {
+    return Fail(ErrorCode::kConflict, "the node's next sequence is " + std::to_string(node_next_));
+  }
+  for (const Batch& batch : batches) Forward(batch);
+  return {};
+}
+
+}  // namespace walstitch::simulation
