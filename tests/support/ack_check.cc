@@ -14,14 +14,15 @@ using Keyspace = std::map<std::string, std::string>;
 constexpr char kNamespace[] = "__namespace:";
 constexpr char kBatchPrefix[] = "batch:";
 
-// What rejoins have named as divergent, over all of them.
+// What rejoins have named as divergent, and failovers as left behind, over all of them.
 struct Named {
   std::map<std::string, uint64_t> tail;    // key as DumpKeyspace names it -> records
   std::map<std::string, uint64_t> missed;  // the same
   bool truncated = false;
 
-  bool InTail(const std::string& key) const { return truncated || tail.count(key) != 0; }
-  bool Anywhere(const std::string& key) const { return InTail(key) || missed.count(key) != 0; }
+  bool Has(const std::string& key) const {
+    return truncated || tail.count(key) != 0 || missed.count(key) != 0;
+  }
   uint64_t Records(const std::string& key) const {
     const auto in = [&](const std::map<std::string, uint64_t>& side) {
       const auto found = side.find(key);
@@ -42,6 +43,7 @@ Named NamedIn(const std::vector<DecisionRecord>& decisions) {
   };
   for (const DecisionRecord& record : decisions) {
     const Decision& decision = record.decision;
+    add(decision.left_behind, &named.tail);
     // A node that is held is not resumed: nothing is given up yet.
     if (!decision.evidence || !decision.verdict || decision.verdict->verdict == Verdict::kHold) continue;
     add(decision.evidence->tail, &named.tail);
@@ -104,12 +106,12 @@ void CheckRegisters(const AckLog& log, const Keyspace& keyspace, const Named& na
   for (const auto& [name, writes] : log.registers()) {
     const std::optional<std::string> value = ValueOf(keyspace, name);
     const std::string key = KeyOf(name);
-    if (name.rfind(kBatchPrefix, 0) == 0 && !named.Anywhere(key)) {
+    if (name.rfind(kBatchPrefix, 0) == 0 && !named.Has(key)) {
       batches[name.substr(0, name.rfind(':'))].insert(value.value_or(""));
     }
     const std::optional<std::string> why = Contradiction(writes, value);
     if (!why) continue;
-    if (named.InTail(key)) {
+    if (named.Has(key)) {
       ++findings->given_up;
     } else {
       findings->lost.push_back(name + " " + *why);
@@ -151,7 +153,7 @@ void CheckEquality(const Observed& observed, const std::string& master, const Na
       if (reference.count(key) == 0) keys.insert(key);
     }
     for (const std::string& key : keys) {
-      if (named.Anywhere(key)) continue;
+      if (named.Has(key)) continue;
       findings->different.push_back(key + " is not the same on " + master + " and " + node);
     }
   }

@@ -122,6 +122,15 @@ TEST_F(AckCheckTest, WriteThatARejoinNamesInItsTailIsGivenUp) {
   EXPECT_EQ(1U, Findings().given_up);
 }
 
+TEST_F(AckCheckTest, WriteThatAPaddedNodeMissedIsGivenUpWhenThatIsTheMaster) {
+  Acknowledged("n1", 10, 20);
+  Holds("other", "string \"x\"");
+  observed_.keyspaces["n1"]["__namespace:key"] = "string \"value\"";
+  observed_.decisions.push_back(Rejoin("n2", Verdict::kPadded, {}, {"key"}));
+  EXPECT_TRUE(Findings().IsClean());
+  EXPECT_EQ(1U, Findings().given_up);
+}
+
 TEST_F(AckCheckTest, HalfABatchIsTorn) {
   log_.Add("n1", {{"batch:n1:0:0", "v"}, {"batch:n1:0:1", "v"}}, WriteState::kUnknown, 10, 20);
   Holds("batch:n1:0:0", "string \"v\"");
