@@ -159,11 +159,19 @@ void CheckEquality(const Observed& observed, const std::string& master, const Na
   }
 }
 
+// A node whose full sync breaks off begins it again by itself; the record counts that.
+uint64_t AttemptsOf(const DecisionRecord& record) {
+  if (!record.outcome || !record.outcome->survivor_before || !record.outcome->survivor_after) return 1;
+  const uint64_t before = record.outcome->survivor_before->sync_full;
+  const uint64_t after = record.outcome->survivor_after->sync_full;
+  return after > before ? after - before : 1;
+}
+
 void CheckDecisions(const Observed& observed, AckFindings* findings) {
   uint64_t decided = 0;
   for (const DecisionRecord& record : observed.decisions) {
     const Decision& decision = record.decision;
-    if (decision.verdict && decision.verdict->verdict == Verdict::kFull) ++decided;
+    if (decision.verdict && decision.verdict->verdict == Verdict::kFull) decided += AttemptsOf(record);
     if (!record.outcome) {
       findings->open.push_back("decision " + decision.id + " (" + std::string(ToString(decision.kind)) + " " +
                                decision.node + ") has no outcome");

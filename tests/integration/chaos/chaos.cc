@@ -270,7 +270,10 @@ class Runner {
   }
 
   void CrashWithSlowReplica() {
-    if (NodeServer::IsRealKvrocks()) return Crash(false);
+    if (NodeServer::IsRealKvrocks()) {
+      Say("crash");
+      return Crash(false);
+    }
     const std::string slow = AnyReplica();
     Say("crash, and the disk of " + slow + " is slow");
     if (!cluster().Client(slow)("REFNODE.FAULT", "slow-writes", std::to_string(1 + Random(10))).IsOk()) {

@@ -204,7 +204,14 @@ TEST_F(AckCheckTest, FullSyncsAndOutcomesAreCounted) {
   EXPECT_EQ(1U, Findings().full_syncs.size());
   observed_.decisions.push_back(Rejoin("n1", Verdict::kFull, {}));
   EXPECT_TRUE(Findings().full_syncs.empty());
+  observed_.full_syncs = 2;
+  EXPECT_EQ(1U, Findings().full_syncs.size());
+  OutcomeRecord& outcome = *observed_.decisions.back().outcome;
+  outcome.survivor_before.emplace();
+  outcome.survivor_after.emplace().sync_full = 2;
+  EXPECT_TRUE(Findings().full_syncs.empty()) << "the first one broke off, and the record says so";
   observed_.decisions.back().outcome.reset();
+  observed_.full_syncs = 1;
   EXPECT_EQ(std::vector<std::string>({"decision Rn1 (rejoin n1) has no outcome"}), Findings().open);
 }
 
