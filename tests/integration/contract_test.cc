@@ -1034,6 +1034,17 @@ TEST(Namespace, SeparatesKeysByToken) {
   EXPECT_EQ(Say(reader, {"NAMESPACE", "DEL", "shop"}), "(error) ERR namespace is read-only for slave");
 }
 
+TEST_F(Node, SubscriberHearsWhatIsPublishedThereAndMayPing) {
+  RedisClient subscriber(master_.port());
+  ASSERT_TRUE(subscriber.Send({"SUBSCRIBE", "channel"}));
+  EXPECT_EQ(ToString(subscriber.ReadReply()), "[\"subscribe\", \"channel\", 1]");
+  EXPECT_EQ(client_("PUBLISH", "channel", "hello").integer, 1);
+  EXPECT_EQ(client_("PUBLISH", "another", "hello").integer, 0);
+  EXPECT_EQ(ToString(subscriber.ReadReply()), "[\"message\", \"channel\", \"hello\"]");
+  ASSERT_TRUE(subscriber.Send({"PING"}));
+  EXPECT_EQ(ToString(subscriber.ReadReply()), "[\"pong\", \"\"]");
+}
+
 // Fault switches: refnode only.
 
 class Faults : public Pair {

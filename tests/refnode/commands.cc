@@ -15,7 +15,8 @@ const std::unordered_map<std::string, const Command*>& Table() {
     auto* map = new std::unordered_map<std::string, const Command*>();
     for (const auto* commands :
          {&StringCommands(), &CollectionCommands(), &SortedSetCommands(), &KeyCommands(), &ServerCommands(),
-          &ReplicationCommands(), &TransactionCommands(), &DumpCommands(), &FaultCommands()}) {
+          &ReplicationCommands(), &TransactionCommands(), &DumpCommands(), &FaultCommands(),
+          &PubSubCommands()}) {
       for (const Command& command : *commands) map->emplace(command.name, &command);
     }
     return map;

@@ -60,6 +60,7 @@ const std::vector<Command>& ReplicationCommands();
 const std::vector<Command>& TransactionCommands();
 const std::vector<Command>& DumpCommands();
 const std::vector<Command>& FaultCommands();
+const std::vector<Command>& PubSubCommands();
 
 // Helpers for commands.
 

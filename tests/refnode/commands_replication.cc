@@ -248,15 +248,6 @@ std::string ApplyBatch(CommandContext& context, const Args& args) {
   return status.ok() ? resp::Integer(static_cast<int64_t>(args[1].size())) : StatusError(status);
 }
 
-std::string Publish(CommandContext& context, const Args& args) {
-  if (!context.server.IsReplica()) {
-    const rocksdb::Status status =
-        Batch(context.storage).Put(ColumnFamily::kPubSub, args[1], args[2]).Commit();
-    if (!status.ok()) return StatusError(status);
-  }
-  return resp::Integer(0);
-}
-
 }  // namespace
 
 const std::vector<Command>& ReplicationCommands() {
@@ -270,7 +261,6 @@ const std::vector<Command>& ReplicationCommands() {
       {"_fetch_file", 2, kNoMulti, FetchFile},
       {"pollupdates", -2, kReadOnly, PollUpdates, CheckPoll},
       {"applybatch", -2, kWrite | kNoMulti, ApplyBatch, CheckApply},
-      {"publish", 3, kReadOnly, Publish},
   };
   return commands;
 }

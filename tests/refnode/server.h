@@ -24,6 +24,7 @@
 #include "config.h"
 #include "connection.h"
 #include "faults.h"
+#include "pubsub.h"
 #include "replication_master.h"
 #include "replication_replica.h"
 #include "storage.h"
@@ -74,6 +75,7 @@ class Server {
   Storage& storage() { return storage_; }
   Stats& stats() { return stats_; }
   Faults& faults() { return faults_; }
+  PubSub& pubsub() { return pubsub_; }
   CommandLock& command_lock() { return command_lock_; }
   void Log(const std::string& text);
 
@@ -137,6 +139,7 @@ class Server {
   Faults faults_;
   Storage storage_;
   Stats stats_;
+  PubSub pubsub_;
   CommandLock command_lock_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> loading_{false};

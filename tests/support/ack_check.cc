@@ -14,14 +14,15 @@ using Keyspace = std::map<std::string, std::string>;
 constexpr char kNamespace[] = "__namespace:";
 constexpr char kBatchPrefix[] = "batch:";
 
-// What rejoins have named as divergent, over all of them.
+// What rejoins have named as divergent, and failovers as left behind, over all of them.
 struct Named {
   std::map<std::string, uint64_t> tail;    // key as DumpKeyspace names it -> records
   std::map<std::string, uint64_t> missed;  // the same
   bool truncated = false;
 
-  bool InTail(const std::string& key) const { return truncated || tail.count(key) != 0; }
-  bool Anywhere(const std::string& key) const { return InTail(key) || missed.count(key) != 0; }
+  bool Has(const std::string& key) const {
+    return truncated || tail.count(key) != 0 || missed.count(key) != 0;
+  }
   uint64_t Records(const std::string& key) const {
     const auto in = [&](const std::map<std::string, uint64_t>& side) {
       const auto found = side.find(key);
@@ -42,6 +43,7 @@ Named NamedIn(const std::vector<DecisionRecord>& decisions) {
   };
   for (const DecisionRecord& record : decisions) {
     const Decision& decision = record.decision;
+    add(decision.left_behind, &named.tail);
     // A node that is held is not resumed: nothing is given up yet.
     if (!decision.evidence || !decision.verdict || decision.verdict->verdict == Verdict::kHold) continue;
     add(decision.evidence->tail, &named.tail);
@@ -104,12 +106,12 @@ void CheckRegisters(const AckLog& log, const Keyspace& keyspace, const Named& na
   for (const auto& [name, writes] : log.registers()) {
     const std::optional<std::string> value = ValueOf(keyspace, name);
     const std::string key = KeyOf(name);
-    if (name.rfind(kBatchPrefix, 0) == 0 && !named.Anywhere(key)) {
+    if (name.rfind(kBatchPrefix, 0) == 0 && !named.Has(key)) {
       batches[name.substr(0, name.rfind(':'))].insert(value.value_or(""));
     }
     const std::optional<std::string> why = Contradiction(writes, value);
     if (!why) continue;
-    if (named.InTail(key)) {
+    if (named.Has(key)) {
       ++findings->given_up;
     } else {
       findings->lost.push_back(name + " " + *why);
@@ -151,17 +153,25 @@ void CheckEquality(const Observed& observed, const std::string& master, const Na
       if (reference.count(key) == 0) keys.insert(key);
     }
     for (const std::string& key : keys) {
-      if (named.Anywhere(key)) continue;
+      if (named.Has(key)) continue;
       findings->different.push_back(key + " is not the same on " + master + " and " + node);
     }
   }
+}
+
+// A node whose full sync breaks off begins it again by itself; the record counts that.
+uint64_t AttemptsOf(const DecisionRecord& record) {
+  if (!record.outcome || !record.outcome->survivor_before || !record.outcome->survivor_after) return 1;
+  const uint64_t before = record.outcome->survivor_before->sync_full;
+  const uint64_t after = record.outcome->survivor_after->sync_full;
+  return after > before ? after - before : 1;
 }
 
 void CheckDecisions(const Observed& observed, AckFindings* findings) {
   uint64_t decided = 0;
   for (const DecisionRecord& record : observed.decisions) {
     const Decision& decision = record.decision;
-    if (decision.verdict && decision.verdict->verdict == Verdict::kFull) ++decided;
+    if (decision.verdict && decision.verdict->verdict == Verdict::kFull) decided += AttemptsOf(record);
     if (!record.outcome) {
       findings->open.push_back("decision " + decision.id + " (" + std::string(ToString(decision.kind)) + " " +
                                decision.node + ") has no outcome");

@@ -8,9 +8,10 @@
 // 3. Every decision has an outcome.
 // 4. No full sync that was not decided.
 // 5. Every key has the same value on every node, unless a rejoin's record names it as divergent.
-// 6. Every acknowledged write is there, or a later one to the same register, unless a rejoin's record names
-// its key
-//    in a tail: then it is counted as given up. Nothing is there that was refused, or half of a batch.
+// 6. Every acknowledged write is there, or a later one to the same register, unless a record names its key:
+// in the
+//    tail of a rejoin, as left behind by a failover, or as missed by a node that was padded, and is the
+//    master now. Then it is counted as given up. Nothing is there that was refused, or half of a batch.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,7 @@ struct AckFindings {
   std::vector<std::string> open;
   std::vector<std::string> other;
 
-  uint64_t given_up = 0;           // registers and counters whose acknowledged write a record names in a tail
+  uint64_t given_up = 0;           // registers and counters whose acknowledged write a record names
   uint64_t excused = 0;            // acknowledged writes under an excuse
   int64_t longest_excused_us = 0;  // from the excuse's beginning to the last of them
 

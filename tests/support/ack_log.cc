@@ -4,6 +4,15 @@
 #include <chrono>
 
 namespace walstitch::test {
+namespace {
+
+uint64_t Sum(const std::map<std::string, uint64_t>& by_node) {
+  uint64_t sum = 0;
+  for (const auto& [node, count] : by_node) sum += count;
+  return sum;
+}
+
+}  // namespace
 
 int64_t AckLog::NowMicros() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -35,11 +44,15 @@ void AckLog::Add(const std::string& node, Registers registers, WriteState state,
 void AckLog::Record(const Pending& pending, WriteState state, int64_t done_us) {
   const bool is_acknowledged = state == WriteState::kAcknowledged;
   if (state == WriteState::kRefused) {
-    ++refused_;
+    ++refused_[pending.node];
     return;
   }
-  ++(is_acknowledged ? acknowledged_ : unknown_);
-  if (is_acknowledged) acks_[pending.node].push_back({pending.sent_us, done_us});
+  if (is_acknowledged) {
+    ++acknowledged_;
+    acks_[pending.node].push_back({pending.sent_us, done_us});
+  } else {
+    ++unknown_[pending.node];
+  }
   if (!pending.counter.empty()) {
     Counter& counter = counters_[pending.counter];
     ++(is_acknowledged ? counter.acknowledged : counter.unknown);
@@ -65,12 +78,24 @@ uint64_t AckLog::acknowledged() const {
 
 uint64_t AckLog::refused() const {
   std::lock_guard lock(mutex_);
-  return refused_;
+  return Sum(refused_);
 }
 
 uint64_t AckLog::unknown() const {
   std::lock_guard lock(mutex_);
-  return unknown_;
+  return Sum(unknown_);
+}
+
+uint64_t AckLog::RefusedBy(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  const auto found = refused_.find(node);
+  return found == refused_.end() ? 0 : found->second;
+}
+
+uint64_t AckLog::UnknownOf(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  const auto found = unknown_.find(node);
+  return found == unknown_.end() ? 0 : found->second;
 }
 
 uint64_t AckLog::AcknowledgedBy(const std::string& node) const {
@@ -83,6 +108,21 @@ int64_t AckLog::LastAckOf(const std::string& node) const {
   std::lock_guard lock(mutex_);
   const auto found = acks_.find(node);
   return found == acks_.end() || found->second.empty() ? 0 : found->second.back().done_us;
+}
+
+std::optional<std::pair<std::string, Ack>> AckLog::FirstAckSince(int64_t since_us,
+                                                                 const std::string& but) const {
+  std::lock_guard lock(mutex_);
+  std::optional<std::pair<std::string, Ack>> first;
+  for (const auto& [node, acks] : acks_) {
+    if (node == but) continue;
+    // One writer sends one write after the other.
+    const auto found =
+        std::lower_bound(acks.begin(), acks.end(), since_us,
+                         [](const Ack& ack, int64_t time_us) { return ack.sent_us < time_us; });
+    if (found != acks.end() && (!first || found->done_us < first->second.done_us)) first = {node, *found};
+  }
+  return first;
 }
 
 }  // namespace walstitch::test

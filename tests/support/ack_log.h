@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,8 +62,12 @@ class AckLog {
   uint64_t refused() const;
   uint64_t unknown() const;
   uint64_t AcknowledgedBy(const std::string& node) const;
+  uint64_t RefusedBy(const std::string& node) const;
+  uint64_t UnknownOf(const std::string& node) const;
   // When that node last acknowledged a write; 0: never.
   int64_t LastAckOf(const std::string& node) const;
+  // The first write that was sent at or after that moment and acknowledged, by whichever node but one.
+  std::optional<std::pair<std::string, Ack>> FirstAckSince(int64_t since_us, const std::string& but) const;
 
   struct Counter {
     uint64_t acknowledged = 0;
@@ -91,8 +96,8 @@ class AckLog {
   std::map<std::string, Counter> counters_;
   std::map<std::string, std::vector<Ack>> acks_;
   uint64_t acknowledged_ = 0;
-  uint64_t refused_ = 0;
-  uint64_t unknown_ = 0;
+  std::map<std::string, uint64_t> refused_;  // by node
+  std::map<std::string, uint64_t> unknown_;
 };
 
 }  // namespace walstitch::test

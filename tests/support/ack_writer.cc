@@ -4,8 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/redis_client.h"
-
 namespace walstitch::test {
 namespace {
 
@@ -18,7 +16,7 @@ struct Planned {
 };
 
 // The n-th write of a writer.
-Planned Plan(const std::string& node, uint64_t n) {
+Planned Plan(const std::string& prefix, const std::string& node, uint64_t n) {
   const std::string value = node + "." + std::to_string(n);
   const std::string own = node + ":" + std::to_string(n % AckWriter::kOwnKeys);
   const std::string shared = std::to_string(n / 8 % kShared);
@@ -27,25 +25,25 @@ Planned Plan(const std::string& node, uint64_t n) {
     case 3:
       planned.command = {"MSET"};
       for (int i = 0; i < AckWriter::kBatch; ++i) {
-        const std::string key = "batch:" + own + ":" + std::to_string(i);
+        const std::string key = prefix + "batch:" + own + ":" + std::to_string(i);
         planned.command.insert(planned.command.end(), {key, value});
         planned.registers.emplace_back(key, value);
       }
       break;
     case 5:
-      planned.command = {"SET", "shared:" + shared, value};
+      planned.command = {"SET", prefix + "shared:" + shared, value};
       planned.registers = {{planned.command[1], value}};
       break;
     case 6:
-      planned.command = {"HSET", "hash", "field-" + shared, value};
-      planned.registers = {{std::string("hash") + kFieldMark + planned.command[2], value}};
+      planned.command = {"HSET", prefix + "hash", "field-" + shared, value};
+      planned.registers = {{planned.command[1] + kFieldMark + planned.command[2], value}};
       break;
     case 7:
-      planned.counter = "counter:" + shared;
+      planned.counter = prefix + "counter:" + shared;
       planned.command = {"INCR", planned.counter};
       break;
     default:
-      planned.command = {"SET", "own:" + own, value};
+      planned.command = {"SET", prefix + "own:" + own, value};
       planned.registers = {{planned.command[1], value}};
       break;
   }
@@ -64,36 +62,50 @@ AckWriter::AckWriter(AckLog& log, std::string node, uint16_t port, AckWriterOpti
   thread_ = std::thread([this] { Run(); });
 }
 
+void AckWriter::Pause() {
+  if (!pause_.owns_lock()) pause_ = std::unique_lock(turn_);
+}
+
+void AckWriter::Resume() {
+  if (pause_.owns_lock()) pause_.unlock();
+}
+
 void AckWriter::Stop() {
   stop_ = true;
+  Resume();
   if (thread_.joinable()) thread_.join();
 }
 
 void AckWriter::Run() {
   std::optional<RedisClient> client;
   for (uint64_t n = 0; !stop_;) {
-    if (!client || !client->IsConnected()) {
-      client.emplace(port_, "127.0.0.1", options_.timeout);
-      if (client->IsConnected() && !options_.password.empty()) (*client)("AUTH", options_.password);
-      if (!client->IsConnected()) {
-        std::this_thread::sleep_for(options_.patience);
-        continue;
-      }
-    }
-    Planned planned = Plan(node_, n);
-    const uint64_t write = log_.Begin(node_, std::move(planned.registers), planned.counter);
-    // Not sent means that not all of it was: then nobody can have understood it.
-    const bool is_sent = client->Send(planned.command);
-    const Reply reply = is_sent ? client->ReadReply() : Reply();
-    const int64_t done_us = AckLog::NowMicros();
-    const WriteState state = is_sent ? StateOf(reply) : WriteState::kRefused;
-    log_.End(write, state, done_us);
-    // The number goes up only if the value may be somewhere: a refused one was never written.
+    const WriteState state = WriteOnce(&client, n);
+    // A refused value is nowhere, and can be the next one.
     if (state != WriteState::kRefused) ++n;
-    // After a timeout the answer may still come, and be taken for that of another write.
-    if (reply.IsBroken()) client.reset();
     std::this_thread::sleep_for(state == WriteState::kAcknowledged ? options_.pause : options_.patience);
   }
+}
+
+WriteState AckWriter::WriteOnce(std::optional<RedisClient>* client, uint64_t n) {
+  std::lock_guard turn(turn_);
+  if (stop_) return WriteState::kRefused;
+  if (!*client) {
+    client->emplace(port_, "127.0.0.1", options_.timeout);
+    if ((*client)->IsConnected() && !options_.password.empty()) (**client)("AUTH", options_.password);
+    if (!(*client)->IsConnected()) {
+      client->reset();
+      return WriteState::kRefused;
+    }
+  }
+  Planned planned = Plan(options_.prefix, node_, n);
+  const uint64_t write = log_.Begin(node_, std::move(planned.registers), planned.counter);
+  const Reply reply = (**client).Command(planned.command);
+  const int64_t done_us = AckLog::NowMicros();
+  const WriteState state = StateOf(reply);
+  log_.End(write, state, done_us);
+  // After a timeout the answer may still come, and be taken for that of another write.
+  if (reply.IsBroken()) client->reset();
+  return state;
 }
 
 }  // namespace walstitch::test

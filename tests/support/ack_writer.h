@@ -13,15 +13,19 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "tests/support/ack_log.h"
+#include "tests/support/redis_client.h"
 
 namespace walstitch::test {
 
 struct AckWriterOptions {
   std::string password;
+  std::string prefix;                        // of every key
   std::chrono::milliseconds timeout{500};    // of connecting, and of each answer
   std::chrono::microseconds pause{1000};     // after a write that was acknowledged
   std::chrono::microseconds patience{2000};  // after one that was refused, or got no connection
@@ -29,7 +33,7 @@ struct AckWriterOptions {
 
 class AckWriter {
  public:
-  static constexpr uint64_t kOwnKeys = 1 << 14;
+  static constexpr uint64_t kOwnKeys = 1 << 12;
   static constexpr int kBatch = 5;
 
   AckWriter(AckLog& log, std::string node, uint16_t port, AckWriterOptions options = {});
@@ -37,17 +41,22 @@ class AckWriter {
   AckWriter(const AckWriter&) = delete;
   AckWriter& operator=(const AckWriter&) = delete;
 
-  // Waits for the write that is under way.
-  void Stop();
+  // All of these wait for the write that is under way.
+  void Pause();
+  void Resume();
+  void Stop();  // for good
 
  private:
   void Run();
+  WriteState WriteOnce(std::optional<RedisClient>* client, uint64_t n);
 
   AckLog& log_;
   const std::string node_;
   const uint16_t port_;
   const AckWriterOptions options_;
   std::atomic<bool> stop_{false};
+  std::mutex turn_;  // held for each write, and while it pauses
+  std::unique_lock<std::mutex> pause_;
   std::thread thread_;
 };
 

@@ -190,8 +190,8 @@ std::optional<std::string> Cluster::WaitServing(Process& process, uint16_t port,
   return output + (process.IsRunning() ? ": does not answer: " : ": ended: ") + Tail(output, 2000);
 }
 
-// A machine refuses connections to whom it does not run, and a process that is refused may rely on it. So the
-// link never refuses while the process runs: it listens before that starts, and ends after it.
+// A machine refuses connections to a process that it does not run, and whoever is refused may rely on it: the
+// link refuses after the process's end, until that listens again.
 void Cluster::KillNode(const std::string& node) {
   Node(node).Kill();
   if (Find(node).server_link) Find(node).server_link->SetListening(false);
@@ -226,6 +226,7 @@ std::optional<std::string> Cluster::StartAgent(const std::string& node) {
 
 std::optional<std::string> Cluster::RestartAgent(const std::string& node) {
   Find(node).agent.Terminate();
+  if (Find(node).agent_link) Find(node).agent_link->SetListening(false);
   return StartAgent(node);
 }
 

@@ -21,6 +21,8 @@ namespace {
 
 // Of each direction; then the sender feels it, as it would of a full window.
 constexpr size_t kMaxQueued = 256 << 10;
+// How often a target that does not listen yet is looked at.
+constexpr std::chrono::milliseconds kLook{2};
 
 sockaddr_in Loopback(uint16_t port) {
   sockaddr_in address{};
@@ -95,13 +97,19 @@ void LinkProxy::Restore() {
 
 void LinkProxy::SetListening(bool listening) {
   std::lock_guard lock(mutex_);
-  if (listening && listener_ < 0) {
-    Listen();
-  } else if (!listening && listener_ >= 0) {
+  shall_listen_ = listening;
+  if (!listening && listener_ >= 0) {
+    // Closed alone, it would listen for as long as the proxy's thread waits for it.
+    ::shutdown(listener_, SHUT_RDWR);
     ::close(listener_);
     listener_ = -1;
   }
   Wake();
+}
+
+bool LinkProxy::IsListening() const {
+  std::lock_guard lock(mutex_);
+  return listener_ >= 0;
 }
 
 size_t LinkProxy::connections() const {
@@ -130,15 +138,32 @@ void LinkProxy::Listen() {
   }
 }
 
+bool LinkProxy::TargetListens() const {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval most{0, 100000};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
+  const sockaddr_in address = Loopback(target_);
+  const bool listens = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return listens;
+}
+
 void LinkProxy::Run() {
   std::vector<pollfd> entries;
   while (!stop_) {
     std::optional<Clock::time_point> until;
+    const bool wants_to_listen = [this] {
+      std::lock_guard lock(mutex_);
+      return shall_listen_ && listener_ < 0;
+    }();
+    const bool may_listen = wants_to_listen && TargetListens();
     {
       std::lock_guard lock(mutex_);
+      if (may_listen && shall_listen_ && listener_ < 0) Listen();
       Clock::time_point earliest = Clock::time_point::max();
       entries.clear();
       Prepare(&entries, &earliest);
+      if (shall_listen_ && listener_ < 0) earliest = std::min(earliest, Clock::now() + kLook);
       if (earliest != Clock::time_point::max()) until = earliest;
     }
     int timeout_ms = -1;

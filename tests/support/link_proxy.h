@@ -56,8 +56,10 @@ class LinkProxy {
   // Everything as at first, for everybody.
   void Restore();
 
-  // False: connections are refused, as by a machine on which nobody listens. Those that stand are left alone.
+  // False: connections are refused from now on, as by a machine on which nobody listens; those that stand are
+  // left alone. True: they are taken again as soon as the target takes any, some milliseconds later.
   void SetListening(bool listening);
+  bool IsListening() const;
 
   // Connections that stand now.
   size_t connections() const;
@@ -96,6 +98,7 @@ class LinkProxy {
   void Run();
   Rule RuleOf(const std::string& caller) const;
   void Listen();
+  bool TargetListens() const;
   void Accept();
   void Connect(Connection& connection);
   // What to wait for, and until when.
@@ -113,6 +116,7 @@ class LinkProxy {
 
   mutable std::mutex mutex_;
   int listener_ = -1;
+  bool shall_listen_ = true;
   std::map<std::string, Rule> rules_;
   std::list<Connection> connections_;
 

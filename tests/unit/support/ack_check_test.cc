@@ -122,6 +122,15 @@ TEST_F(AckCheckTest, WriteThatARejoinNamesInItsTailIsGivenUp) {
   EXPECT_EQ(1U, Findings().given_up);
 }
 
+TEST_F(AckCheckTest, WriteThatAPaddedNodeMissedIsGivenUpWhenThatIsTheMaster) {
+  Acknowledged("n1", 10, 20);
+  Holds("other", "string \"x\"");
+  observed_.keyspaces["n1"]["__namespace:key"] = "string \"value\"";
+  observed_.decisions.push_back(Rejoin("n2", Verdict::kPadded, {}, {"key"}));
+  EXPECT_TRUE(Findings().IsClean());
+  EXPECT_EQ(1U, Findings().given_up);
+}
+
 TEST_F(AckCheckTest, HalfABatchIsTorn) {
   log_.Add("n1", {{"batch:n1:0:0", "v"}, {"batch:n1:0:1", "v"}}, WriteState::kUnknown, 10, 20);
   Holds("batch:n1:0:0", "string \"v\"");
@@ -195,7 +204,14 @@ TEST_F(AckCheckTest, FullSyncsAndOutcomesAreCounted) {
   EXPECT_EQ(1U, Findings().full_syncs.size());
   observed_.decisions.push_back(Rejoin("n1", Verdict::kFull, {}));
   EXPECT_TRUE(Findings().full_syncs.empty());
+  observed_.full_syncs = 2;
+  EXPECT_EQ(1U, Findings().full_syncs.size());
+  OutcomeRecord& outcome = *observed_.decisions.back().outcome;
+  outcome.survivor_before.emplace();
+  outcome.survivor_after.emplace().sync_full = 2;
+  EXPECT_TRUE(Findings().full_syncs.empty()) << "the first one broke off, and the record says so";
   observed_.decisions.back().outcome.reset();
+  observed_.full_syncs = 1;
   EXPECT_EQ(std::vector<std::string>({"decision Rn1 (rejoin n1) has no outcome"}), Findings().open);
 }
 

@@ -117,7 +117,11 @@ TEST_F(LinkProxyTest, LinkToAMachineOnWhichNobodyListensIsRefused) {
   link.SetListening(false);
   EXPECT_FALSE(RawConnection(link.port()).IsOpen());
   EXPECT_EQ("+PONG", Ping(connection));
+  node_.Kill();
   link.SetListening(true);
+  EXPECT_FALSE(Eventually(kSilence, [&] { return link.IsListening(); })) << "nobody listens behind it";
+  ASSERT_FALSE(node_.Start());
+  ASSERT_TRUE(Eventually(seconds(10), [&] { return link.IsListening(); }));
   RawConnection another(link.port());
   EXPECT_EQ("+PONG", Ping(another));
 }

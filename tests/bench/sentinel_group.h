@@ -1,0 +1,52 @@
+// What Walstitch is measured against: two nodes that replicate directly, and Redis Sentinel beside them.
+//
+// The binary is Debian's (package redis-tools): one program, which is a Sentinel when it is called so. The
+// package redis-sentinel would start a service, which nobody needs here.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_server.h"
+#include "tests/support/process.h"
+
+namespace walstitch::bench {
+
+// Not thread-safe; see Process for which thread should use it. The methods return the text of the error, if
+// any.
+class SentinelGroup {
+ public:
+  SentinelGroup();
+  ~SentinelGroup();
+  SentinelGroup(const SentinelGroup&) = delete;
+  SentinelGroup& operator=(const SentinelGroup&) = delete;
+
+  // Empty if there is none.
+  static std::string Binary();
+  // "7.0.15"
+  std::string Version();
+
+  std::optional<std::string> Start();
+  test::NodeServer& Node(std::size_t i) { return *nodes_[i]; }
+  // Sentinel knows the master, and a replica of it that it would promote; it has just said so itself.
+  std::optional<std::string> WaitReady(std::size_t master);
+  // Sentinel takes this one for the master, and is done with the failover.
+  std::optional<std::string> WaitSwitched(std::size_t master);
+  // The node that was killed comes back as what Sentinel would make of it after some 10 s: a replica of the
+  // other.
+  std::optional<std::string> StartAsReplica(std::size_t node);
+  std::string Log() const;
+
+ private:
+  test::RedisClient Ask() const;
+
+  test::TempDirectory directory_;
+  uint16_t port_;
+  std::vector<std::unique_ptr<test::NodeServer>> nodes_;
+  test::Process sentinel_;
+};
+
+}  // namespace walstitch::bench
