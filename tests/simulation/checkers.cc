@@ -177,7 +177,7 @@ void Checkers::CheckCandidate(std::size_t node, std::int64_t decided_us) {
   const StoreModel& store = world_.controller->store;
   for (std::size_t other = 0; other < world_.Nodes(); ++other) {
     const std::int64_t since = healthy_since_us_[other];
-    if (other == node || since < 0 || since > decided_us - kKnownUs) continue;
+    if (other == node || !Healthy(other) || since < 0 || since > decided_us - kKnownUs) continue;
     if (world_.controller->UpSinceUs() > decided_us - kKnownUs) continue;
     if (!world_.network.SoundSince(world_.ControllersMachine(), other, decided_us - kSoundUs)) continue;
     if (world_.AgentOf(other)->relay().State() != RelayState::kParked) continue;
@@ -218,6 +218,8 @@ void Checkers::CheckRescued(std::size_t node) {
                        world_.network.SoundSince(node, other, dead.died_us - kSoundUs);
     if (!sound) continue;
     const auto& batches = dead.Log().Batches();
+    // What was purged up to beyond the place where the other one ends cannot be proven to go on there.
+    if (promoted.server.Next() > 1 && dead.Log().Find(promoted.server.Next() - 1) < dead.WalBegin()) continue;
     std::size_t index = dead.reign_start;
     if (resumed_from_[node] == other) index = std::max(index, dead.Log().Find(resumed_at_[node]));
     for (; index < batches.size(); ++index) {

@@ -149,6 +149,17 @@ ExhaustiveResult Enumerate(const Scene& scene, std::uint64_t stride, unsigned jo
 int RunExhaustive(unsigned jobs) {
   int failed = 0;
   for (const Scene& scene : SmallScenes()) {
+    if (jobs == 1) {  // for a debugger
+      const ExhaustiveResult result = Enumerate(scene, 1);
+      if (result.failures > 0) {
+        std::fputs(result.first_failure.c_str(), stdout);
+        failed = 1;
+      }
+      std::printf("%s: %llu runs, %llu broke an invariant\n", scene.name.c_str(),
+                  static_cast<unsigned long long>(result.runs),
+                  static_cast<unsigned long long>(result.failures));
+      continue;
+    }
     std::vector<pid_t> children;
     std::vector<int> ends;
     for (unsigned job = 0; job < jobs; ++job) {

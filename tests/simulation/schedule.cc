@@ -106,6 +106,8 @@ Setup DrawSetup(std::uint64_t seed, const DrawOptions& options) {
   setup.network.duplicate_permille = random.Chance(500) ? 0 : 30;
   setup.feed_lag_us = random.Chance(500) ? 0 : random.Between(0, 300 * kMs);
   setup.write_interval_us = random.Between(15, 80) * kMs;
+  // Where nearly nothing else is written, there are tails that the policy lets go.
+  setup.ignored_permille = random.Chance(500) ? 980 : 700;
   const std::int64_t drift = setup.failover.lease.drift_permille * 1000;
   for (std::size_t i = 0; i <= setup.nodes; ++i) {
     Clock clock;
@@ -282,6 +284,7 @@ RunResult Run(const Setup& setup, std::uint64_t seed, bool tracing, const std::v
   world.network.settings = setup.network;
   world.feed_lag_us = setup.feed_lag_us;
   world.relays_compare = setup.relays_compare;
+  world.ignored_permille = setup.ignored_permille;
   world.checkers->only = setup.only;
   Schedule schedule(world, setup);
   std::function<void()> before;

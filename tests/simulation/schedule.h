@@ -48,6 +48,7 @@ struct Setup {
   std::int64_t feed_lag_us = 0;
   std::vector<Clock> clocks;  // of the nodes' machines, then of the controller's
   std::int64_t write_interval_us = 40'000;
+  int ignored_permille = 700;
   std::int64_t heal_us = 10'000'000;
   bool relays_compare = false;
   int only = 0;  // the invariant that is watched; 0: all

@@ -114,8 +114,7 @@ void World::WriteSome(std::size_t node, std::int64_t interval_us) {
     batch.first = server.Next();
     batch.count = static_cast<std::uint32_t>(random.Between(1, 3));
     const bool common = random.Chance(100);  // two clients that write the same are nothing rare
-    // Of one keyspace, mostly, so that there are tails that the policy lets go.
-    const bool ignored = random.Chance(700);
+    const bool ignored = random.Chance(ignored_permille);
     for (std::uint32_t i = 0; i < batch.count; ++i) {
       const std::int64_t key = ignored ? random.Between(0, kIgnoredKeys - 1) : random.Between(0, kKeys - 1);
       batch.records[i].key = static_cast<std::uint8_t>(key);

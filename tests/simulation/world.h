@@ -64,6 +64,7 @@ class World {
   // Where a relay connects again, it compares the last batch that it was given with its upstream's, and parks
   // if they differ.
   bool relays_compare = false;
+  int ignored_permille = 700;  // of the writes: of keys that may differ, says the policy
 
   // ---- names
   [[nodiscard]] std::size_t Nodes() const { return machines.size(); }
