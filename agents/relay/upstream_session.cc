@@ -147,6 +147,15 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
                                                options_.expected_next->ToString() + " as commanded")};
   }
   if (!from_) from_ = next;
+  const bool again = ever_accepted_;
+  if (again && (last_batch_.empty() || last_end_ != next)) {
+    co_return LinkEnd{What::kFailed,
+                      Error(ErrorCode::kConflict, name + ": the link broke, and the node's next sequence " +
+                                                      next.ToString() +
+                                                      " is not the end of a batch that a new link could be "
+                                                      "compared by")};
+  }
+  const Sequence ask = again ? last_first_ : next;
   begin_ = end_ = 0;
   link_ = std::make_shared<Connection>(pause_.Executor());
   const std::shared_ptr<Connection> link = link_;
@@ -156,7 +165,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
     const What what = dialled.error().Code() == ErrorCode::kInvalid ? What::kFailed : What::kLost;
     co_return LinkEnd{what, dialled.error().Within(name)};
   }
-  std::optional<LinkEnd> refused = co_await Handshake(link, next);
+  std::optional<LinkEnd> refused = co_await Handshake(link, ask);
   if (refused) {
     refused->error = refused->what == What::kRefused ? refused->error : refused->error.Within(name);
     co_return *refused;
@@ -166,7 +175,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
   connected_ = true;
   ever_accepted_ = true;
   owner->OnAccepted(*this);
-  LinkEnd end = co_await Stream(owner, node, link, next);
+  LinkEnd end = co_await Stream(owner, node, link, ask, again);
   end.error = end.error.Within(name);
   co_return end;
 }
@@ -226,7 +235,7 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Handsh
 asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_ptr<UpstreamSessionOwner> owner,
                                                                   std::shared_ptr<NodeSession> node,
                                                                   std::shared_ptr<Connection> link,
-                                                                  Sequence next) {
+                                                                  Sequence next, bool compare) {
   using What = LinkEnd::What;
   const LinkEnd over{What::kLost, Error(ErrorCode::kUnavailable, "the link was dropped")};
   Sequencer sequencer(next);
@@ -236,6 +245,8 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
     std::uint64_t frames = 0;
     std::optional<Frame> frame;
     std::optional<Error> damage;
+    std::size_t last_begin = 0;  // of the run's last batch with records
+    std::size_t last_bytes = 0;
     while (true) {
       const Result<std::optional<Frame>> seen = ReadFrame(Unread().substr(run));
       if (!seen) {
@@ -244,6 +255,28 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       }
       frame = *seen;
       if (!frame || frame->kind != FrameKind::kBatch || frame->bytes > Unread().size() - run) break;
+      if (compare) {
+        // A batch without records may stand before it, and was given to the node already.
+        if (frame->count > 0 && Unread().substr(0, frame->bytes) != last_batch_) {
+          damage =
+              Error(ErrorCode::kConflict, "its batch at " + last_first_.ToString() +
+                                              " is not the one that it sent before: its history is another");
+          break;
+        }
+        if (frame->count > 0) {
+          compare = false;
+          sequencer = Sequencer(last_end_);
+        }
+        begin_ += frame->bytes;
+        frame.reset();
+        continue;
+      }
+      if (frame->count > 0) {
+        last_begin = run;
+        last_bytes = frame->bytes;
+        last_first_ = frame->first;
+        last_end_ = frame->first + frame->count;
+      }
       const Result<void> fits = sequencer.Accept(frame->first, frame->count);
       if (!fits) {
         damage = fits.error();
@@ -258,6 +291,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       const bool ready = co_await WaitForNode(node, link);
       if (!ready) co_return over;
       node->Put(Unread().substr(0, run), true);
+      if (last_bytes > 0) last_batch_.assign(Unread().substr(last_begin, last_bytes));
       begin_ += run;
       owner->OnForwarded(sequencer.Next(), frames, run);
     }
@@ -269,6 +303,13 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       continue;
     }
     if (frame && frame->bytes > buffer_.size()) {
+      if (compare) {
+        co_return LinkEnd{What::kFailed,
+                          Error(ErrorCode::kConflict, "its batch at " + last_first_.ToString() +
+                                                          " is not the one that it sent before: "
+                                                          "its history is another")};
+      }
+      last_batch_.clear();
       const Result<void> fits = sequencer.Accept(frame->first, frame->count);
       if (!fits) co_return LinkEnd{What::kFailed, fits.error()};
       std::uint64_t left = frame->bytes;

@@ -69,6 +69,15 @@ boost::asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> co
                                                   std::chrono::milliseconds connect_timeout,
                                                   std::chrono::milliseconds handshake_timeout);
 
+// A link that broke is made again by itself, with a comparison:
+//
+// 1. The node follows n1 and stands at 15. 2. n1's machine loses power, and the end of its WAL; n1 comes back
+// at 3, is promoted again, and writes up to 20. 3. The relay connects again and asks for 16, which is a
+// boundary by chance: n1 would go on there, over two different histories, without a word.
+//
+// So it asks for the last batch that it gave to the node once more. If the very same bytes come, it is left
+// out and what follows goes on; else, and where there is no such batch, the session is over: what is to be
+// done is decided with both WALs in sight.
 class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
  public:
   UpstreamSession(boost::asio::any_io_executor executor, UpstreamOptions options);
@@ -106,7 +115,7 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   boost::asio::awaitable<std::optional<LinkEnd>> Handshake(std::shared_ptr<Connection> link, Sequence next);
   boost::asio::awaitable<LinkEnd> Stream(std::shared_ptr<UpstreamSessionOwner> owner,
                                          std::shared_ptr<NodeSession> node, std::shared_ptr<Connection> link,
-                                         Sequence next);
+                                         Sequence next, bool compare);
   boost::asio::awaitable<Result<std::string>> ReadLine(std::shared_ptr<Connection> link);
   boost::asio::awaitable<Result<void>> Fill(std::shared_ptr<Connection> link,
                                             std::chrono::milliseconds timeout);
@@ -123,6 +132,11 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   bool connected_ = false;
   bool ever_accepted_ = false;
   std::optional<Sequence> from_;
+  // The last batch that was put to the node, as a whole frame: what another link is compared by. Empty: there
+  // was none, or it was larger than the buffer.
+  std::string last_batch_;
+  Sequence last_first_;
+  Sequence last_end_;
   std::optional<SteadyTime> heard_;  // when something came
   bool waits_for_node_ = false;
 

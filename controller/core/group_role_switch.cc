@@ -249,7 +249,12 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
   decision.survivor = state_.master;
   decision.finding = "an operator wants a failover";
   decision.reasons.push_back(OperatorAsked(request, "failover"));
-  if (auto trouble = FindMasterTrouble(Snapshot())) decision.finding = trouble->sentence;
+  if (const auto trouble = FindMasterTrouble(Snapshot()); trouble && !request.dry_run) {
+    // What was seen of its server a moment ago may be over.
+    next_probe_ms_ = 0;
+    co_await LookForMaster(*trouble);
+  }
+  if (const auto trouble = FindMasterTrouble(Snapshot())) decision.finding = trouble->sentence;
   if (request.force) {
     decision.reasons.push_back(
         {std::string(reason::kForced), "the operator vouches that no other node of the group takes writes"});
@@ -266,7 +271,9 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
     may = MayReplaceMaster(Snapshot(), &decision);
   }
   if (!may) co_return Fail(request.dry_run ? may.error() : Refuse(std::move(decision), may.error()));
-  const CandidateRules rules;
+  // Whoever did not follow the old master would give up what was written under it: the operator must say so.
+  CandidateRules rules;
+  rules.members_only = !request.to && !request.force && request.rescue;
   auto planned = co_await PlanFailover(&decision, request, rules);
   if (!planned) {
     co_return Fail(request.dry_run ? planned.error() : Refuse(std::move(decision), planned.error()));
@@ -341,6 +348,13 @@ Task<std::string> GroupRunner::BackToOldMaster(Decision decision, std::optional<
   if (!parked_at && report && report->process == ProcessState::kUp && report->role == Role::kMaster) {
     co_return decision.survivor + " never stopped being the master";
   }
+  // 1. The old master's machine crashes while it is being parked, and loses the end of its WAL. 2. It is
+  // back, parked, and behind its replicas. 3. Promoted blindly it would give up what they hold. So whoever
+  // was not seen parked at a known place is chosen like any other.
+  if (!parked_at) {
+    co_return decision.survivor + " does not take writes any more: the next master is chosen by a failover" +
+        (settings_.failover.automatic ? std::string() : "; run: walstitch failover " + decision.group);
+  }
   Command command;
   command.id = decision.id + "-back";
   command.epoch = decision.epoch;
@@ -406,7 +420,11 @@ Task<std::optional<std::string>> GroupRunner::RunRescue(Decision decision, std::
     if (!candidate) co_return rescued.error;
     // Its supervisor starts a server again within moments. It is parked then, and has everything itself.
     const std::optional<Report> source = co_await Refresh(decision.survivor);
-    if (source && source->process != ProcessState::kDown) {
+    if (!source) {
+      // Nobody serves the tail. Without its agent the master is another matter, and is judged anew.
+      co_return "the agent of " + decision.survivor + " does not answer any more; " + rescued.error;
+    }
+    if (source->process != ProcessState::kDown) {
       co_return "the process of " + decision.survivor + " came back; " + rescued.error;
     }
     if (environment_.NowMs() + kRescueRepeatMs >= end_ms) {

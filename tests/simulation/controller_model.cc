@@ -14,7 +14,7 @@ constexpr std::int64_t kAnswerSlackMs = 2000;
 constexpr std::int64_t kReadTimeoutMs = 10000;
 constexpr std::int64_t kServerTimeoutUs = 1000 * kMs;
 constexpr std::int64_t kResubscribeUs = 250 * kMs;
-constexpr std::int64_t kSilenceUs = 4000 * kMs;
+constexpr std::int64_t kSilenceUs = 1500 * kMs;
 constexpr std::int64_t kUnixOffsetMs = 1'700'000'000'000;
 
 bool MayCome(const Error& error) {

@@ -146,8 +146,6 @@ int Main(int argc, char** argv) {
   app.add_option("--steps", arguments.draw.faults, "faults of a schedule, at most");
   app.add_option("--jobs", arguments.jobs, "processes; all cores if left out");
   app.add_option("--mutation", arguments.mutation, "a deliberate fault of the core: " + MutationNames());
-  app.add_flag("--relays-compare", arguments.draw.relays_compare,
-               "as if a relay that connects again compared the last batch that it was given");
   app.add_option("--only", arguments.draw.only, "watches this invariant only");
   app.add_flag("--trace", arguments.trace, "prints all that happens");
   app.add_flag("--exhaustive", arguments.exhaustive, "each fault at each place of a few small runs, instead");

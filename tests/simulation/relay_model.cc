@@ -188,8 +188,10 @@ void RelayModel::Dial() {
           agent != nullptr && agent->relay().upstream_ && agent->relay().upstream_->link == link;
       if (!wanted) return;
       const std::optional<Batch>& given = agent->relay().last_given_;
-      if (world.relays_compare && given && given->End() == next) {
-        const Batch* theirs = world.machines[to]->server.Log().At(given->first);
+      // A link that is made again is compared by the last batch, and over without one.
+      if (agent->relay().upstream_->ever_accepted) {
+        const bool known = given && given->End() == next;
+        const Batch* theirs = known ? world.machines[to]->server.Log().At(given->first) : nullptr;
         if (theirs == nullptr || theirs->identity != given->identity) {
           return answer([link](RelayModel& relay) { relay.Refused(link); });
         }

@@ -94,7 +94,6 @@ std::string ToString(FaultKind kind) {
 Setup DrawSetup(std::uint64_t seed, const DrawOptions& options) {
   Random random(seed ^ 0x5DEECE66DULL);
   Setup setup;
-  setup.relays_compare = options.relays_compare;
   setup.only = options.only;
   setup.nodes = options.nodes != 0 ? options.nodes
                                    : static_cast<std::size_t>(random.Chance(250)   ? 2
@@ -283,7 +282,6 @@ RunResult Run(const Setup& setup, std::uint64_t seed, bool tracing, const std::v
   world.settings.failover = setup.failover;
   world.network.settings = setup.network;
   world.feed_lag_us = setup.feed_lag_us;
-  world.relays_compare = setup.relays_compare;
   world.ignored_permille = setup.ignored_permille;
   world.checkers->only = setup.only;
   Schedule schedule(world, setup);

@@ -50,7 +50,6 @@ struct Setup {
   std::int64_t write_interval_us = 40'000;
   int ignored_permille = 700;
   std::int64_t heal_us = 10'000'000;
-  bool relays_compare = false;
   int only = 0;  // the invariant that is watched; 0: all
   std::vector<Fault> faults;
   // Between these the run is counted, see RunResult.
@@ -61,7 +60,6 @@ struct Setup {
 struct DrawOptions {
   std::size_t nodes = 0;   // 0: drawn
   std::size_t faults = 0;  // at most; 0: drawn
-  bool relays_compare = false;
   int only = 0;
 };
 

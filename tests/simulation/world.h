@@ -61,10 +61,7 @@ class World {
   std::unique_ptr<Checkers> checkers;
   std::vector<std::string> markers;  // decisions that padded
   std::int64_t feed_lag_us = 0;      // how long every frame is under way besides
-  // Where a relay connects again, it compares the last batch that it was given with its upstream's, and parks
-  // if they differ.
-  bool relays_compare = false;
-  int ignored_permille = 700;  // of the writes: of keys that may differ, says the policy
+  int ignored_permille = 700;        // of the writes: of keys that may differ, says the policy
 
   // ---- names
   [[nodiscard]] std::size_t Nodes() const { return machines.size(); }

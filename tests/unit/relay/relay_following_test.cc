@@ -283,8 +283,8 @@ TEST_F(FollowingRelay, AnUpstreamThatDiesIsReconnectedWhileTheNodeGetsHeartbeats
     link.Close();
     EXPECT_EQ(node.ReadFrame(), "$4\r\nping\r\n");
     link = upstream.Accept();
-    EXPECT_EQ(AnswerUntilPsync(link), "12");
-    link.Send("+OK\r\n" + Framed(Batch(12, 1, "b")));
+    EXPECT_EQ(AnswerUntilPsync(link), "10") << "the last batch once more, to be compared";
+    link.Send("+OK\r\n" + Framed(Batch(10, 2, "a")) + Framed(Batch(12, 1, "b")));
     EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(12, 1, "b")));
   }
   EXPECT_TRUE(Eventually(
@@ -299,6 +299,8 @@ TEST_F(FollowingRelay, AnUpstreamThatRefusesAfterABrokenLinkParksTheNode) {
   Peer node = AttachNode(10);
   Listener upstream;
   Peer link = Follow(upstream, 10);
+  link.Send(Framed(Batch(10, 1, "a")));
+  node.ReadBatchFrame();
   link.Close();
   link = upstream.Accept();
   AnswerUntilPsync(link);
@@ -308,21 +310,62 @@ TEST_F(FollowingRelay, AnUpstreamThatRefusesAfterABrokenLinkParksTheNode) {
   EXPECT_TRUE(node.SilentFor(30ms));
 }
 
-TEST_F(FollowingRelay, ANodeThatComesBackGoesOnWhereItIs) {
+TEST_F(FollowingRelay, AnUpstreamThatCameBackWithAnotherHistoryIsNotGoneOnWith) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  Peer link = Follow(upstream, 10);
+  link.Send(Framed(Batch(10, 1, "a")));
+  node.ReadBatchFrame();
+  link.Close();
+  link = upstream.Accept();
+  EXPECT_EQ(AnswerUntilPsync(link), "10");
+  link.Send("+OK\r\n" + Framed(Batch(10, 1, "z")) + Framed(Batch(11, 1, "b")));
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.state == RelayState::kParked; }));
+  EXPECT_NE(Report().error.find("its history is another"), std::string::npos);
+  EXPECT_TRUE(node.SilentFor(30ms));
+}
+
+TEST_F(FollowingRelay, ALinkThatBreaksBeforeAnythingCameIsNotMadeAgain) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  Peer link = Follow(upstream, 10);
+  link.Close();
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.state == RelayState::kParked; }));
+  EXPECT_NE(Report().error.find("could be compared by"), std::string::npos);
+}
+
+TEST_F(FollowingRelay, ANodeThatComesBackWithAllThatItWasGivenGoesOn) {
   StartRelay();
   Peer node = AttachNode(10);
   Listener upstream;
   Peer link = Follow(upstream, 10);
   link.Send(Framed(Batch(10, 1, "a")) + Framed(Batch(11, 1, "b")));
   node.ReadBatchFrame();
+  node.ReadBatchFrame();
+  node.Close();
+  EXPECT_TRUE(link.ClosedWithin(kPatience));
+  node = AttachNode(12);
+  link = upstream.Accept();
+  EXPECT_EQ(AnswerUntilPsync(link), "11");
+  link.Send("+OK\r\n" + Framed(Batch(11, 0, "")) + Framed(Batch(11, 1, "b")) + Framed(Batch(12, 1, "c")));
+  EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(12, 1, "c")));
+  EXPECT_EQ(Report().state, RelayState::kFollowing);
+}
+
+TEST_F(FollowingRelay, ANodeThatComesBackWithLessIsParked) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  Peer link = Follow(upstream, 10);
+  link.Send(Framed(Batch(10, 1, "a")) + Framed(Batch(11, 1, "b")));
+  node.ReadBatchFrame();
+  node.ReadBatchFrame();
   node.Close();
   EXPECT_TRUE(link.ClosedWithin(kPatience));
   node = AttachNode(11);
-  link = upstream.Accept();
-  EXPECT_EQ(AnswerUntilPsync(link), "11");
-  link.Send("+OK\r\n" + Framed(Batch(11, 1, "b")));
-  EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(11, 1, "b")));
-  EXPECT_EQ(Report().state, RelayState::kFollowing);
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.state == RelayState::kParked; }));
 }
 
 TEST_F(FollowingRelay, ANodeThatSomebodyElseWroteToIsParked) {
@@ -394,8 +437,8 @@ TEST_F(FollowingRelay, AnUpstreamThatDiesWithinAGreatFrameCostsTheNodesConnectio
   link.Close();
   EXPECT_TRUE(node.ClosedWithin(kPatience));
   node = AttachNode(10);
-  link = upstream.Accept();
-  EXPECT_EQ(AnswerUntilPsync(link), "10");
+  // Nothing was given to it that a new link could be compared by.
+  EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.state == RelayState::kParked; }));
 }
 
 TEST_F(FollowingRelay, ParkWithinAGreatFrameCostsTheNodesConnection) {
