@@ -148,6 +148,17 @@ Task<void> GroupRunner::WatchMaster() {
   GateAnswer gate = JudgeFailover(snapshot, *trouble, facts);
   if (Mutated(Mutation::kWaitForEver))
     gate = {Gate::kWait, reason::kLeaseRuns, "a mutation of the core", 1000, false};
+  // 1. n1 is to follow n2, and its relay dials. 2. n2's machine crashes, loses the end of its WAL, and is
+  // back.
+  // 3. n2 is promoted again, and writes past where n1 stands. 4. The relay of 1 gets through: the number
+  // fits, and the histories differ. So whoever is being sent to the old master is waited for before that is
+  // the new one.
+  const bool again = chosen && chosen->node == state_.master;
+  const auto sent =
+      std::find_if(nodes_.begin(), nodes_.end(), [](const auto& item) { return item.second.view.rejoining; });
+  if (gate.gate == Gate::kGo && again && sent != nodes_.end()) {
+    gate = {Gate::kWait, "", "the rejoin of " + sent->first + " is being carried out", 50, false};
+  }
   if (gate.gate == Gate::kGo && facts.now_ms < next_failover_ms_) {
     gate = {Gate::kWait, "", "the last attempt failed; the next one follows",
             next_failover_ms_ - facts.now_ms, false};

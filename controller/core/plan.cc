@@ -5,6 +5,12 @@
 
 namespace walstitch::core {
 
+namespace {
+
+constexpr std::int64_t kFollowDeadlineMs = 4000;
+
+}  // namespace
+
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
                                  const Endpoint& survivor) {
   const std::string& node = evidence.rejoiner.node;
@@ -133,6 +139,8 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   command.group = decision.group;
   command.node = planned.node;
   command.action = planned.action;
+  // A node that does not get through at once is decided on anew: what was compared must not grow old.
+  if (std::holds_alternative<FollowAction>(command.action)) command.deadline_ms = kFollowDeadlineMs;
   return command;
 }
 
