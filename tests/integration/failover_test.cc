@@ -14,18 +14,20 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-std::string Quick(const std::string& block) {
-  return "lease: {duration: 1s, drift: 1%, park: 100ms}\n"
+std::string Quick(const std::string& block, const std::string& lease) {
+  return "lease: {duration: " + lease +
+         ", drift: 1%, park: 100ms}\n"
          "failover: {unreachableAfter: 500ms, hungAfter: 500ms, stuckFeedAfter: 1s, blockAfter: " +
          block + "}\n";
 }
 
 class FailoverTest : public ClusterTest {
  protected:
-  void StartQuick(std::vector<std::string> nodes = {"n1", "n2", "n3"}, const std::string& block = "1100ms") {
+  void StartQuick(std::vector<std::string> nodes = {"n1", "n2", "n3"}, const std::string& block = "1100ms",
+                  const std::string& lease = "1s") {
     ClusterOptions options;
     options.nodes = std::move(nodes);
-    options.controller_config = Quick(block);
+    options.controller_config = Quick(block, lease);
     StartCluster(options);
   }
 
@@ -194,11 +196,11 @@ TEST_F(FailoverTest, NodeInMaintenanceIsNotPromoted) {
 }
 
 TEST_F(FailoverTest, ControllerThatIsGoneStopsNoWrites) {
-  ASSERT_NO_FATAL_FAILURE(StartQuick());
+  ASSERT_NO_FATAL_FAILURE(StartQuick({"n1", "n2", "n3"}, "2100ms", "2s"));
   auto client = cluster().Client("n1");
   cluster().KillController();
-  // Five leases.
-  const auto until = std::chrono::steady_clock::now() + seconds(5);
+  // Three leases.
+  const auto until = std::chrono::steady_clock::now() + seconds(6);
   while (std::chrono::steady_clock::now() < until) {
     ASSERT_TRUE(client("SET", "key", "value").IsOk());
     std::this_thread::sleep_for(milliseconds(1));
@@ -209,11 +211,11 @@ TEST_F(FailoverTest, ControllerThatIsGoneStopsNoWrites) {
 }
 
 TEST_F(FailoverTest, ControllerAndAReplicasAgentThatAreGoneStopNoWrites) {
-  ASSERT_NO_FATAL_FAILURE(StartQuick());
+  ASSERT_NO_FATAL_FAILURE(StartQuick({"n1", "n2", "n3"}, "2100ms", "2s"));
   auto client = cluster().Client("n1");
   cluster().KillController();
   cluster().KillAgent("n3");
-  const auto until = std::chrono::steady_clock::now() + seconds(5);
+  const auto until = std::chrono::steady_clock::now() + seconds(6);
   while (std::chrono::steady_clock::now() < until) {
     ASSERT_TRUE(client("SET", "key", "value").IsOk());
     std::this_thread::sleep_for(milliseconds(1));
