@@ -52,6 +52,7 @@ const LogInfo* LogHolding(const std::vector<LogInfo>& logs, const WalExtent& ext
 PurgeForecast ForecastLog(const PurgeRule& rule, const std::vector<LogInfo>& logs, const WalExtent& extent,
                           const LogInfo& log, std::int64_t now_ms) {
   std::vector<PurgeLog> seen;
+  seen.reserve(logs.size());
   for (const LogInfo& each : logs) seen.push_back({each.number, each.archived, each.bytes, each.modified_ms});
   std::optional<std::int64_t> per_log_ms;
   if (const auto rate = EstimateRate(logs, extent)) per_log_ms = rate->per_log_ms;
