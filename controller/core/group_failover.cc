@@ -98,6 +98,13 @@ void GroupRunner::RecordRefusal(const Finding& trouble, const GateAnswer& answer
   (void)Refuse(std::move(decision), Error(ErrorCode::kConflict, answer.sentence), answer.code);
 }
 
+void GroupRunner::NoteTrouble(const Finding& trouble) {
+  if (trouble_ == trouble.code) return;
+  trouble_ = trouble.code;
+  trouble_since_ms_ = environment_.NowMs();
+  Warn(trouble.sentence);
+}
+
 Task<void> GroupRunner::WatchMaster() {
   if (state_.management != Management::kManaged) {
     waits_.clear();
@@ -117,19 +124,11 @@ Task<void> GroupRunner::WatchMaster() {
     }
     co_return;
   }
-  if (trouble_ != trouble->code) {
-    trouble_ = trouble->code;
-    trouble_since_ms_ = environment_.NowMs();
-    Warn(trouble->sentence);
-  }
+  NoteTrouble(*trouble);
   const bool looked = co_await LookForMaster(*trouble);
   if (looked) trouble = FindMasterTrouble(Snapshot());
   if (!trouble) co_return;
-  if (trouble_ != trouble->code) {
-    trouble_ = trouble->code;
-    trouble_since_ms_ = environment_.NowMs();
-    Warn(trouble->sentence);
-  }
+  NoteTrouble(*trouble);
 
   const GroupSnapshot snapshot = Snapshot();
   FailoverFacts facts;
@@ -170,10 +169,10 @@ Task<void> GroupRunner::WatchMaster() {
     co_return;
   }
   waits_.clear();
-  co_await FailOver(*trouble, gate);
+  co_await FailOver(*trouble);
 }
 
-Task<void> GroupRunner::FailOver(Finding trouble, GateAnswer) {
+Task<void> GroupRunner::FailOver(Finding trouble) {
   const Busy busy(busy_, "failover");
   const Counted counted(fleet_.failing_over);
   Decision decision = NewDecision(DecisionKind::kFailover, NextEpoch());

@@ -197,7 +197,9 @@ class GroupRunner {
   Task<bool> LookForMaster(Finding trouble);
   Task<bool> FenceDirectly(std::string name, std::string finding);
   void RecordRefusal(const Finding& trouble, const GateAnswer& answer);
-  Task<void> FailOver(Finding trouble, GateAnswer gate);
+  // Since when the master's trouble stands; told once.
+  void NoteTrouble(const Finding& trouble);
+  Task<void> FailOver(Finding trouble);
   Task<void> SwitchAwayFrom(Finding refuses);
   Task<void> SwitchAwayTask(OperatorRequest request);
   Task<void> FenceStrays();
