@@ -188,11 +188,14 @@ void GroupRunner::RenewLease(const Node& node) {
 // Asks the agent for a report made now, which counts whatever came before. nullopt: it does not answer. A
 // copy, for the view may change at the next co_await.
 Task<std::optional<Report>> GroupRunner::Refresh(std::string name) {
+  const std::int64_t asked_ms = environment_.NowMs();
   auto report =
       co_await Answer<Result<Report>>([&](auto done) { environment_.FreshReport(name, std::move(done)); });
   Node& node = nodes_.at(name);
   if (!report || report->node != name || report->group != settings_.name) {
-    node.view.connected = false;  // until its stream brings a report
+    // 1. A machine loses its power, and is asked a moment later. 2. It is back, and its stream brings reports.
+    // 3. The question's time is over: that says nothing about what the node is now.
+    if (node.heard_ms <= asked_ms) node.view.connected = false;  // until its stream brings a report
     co_return std::nullopt;
   }
   // A later one may have come by the stream meanwhile.
@@ -214,11 +217,14 @@ Task<void> GroupRunner::RefreshInto(std::string name, std::int64_t* waiting, std
   ended();
 }
 
-// All that answer, at the same time.
+// All that answer, at the same time. Whoever does not for as long as it may be silent is not waited for.
 Task<void> GroupRunner::RefreshAll() {
   struct Shared {
     std::int64_t waiting = 0;
     std::function<void(bool)> done;
+    void Done() {
+      if (auto call = std::exchange(done, nullptr)) call(true);
+    }
   };
   auto shared = std::make_shared<Shared>();
   const GroupSnapshot snapshot = Snapshot();
@@ -228,14 +234,12 @@ Task<void> GroupRunner::RefreshAll() {
     for (const auto& [name, view] : snapshot.nodes) {
       if (view.connected) ++shared->waiting;
     }
-    if (shared->waiting == 0) {
-      environment_.After(0, [shared] { shared->done(true); });
-      return;
-    }
+    environment_.After(shared->waiting == 0 ? 0 : settings_.failover.unreachable_ms,
+                       [shared] { shared->Done(); });
     for (const auto& [name, view] : snapshot.nodes) {
       if (!view.connected) continue;
       tasks_.Spawn(RefreshInto(name, &shared->waiting, [shared] {
-        if (shared->waiting == 0) shared->done(true);
+        if (shared->waiting == 0) shared->Done();
       }));
     }
   });
