@@ -115,7 +115,7 @@ class Relay::Impl : public NodeSessionOwner,
   void BeginCommand();
   void DropUpstream();
   void DetachNode();
-  std::shared_ptr<UpstreamSession> StartFollowing(Endpoint upstream, std::optional<Sequence> expected_next);
+  std::shared_ptr<UpstreamSession> StartFollowing(FollowAction action);
   void SetChanged();
   [[nodiscard]] bool Interrupted(std::uint64_t command) const { return stopped_ || command_ != command; }
   [[nodiscard]] tl::unexpected<Error> WhyInterrupted(std::string_view doing) const;
@@ -333,7 +333,7 @@ NodeSessionOwner::PsyncAnswer Relay::Impl::OnPsync(const std::shared_ptr<NodeSes
         SetChanged();
         return PsyncAnswer::kRefuse;
       case FullSyncDialogue::Answer::kFollow:
-        if (!upstream_) StartFollowing(*full_sync_from_, std::nullopt);
+        if (!upstream_) StartFollowing({*full_sync_from_, std::nullopt});
         break;
       case FullSyncDialogue::Answer::kGiveUp:
         ParkWith("full sync from " + full_sync_from_->ToString() +
@@ -390,15 +390,15 @@ asio::awaitable<Result<void>> Relay::Impl::Dial(std::shared_ptr<Connection> conn
 
 // ---- the upstream
 
-std::shared_ptr<UpstreamSession> Relay::Impl::StartFollowing(Endpoint upstream,
-                                                             std::optional<Sequence> expected_next) {
+std::shared_ptr<UpstreamSession> Relay::Impl::StartFollowing(FollowAction action) {
   UpstreamOptions options;
-  options.endpoint = std::move(upstream);
+  options.endpoint = std::move(action.upstream);
+  options.expected_next = action.expected_next;
+  options.last_batch = std::move(action.last_batch);
   options.database_name = options_.database_name;
   options.password = options_.upstream_password;
   options.announce_port = options_.announce_port;
   options.announce_host = options_.announce_host;
-  options.expected_next = expected_next;
   options.connect_timeout = options_.connect_timeout;
   options.handshake_timeout = options_.handshake_timeout;
   options.reconnect_interval = options_.reconnect_interval;
@@ -624,8 +624,7 @@ asio::awaitable<Result<void>> Relay::Impl::Follow(std::shared_ptr<Impl> self, Fo
   self->BeginCommand();
   const std::uint64_t command = self->command_;
   const auto deadline = steady_clock::now() + timeout;
-  const std::shared_ptr<UpstreamSession> session =
-      self->StartFollowing(action.upstream, action.expected_next);
+  const std::shared_ptr<UpstreamSession> session = self->StartFollowing(std::move(action));
   while (true) {
     if (self->Interrupted(command)) co_return self->WhyInterrupted(doing);
     if (session->EverAccepted()) co_return Result<void>();

@@ -8,6 +8,7 @@
 #include "agents/relay/frame_reader.h"
 #include "agents/relay/resp_reader.h"
 #include "agents/relay/sequencer.h"
+#include "agents/wal/batch_digest.h"
 
 namespace walstitch::relay {
 
@@ -34,6 +35,29 @@ std::string Quoted(std::string_view line) {
     if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) letter = '?';
   }
   return text;
+}
+
+constexpr std::size_t kFrameEndBytes = 2;  // \r\n
+
+// Of a frame that ReadFrame knows: its first line, with the line's end.
+std::size_t HeadBytes(std::string_view frame) {
+  const std::size_t end = frame.find('\n');
+  WALSTITCH_CHECK(end != std::string_view::npos);
+  return end + 1;
+}
+
+// What a whole frame holds.
+std::string_view BatchOf(std::string_view frame) {
+  const std::size_t head = HeadBytes(frame);
+  return frame.substr(head, frame.size() - head - kFrameEndBytes);
+}
+
+// Its digest is still to be taken.
+BatchInfo BehindOf(const Frame& frame) {
+  BatchInfo info;
+  info.first = frame.first;
+  info.count = frame.count;
+  return info;
 }
 
 asio::awaitable<Result<void>> Send(std::shared_ptr<Connection> link, RespCommand command,
@@ -70,7 +94,10 @@ asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> connectio
 }
 
 UpstreamSession::UpstreamSession(asio::any_io_executor executor, UpstreamOptions options)
-    : options_(std::move(options)), buffer_(kFrameBufferBytes), pause_(std::move(executor)) {}
+    : options_(std::move(options)),
+      behind_(options_.last_batch),
+      buffer_(kFrameBufferBytes),
+      pause_(std::move(executor)) {}
 
 void UpstreamSession::Cancel() {
   cancelled_ = true;
@@ -147,15 +174,16 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
                                                options_.expected_next->ToString() + " as commanded")};
   }
   if (!from_) from_ = next;
-  const bool again = ever_accepted_;
-  if (again && (last_batch_.empty() || last_end_ != next)) {
-    co_return LinkEnd{What::kFailed,
-                      Error(ErrorCode::kConflict, name + ": the link broke, and the node's next sequence " +
-                                                      next.ToString() +
-                                                      " is not the end of a batch that a new link could be "
-                                                      "compared by")};
+  std::optional<BatchInfo> behind = Behind();
+  if (behind && behind->End() != next) behind.reset();
+  if (!behind && (ever_accepted_ || options_.last_batch)) {
+    co_return LinkEnd{
+        What::kFailed,
+        Error(ErrorCode::kConflict, name + (ever_accepted_ ? ": the link broke, and" : ":") +
+                                        " the node's next sequence " + next.ToString() +
+                                        " is not the end of a batch that a new link could be compared by")};
   }
-  const Sequence ask = again ? last_first_ : next;
+  const Sequence ask = behind ? behind->first : next;
   begin_ = end_ = 0;
   link_ = std::make_shared<Connection>(pause_.Executor());
   const std::shared_ptr<Connection> link = link_;
@@ -172,10 +200,19 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
   }
   if (cancelled_ || link->Closed())
     co_return LinkEnd{What::kLost, Error(ErrorCode::kUnavailable, name + ": closed")};
+  if (behind) {
+    std::optional<LinkEnd> differs = co_await Compare(link, *behind);
+    if (differs) {
+      differs->error = differs->error.Within(name);
+      co_return *differs;
+    }
+    if (cancelled_ || link->Closed())
+      co_return LinkEnd{What::kLost, Error(ErrorCode::kUnavailable, name + ": closed")};
+  }
   connected_ = true;
   ever_accepted_ = true;
   owner->OnAccepted(*this);
-  LinkEnd end = co_await Stream(owner, node, link, ask, again);
+  LinkEnd end = co_await Stream(owner, node, link, next);
   end.error = end.error.Within(name);
   co_return end;
 }
@@ -232,10 +269,76 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Handsh
                                                                     ": " + Quoted(text))};
 }
 
+const std::optional<BatchInfo>& UpstreamSession::Behind() {
+  if (!behind_frame_.empty()) {
+    behind_->digest = wal::DigestOf(BatchOf(behind_frame_));
+    behind_frame_.clear();
+  }
+  return behind_;
+}
+
+asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Compare(
+    std::shared_ptr<Connection> link, BatchInfo expected) {
+  using What = LinkEnd::What;
+  const LinkEnd another{What::kFailed,
+                        Error(ErrorCode::kConflict, "its batch at " + expected.first.ToString() +
+                                                        " is not the one that was there before: its history "
+                                                        "is another")};
+  while (true) {
+    const Result<std::optional<Frame>> frame = ReadFrame(Unread());
+    if (!frame) co_return LinkEnd{What::kFailed, frame.error()};
+    if (!*frame) {
+      const Result<void> filled = co_await Fill(link, options_.silence_timeout);
+      if (!filled) co_return LinkEnd{What::kLost, filled.error()};
+      continue;
+    }
+    // A batch without records may stand before it, and was given to the node already.
+    const bool counts = (*frame)->kind == FrameKind::kBatch && (*frame)->count > 0;
+    if (counts && ((*frame)->first != expected.first || (*frame)->count != expected.count)) co_return another;
+    std::uint64_t left = (*frame)->bytes;
+    if (!counts) {
+      // It is there as a whole, or comes with the next bytes.
+      while (left > 0) {
+        const std::size_t piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, Unread().size()));
+        begin_ += piece;
+        left -= piece;
+        if (left == 0) break;
+        const Result<void> filled = co_await Fill(link, options_.silence_timeout);
+        if (!filled) co_return LinkEnd{What::kLost, filled.error()};
+      }
+      continue;
+    }
+    wal::BatchDigester digester;
+    const std::size_t head = HeadBytes(Unread());
+    begin_ += head;
+    left -= head + kFrameEndBytes;
+    while (left > 0) {
+      const std::size_t piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, Unread().size()));
+      digester.Add(Unread().substr(0, piece));
+      begin_ += piece;
+      left -= piece;
+      if (left == 0) break;
+      const Result<void> filled = co_await Fill(link, options_.silence_timeout);
+      if (!filled) co_return LinkEnd{What::kLost, filled.error()};
+    }
+    while (Unread().size() < kFrameEndBytes) {
+      const Result<void> filled = co_await Fill(link, options_.silence_timeout);
+      if (!filled) co_return LinkEnd{What::kLost, filled.error()};
+    }
+    if (!StartsWith(Unread(), "\r\n")) {
+      co_return LinkEnd{What::kFailed,
+                        Error(ErrorCode::kDamaged, "malformed frame: no line end after its bytes")};
+    }
+    begin_ += kFrameEndBytes;
+    if (digester.Finish() != expected.digest) co_return another;
+    co_return std::nullopt;
+  }
+}
+
 asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_ptr<UpstreamSessionOwner> owner,
                                                                   std::shared_ptr<NodeSession> node,
                                                                   std::shared_ptr<Connection> link,
-                                                                  Sequence next, bool compare) {
+                                                                  Sequence next) {
   using What = LinkEnd::What;
   const LinkEnd over{What::kLost, Error(ErrorCode::kUnavailable, "the link was dropped")};
   Sequencer sequencer(next);
@@ -245,8 +348,8 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
     std::uint64_t frames = 0;
     std::optional<Frame> frame;
     std::optional<Error> damage;
-    std::size_t last_begin = 0;  // of the run's last batch with records
-    std::size_t last_bytes = 0;
+    std::optional<Frame> last_frame;  // the run's last batch with records
+    std::size_t last_begin = 0;
     while (true) {
       const Result<std::optional<Frame>> seen = ReadFrame(Unread().substr(run));
       if (!seen) {
@@ -255,32 +358,14 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       }
       frame = *seen;
       if (!frame || frame->kind != FrameKind::kBatch || frame->bytes > Unread().size() - run) break;
-      if (compare) {
-        // A batch without records may stand before it, and was given to the node already.
-        if (frame->count > 0 && Unread().substr(0, frame->bytes) != last_batch_) {
-          damage =
-              Error(ErrorCode::kConflict, "its batch at " + last_first_.ToString() +
-                                              " is not the one that it sent before: its history is another");
-          break;
-        }
-        if (frame->count > 0) {
-          compare = false;
-          sequencer = Sequencer(last_end_);
-        }
-        begin_ += frame->bytes;
-        frame.reset();
-        continue;
-      }
-      if (frame->count > 0) {
-        last_begin = run;
-        last_bytes = frame->bytes;
-        last_first_ = frame->first;
-        last_end_ = frame->first + frame->count;
-      }
       const Result<void> fits = sequencer.Accept(frame->first, frame->count);
       if (!fits) {
         damage = fits.error();
         break;
+      }
+      if (frame->count > 0) {
+        last_begin = run;
+        last_frame = *frame;
       }
       run += frame->bytes;
       ++frames;
@@ -291,7 +376,10 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       const bool ready = co_await WaitForNode(node, link);
       if (!ready) co_return over;
       node->Put(Unread().substr(0, run), true);
-      if (last_bytes > 0) last_batch_.assign(Unread().substr(last_begin, last_bytes));
+      if (last_frame) {
+        behind_ = BehindOf(*last_frame);
+        behind_frame_.assign(Unread().substr(last_begin, last_frame->bytes));
+      }
       begin_ += run;
       owner->OnForwarded(sequencer.Next(), frames, run);
     }
@@ -303,16 +391,11 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       continue;
     }
     if (frame && frame->bytes > buffer_.size()) {
-      if (compare) {
-        co_return LinkEnd{What::kFailed,
-                          Error(ErrorCode::kConflict, "its batch at " + last_first_.ToString() +
-                                                          " is not the one that it sent before: "
-                                                          "its history is another")};
-      }
-      last_batch_.clear();
       const Result<void> fits = sequencer.Accept(frame->first, frame->count);
       if (!fits) co_return LinkEnd{What::kFailed, fits.error()};
       std::uint64_t left = frame->bytes;
+      std::size_t head = HeadBytes(Unread());
+      wal::BatchDigester digester;
       while (left > 0) {
         // The last two bytes come together, so that a wrong end is seen before it is passed on.
         std::size_t piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, Unread().size()));
@@ -330,9 +413,16 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
         const bool ready = co_await WaitForNode(node, link);
         if (!ready) co_return over;
         node->Put(Unread().substr(0, piece), last);
+        digester.Add(Unread().substr(head, piece - head - (last ? kFrameEndBytes : 0)));
+        head = 0;
         begin_ += piece;
         left -= piece;
         owner->OnForwarded(last ? sequencer.Next() : owner->NodeNext(), last ? 1 : 0, piece);
+      }
+      if (frame->count > 0) {
+        behind_ = BehindOf(*frame);
+        behind_->digest = digester.Finish();
+        behind_frame_.clear();
       }
       continue;
     }

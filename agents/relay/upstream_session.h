@@ -24,6 +24,7 @@
 
 #include "agents/relay/connection.h"
 #include "agents/relay/node_session.h"
+#include "policies/model/batch.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
 
@@ -57,6 +58,7 @@ struct UpstreamOptions {
   std::uint16_t announce_port = 0;
   std::string announce_host;
   std::optional<Sequence> expected_next;
+  std::optional<BatchInfo> last_batch;  // that the upstream must send first, see below
   std::chrono::milliseconds connect_timeout{3000};
   std::chrono::milliseconds handshake_timeout{3000};
   std::chrono::milliseconds reconnect_interval{200};
@@ -69,14 +71,15 @@ boost::asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> co
                                                   std::chrono::milliseconds connect_timeout,
                                                   std::chrono::milliseconds handshake_timeout);
 
-// A link that broke is made again by itself, with a comparison:
+// A link begins with a comparison, the first by what was decided on, and one that is made again because it
+// broke by what the upstream sent before:
 //
 // 1. The node follows n1 and stands at 15. 2. n1's machine loses power, and the end of its WAL; n1 comes back
 // at 3, is promoted again, and writes up to 20. 3. The relay connects again and asks for 16, which is a
 // boundary by chance: n1 would go on there, over two different histories, without a word.
 //
-// So it asks for the last batch that it gave to the node once more. If the very same bytes come, it is left
-// out and what follows goes on; else, and where there is no such batch, the session is over: what is to be
+// So it asks for the batch before the node's next. If the very same one comes, it is left out and what
+// follows goes on; else, and where a link that broke has no such batch, the session is over: what is to be
 // done is decided with both WALs in sight.
 class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
  public:
@@ -115,7 +118,12 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   boost::asio::awaitable<std::optional<LinkEnd>> Handshake(std::shared_ptr<Connection> link, Sequence next);
   boost::asio::awaitable<LinkEnd> Stream(std::shared_ptr<UpstreamSessionOwner> owner,
                                          std::shared_ptr<NodeSession> node, std::shared_ptr<Connection> link,
-                                         Sequence next, bool compare);
+                                         Sequence next);
+  // Reads the batch that the upstream was asked for. nullopt: it is the one that it has to be.
+  boost::asio::awaitable<std::optional<LinkEnd>> Compare(std::shared_ptr<Connection> link,
+                                                         BatchInfo expected);
+  // The batch that ends at the node's next, if it is known.
+  [[nodiscard]] const std::optional<BatchInfo>& Behind();
   boost::asio::awaitable<Result<std::string>> ReadLine(std::shared_ptr<Connection> link);
   boost::asio::awaitable<Result<void>> Fill(std::shared_ptr<Connection> link,
                                             std::chrono::milliseconds timeout);
@@ -132,11 +140,10 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   bool connected_ = false;
   bool ever_accepted_ = false;
   std::optional<Sequence> from_;
-  // The last batch that was put to the node, as a whole frame: what another link is compared by. Empty: there
-  // was none, or it was larger than the buffer.
-  std::string last_batch_;
-  Sequence last_first_;
-  Sequence last_end_;
+  // The batch that another link is compared by: at first the one that was commanded, then the last one that
+  // was put to the node. Of that one the frame is kept, and its digest taken only when it is needed.
+  std::optional<BatchInfo> behind_;
+  std::string behind_frame_;
   std::optional<SteadyTime> heard_;  // when something came
   bool waits_for_node_ = false;
 

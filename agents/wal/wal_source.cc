@@ -1,10 +1,9 @@
 #include "agents/wal/wal_source.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
 #include "agents/wal/batch_decoder.h"
+#include "agents/wal/batch_digest.h"
 #include "agents/wal/log_format.h"
 #include "agents/wal/marker.h"
 
@@ -50,12 +49,7 @@ BatchInfo Describe(const BatchView& batch) {
   info.first = batch.first;
   info.count = batch.count;
   info.bytes = batch.bytes.size();
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  WALSTITCH_CHECK(
-      EVP_Digest(batch.bytes.data(), batch.bytes.size(), digest, &length, EVP_sha256(), nullptr) == 1 &&
-      length >= info.digest.bytes.size());
-  std::copy_n(digest, info.digest.bytes.size(), info.digest.bytes.begin());
+  info.digest = DigestOf(batch.bytes);
   // Decoding is dear, and few batches are ours.
   if (MayHoldMarker(batch.bytes)) {
     // A batch that does not decode just has no marker: what is wrong with it shows where it is decoded.

@@ -18,7 +18,7 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
   std::vector<PlanStep> steps;
   switch (verdict) {
     case Verdict::kAligned:
-      steps.push_back({node, FollowAction{survivor, *evidence.rejoiner.last + 1},
+      steps.push_back({node, FollowAction{survivor, *evidence.rejoiner.last + 1, evidence.before_target},
                        "follow " + master + " from the next sequence, which is a boundary there"});
       return steps;
     case Verdict::kPadded: {
@@ -26,7 +26,8 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
       steps.push_back({node, PadAction{next, *evidence.target, decision, evidence.replication_id},
                        "advance over " + SequenceRange{next, *evidence.target}.ToString() +
                            " by no-op records, to the next boundary of " + master});
-      steps.push_back({node, FollowAction{survivor, evidence.target}, "follow " + master + " from there"});
+      steps.push_back({node, FollowAction{survivor, evidence.target, evidence.before_target},
+                       "follow " + master + " from there"});
       return steps;
     }
     case Verdict::kFull:

@@ -101,6 +101,25 @@ asio::awaitable<Result<void>> AskBoth(AgentClient rejoiner, AgentClient survivor
   co_return Result<void>();
 }
 
+// The one batch that ends at `end`, if the WAL holds it.
+asio::awaitable<std::optional<BatchInfo>> BatchEndingAt(AgentClient node, Sequence end) {
+  if (end <= Sequence(1)) co_return std::nullopt;
+  const SequenceRange last{end - 1, end};
+  auto batches = co_await node.Batches(last, 1);
+  if (!batches || batches->size() != 1 || batches->front().End() != end) co_return std::nullopt;
+  co_return batches->front();
+}
+
+// See Evidence::before_target. A batch of ours is not in the survivor's history.
+asio::awaitable<std::optional<BatchInfo>> BatchBefore(AgentClient rejoiner, AgentClient survivor,
+                                                      Sequence target, bool no_tail) {
+  std::optional<BatchInfo> theirs = co_await BatchEndingAt(survivor, target);
+  if (!theirs || !no_tail) co_return theirs;
+  std::optional<BatchInfo> own = co_await BatchEndingAt(rejoiner, target);
+  if (own && own->marker.empty()) co_return own;
+  co_return theirs;
+}
+
 }  // namespace
 
 asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
@@ -168,6 +187,10 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   if (!evidence.fork) co_return evidence;
 
   const SequenceRange tail{*evidence.fork + 1, next};
+  if (evidence.target) {
+    evidence.before_target =
+        co_await BatchBefore(request.rejoiner, request.survivor, *evidence.target, tail.Empty());
+  }
   if (tail.Empty()) {
     evidence.tail = Touched{};
     evidence.tail->range = tail;

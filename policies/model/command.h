@@ -8,6 +8,7 @@
 #include <string_view>
 #include <variant>
 
+#include "policies/model/batch.h"
 #include "policies/model/lease.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
@@ -40,11 +41,15 @@ struct PadAction {
 };
 
 // Follow the upstream's stream from the node's next. A node that is not yet the relay's replica is
-// made so (adoption). Done when the upstream answered +OK and the node is attached; if the upstream
-// refuses, the node stays parked and the command has failed.
+// made so (adoption). Done when the upstream answered +OK, has sent the last batch if one is given, and the
+// node is attached; if the upstream refuses, or what it sends is another batch, the node stays parked and the
+// command has failed.
 struct FollowAction {
   Endpoint upstream;
   std::optional<Sequence> expected_next;  // refuse unless the node's next is this
+  // The batch that ends right before expected_next in the upstream's history, as it was when this was
+  // decided: the upstream must send the very same one first. Absent: its WAL did not hold one.
+  std::optional<BatchInfo> last_batch{};
 };
 
 // Before a promotion: what the node's dead master still has on its disk, the batches from the node's next to

@@ -43,8 +43,11 @@ struct Evidence {
   // The records say that the rejoiner joined this very master's stream in this epoch and was never
   // promoted since: it can hold nothing that the survivor does not.
   bool same_stream = false;
-  std::string fork_note;             // how it was found, for people
-  std::optional<Sequence> target;    // survivor's first boundary at or after the rejoiner's next
+  std::string fork_note;           // how it was found, for people
+  std::optional<Sequence> target;  // survivor's first boundary at or after the rejoiner's next
+  // The survivor's batch that ends right before the target, where its WAL still holds it. Where the rejoiner
+  // stands there without a tail, it is the rejoiner's own: that one stands still.
+  std::optional<BatchInfo> before_target;
   std::optional<Touched> tail;       // rejoiner's records in (fork, last]
   std::optional<Touched> missed;     // survivor's records in (fork, target)
   std::string replication_id;        // the survivor's at target - 1, if it uses them

@@ -219,6 +219,7 @@ template <typename V, Like<FollowAction> S>
 void Fields(V& visit, S& s) {
   visit("upstream", s.upstream);
   visit("expected_next", s.expected_next);
+  visit("last_batch", s.last_batch);
 }
 
 template <typename V, Like<RescueAction> S>
@@ -284,6 +285,7 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("same_stream", s.same_stream);
   visit.Defaulted("fork_note", s.fork_note);
   visit("target", s.target);
+  visit("before_target", s.before_target);
   visit("tail", s.tail);
   visit("missed", s.missed);
   visit.Defaulted("replication_id", s.replication_id);

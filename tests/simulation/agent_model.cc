@@ -798,9 +798,7 @@ AgentModel::Step AgentModel::DoFollow(FollowAction action, std::int64_t deadline
   if (!of_relay) relay_.Park();
   auto not_attached = co_await Attach(of_relay, deadline_us);
   if (not_attached) co_return *not_attached;
-  std::optional<std::uint64_t> expected;
-  if (action.expected_next) expected = action.expected_next->Value();
-  relay_.Follow(world_.IndexOf(action.upstream), expected);
+  relay_.Follow(action);
   const std::uint64_t command = relay_.Command();
   for (;;) {
     if (relay_.Command() != command) co_return Failed("another command came in between", facts->last);

@@ -13,6 +13,7 @@
 
 #include "agents/agent/command_ledger.h"
 #include "agents/agent/lease_keeper.h"
+#include "agents/relay/full_sync.h"
 #include "controller/core/task.h"
 #include "policies/model/command.h"
 #include "policies/model/report.h"
@@ -47,8 +48,8 @@ class RelayModel {
   void Park(RelayState state = RelayState::kParked);
 
   // ---- its server
-  // False: refused, a full sync was decided.
-  bool NodePsync(std::uint64_t connection, std::uint64_t next);
+  // False: refused, a full sync was decided. `with_copy`: it has just made one.
+  bool NodePsync(std::uint64_t connection, std::uint64_t next, bool with_copy);
   void NodeClosed(std::uint64_t connection);
   // Whom it may copy; nullopt: nobody.
   std::optional<std::size_t> NodeFetches();
@@ -61,7 +62,7 @@ class RelayModel {
   // ---- commands
   // An Error unless parked, attached, and at the sequence.
   Result<void> Give(std::uint64_t expected_next, const std::vector<Batch>& batches);
-  void Follow(std::size_t upstream, std::optional<std::uint64_t> expected_next);
+  void Follow(const FollowAction& action);
   [[nodiscard]] bool EverAccepted() const { return upstream_ && upstream_->ever_accepted; }
   [[nodiscard]] bool HasUpstream() const { return upstream_.has_value(); }
   [[nodiscard]] const std::string& Problem() const { return error_; }
@@ -73,6 +74,7 @@ class RelayModel {
   struct Session {
     std::size_t node = 0;
     std::optional<std::uint64_t> expected_next;
+    std::optional<BatchInfo> last_batch;
     std::optional<std::uint64_t> from;
     bool connected = false;
     bool ever_accepted = false;
@@ -86,6 +88,7 @@ class RelayModel {
   void DropUpstream();
   void Detach();
   void Dial();
+  [[nodiscard]] bool SameHistory(std::size_t upstream, std::uint64_t next) const;
   void Lost(std::uint64_t link);
   void Refused(std::uint64_t link);
   void WatchSilence(std::uint64_t link);
@@ -102,7 +105,7 @@ class RelayModel {
   std::int64_t forwarded_us_ = 0;
   std::optional<Session> upstream_;
   std::optional<std::size_t> full_sync_from_;
-  bool refused_ = false;  // the server's PSYNC was, for the full sync
+  std::optional<relay::FullSyncDialogue> full_sync_;
   bool fetched_ = false;
   std::uint64_t frames_ = 0;
   std::optional<Batch> last_given_;  // by the upstream that is followed

@@ -464,6 +464,22 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
     });
   };
   const SequenceRange tail{*evidence.fork + 1, next};
+  if (evidence.target && *evidence.target > Sequence(1)) {
+    const SequenceRange before{*evidence.target - 1, *evidence.target};
+    const auto last_of = [this, before](std::size_t node) {
+      return core::Answer<Result<std::vector<BatchInfo>>>([this, node, before](auto told) {
+        AskWal<std::vector<BatchInfo>>(
+            node, [before](const WalView& wal) { return wal.Batches(before, 1); }, std::move(told));
+      });
+    };
+    auto theirs = co_await last_of(survivor);
+    if (theirs && theirs->front().End() == *evidence.target) evidence.before_target = theirs->front();
+    if (evidence.before_target && tail.Empty()) {
+      auto own = co_await last_of(rejoiner);
+      const bool ends = own && own->front().End() == *evidence.target && own->front().marker.empty();
+      if (ends) evidence.before_target = own->front();
+    }
+  }
   if (tail.Empty()) {
     evidence.tail = Touched{};
     evidence.tail->range = tail;

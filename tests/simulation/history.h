@@ -78,11 +78,11 @@ class WalView {
   [[nodiscard]] Result<RangeBytes> Bytes(SequenceRange range, std::size_t max) const;
   [[nodiscard]] Result<Sequence> Boundary(Sequence at) const;
   [[nodiscard]] Result<Touched> ListTouched(SequenceRange range) const;
+  [[nodiscard]] BatchInfo InfoOf(const Batch& batch) const;
 
  private:
   [[nodiscard]] bool Holds(std::uint64_t sequence) const;
   [[nodiscard]] std::string BytesOf(const Batch& batch) const;
-  [[nodiscard]] BatchInfo InfoOf(const Batch& batch) const;
 
   const History& history_;
   std::size_t begin_;

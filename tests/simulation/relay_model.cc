@@ -44,7 +44,7 @@ void RelayModel::DropUpstream() {
     if (session.link != 0) world_.CloseFeed(index_, session.node, session.link);
   }
   full_sync_from_.reset();
-  refused_ = false;
+  full_sync_.reset();
 }
 
 void RelayModel::BeginCommand() {
@@ -80,18 +80,22 @@ void RelayModel::Detach() {
 
 // ---- its server
 
-bool RelayModel::NodePsync(std::uint64_t connection, std::uint64_t next) {
-  if (full_sync_from_ && !refused_) {
-    refused_ = true;
+bool RelayModel::NodePsync(std::uint64_t connection, std::uint64_t next, bool with_copy) {
+  using Answer = relay::FullSyncDialogue::Answer;
+  const bool syncing = full_sync_.has_value();
+  const Answer answer = syncing ? full_sync_->OnPsync(Sequence(next), with_copy) : Answer::kFollow;
+  if (answer == Answer::kRefuse) {
     connection_ = 0;
+    if (upstream_ && upstream_->link != 0) world_.CloseFeed(index_, upstream_->node, upstream_->link);
+    upstream_.reset();
     return false;
   }
-  if (full_sync_from_) {
-    // It comes back with the copy.
-    const std::size_t from = *full_sync_from_;
+  if (answer == Answer::kGiveUp) {
+    ParkWith("the node came back without its full sync too often");
+  } else if (syncing) {
     if (!upstream_) {
       upstream_.emplace();
-      upstream_->node = from;
+      upstream_->node = *full_sync_from_;
     }
   } else if (upstream_ && upstream_->from) {
     if (next > node_next_) {
@@ -123,11 +127,12 @@ void RelayModel::NodeClosed(std::uint64_t connection) {
 }
 
 std::optional<std::size_t> RelayModel::NodeFetches() {
-  if (!full_sync_from_ || !refused_) {
+  if (!full_sync_) {
     ++full_syncs_refused_;
     Changed();
     return std::nullopt;
   }
+  full_sync_->OnFetchMeta();
   fetched_ = true;
   Changed();
   return full_sync_from_;
@@ -135,11 +140,12 @@ std::optional<std::size_t> RelayModel::NodeFetches() {
 
 // ---- its upstream
 
-void RelayModel::Follow(std::size_t upstream, std::optional<std::uint64_t> expected_next) {
+void RelayModel::Follow(const FollowAction& action) {
   BeginCommand();
   upstream_.emplace();
-  upstream_->node = upstream;
-  upstream_->expected_next = expected_next;
+  upstream_->node = world_.IndexOf(action.upstream);
+  if (action.expected_next) upstream_->expected_next = action.expected_next->Value();
+  upstream_->last_batch = action.last_batch;
   if (connection_ != 0) Dial();
 }
 
@@ -147,6 +153,7 @@ void RelayModel::FullSync(std::size_t upstream) {
   BeginCommand();
   state_ = RelayState::kFullSync;
   full_sync_from_ = upstream;
+  full_sync_.emplace();
   Detach();
   Changed();
 }
@@ -187,14 +194,8 @@ void RelayModel::Dial() {
       const bool wanted =
           agent != nullptr && agent->relay().upstream_ && agent->relay().upstream_->link == link;
       if (!wanted) return;
-      const std::optional<Batch>& given = agent->relay().last_given_;
-      // A link that is made again is compared by the last batch, and over without one.
-      if (agent->relay().upstream_->ever_accepted) {
-        const bool known = given && given->End() == next;
-        const Batch* theirs = known ? world.machines[to]->server.Log().At(given->first) : nullptr;
-        if (theirs == nullptr || theirs->identity != given->identity) {
-          return answer([link](RelayModel& relay) { relay.Refused(link); });
-        }
+      if (!agent->relay().SameHistory(to, next)) {
+        return answer([link](RelayModel& relay) { relay.Refused(link); });
       }
       switch (world.machines[to]->server.OnPsync(index, run, link, next)) {
         case ServerModel::PsyncAnswer::kLoading:
@@ -211,6 +212,21 @@ void RelayModel::Dial() {
   });
 }
 
+// A link is compared by the batch before the node's next: at first by the one that was commanded, if there
+// was one, and one that is made again by the last that was given, and over without one.
+bool RelayModel::SameHistory(std::size_t upstream, std::uint64_t next) const {
+  const ServerModel& server = world_.machines[upstream]->server;
+  const WalView wal(server.Log(), server.WalBegin(), world_.markers);
+  std::optional<BatchInfo> behind = upstream_->last_batch;
+  if (upstream_->ever_accepted && last_given_) behind = wal.InfoOf(*last_given_);
+  if (behind && behind->End() != Sequence(next)) behind.reset();
+  if (!behind) return !upstream_->ever_accepted && !upstream_->last_batch;
+  const std::uint64_t first = behind->first.Value();
+  const Batch* theirs = server.Log().At(first);
+  return theirs != nullptr && server.Log().Find(first) >= server.WalBegin() &&
+         wal.InfoOf(*theirs).digest == behind->digest;
+}
+
 void RelayModel::Lost(std::uint64_t link) {
   if (!upstream_ || upstream_->link != link) return;
   world_.CloseFeed(index_, upstream_->node, link);
@@ -225,8 +241,8 @@ void RelayModel::Lost(std::uint64_t link) {
 
 void RelayModel::Refused(std::uint64_t link) {
   if (!upstream_ || upstream_->link != link) return;
-  if (full_sync_from_) {
-    refused_ = false;
+  if (full_sync_) {
+    full_sync_->OnUpstreamRefused();
     upstream_.reset();
     Detach();
     return;
@@ -243,7 +259,7 @@ bool RelayModel::Heard(std::uint64_t link) {
   state_ = RelayState::kFollowing;
   error_.clear();
   full_sync_from_.reset();
-  refused_ = false;
+  full_sync_.reset();
   WatchSilence(link);
   Changed();
   return true;

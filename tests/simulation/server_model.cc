@@ -1,6 +1,7 @@
 #include "tests/simulation/server_model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/simulation/agent_model.h"
 #include "tests/simulation/world.h"
@@ -33,6 +34,7 @@ void ServerModel::Start() {
   elsewhere_ = false;
   ++slaving_;
   syncing_ = false;
+  copied_ = false;
   loading_ = true;
   world_.Trace(index_, "server",
                [&] { return "starts, as the replica of its relay, next " + std::to_string(Next()); });
@@ -181,7 +183,7 @@ void ServerModel::Attach() {
   AgentModel* agent = world_.AgentOf(index_);
   if (agent == nullptr) return AttachIn(kReconnectUs);
   const std::uint64_t connection = ++connections_;
-  if (agent->relay().NodePsync(connection, Next())) {
+  if (agent->relay().NodePsync(connection, Next(), std::exchange(copied_, false))) {
     connection_ = connection;
     return;
   }
@@ -243,6 +245,7 @@ void ServerModel::Restore(std::shared_ptr<const History> copy) {
   applied_us_.assign(log_.Batches().size(), world_.queue.NowUs() - 10 * kUnsyncedUs);
   wal_begin_ = log_.Batches().size();
   data_ = log_.DataBefore(Next());
+  copied_ = true;
   // Those that it fed are disconnected.
   for (const Feed& feed : feeds_) {
     if (AgentModel* agent = world_.AgentOf(feed.agent, feed.run)) agent->relay().LinkClosed(feed.link);

@@ -114,6 +114,7 @@ class ServerModel {
   std::uint64_t connection_ = 0;  // to its relay; 0: none
   std::uint64_t connections_ = 0;
   bool syncing_ = false;
+  bool copied_ = false;  // since it was last attached
 
   History log_;
   std::vector<std::int64_t> applied_us_;  // of each batch

@@ -91,6 +91,12 @@ Report AnyReport() {
   return report;
 }
 
+BatchInfo AnyBatch() {
+  BatchInfo batch{AnySequence(), *rc::gen::arbitrary<std::uint32_t>(), AnyNumber(), {}, AnyText()};
+  for (auto& byte : batch.digest.bytes) byte = *rc::gen::arbitrary<std::uint8_t>();
+  return batch;
+}
+
 Action AnyAction() {
   switch (*rc::gen::inRange(0, 7)) {
     case 0:
@@ -100,7 +106,7 @@ Action AnyAction() {
     case 2:
       return PadAction{AnySequence(), AnySequence(), AnyText(), AnyText()};
     case 3:
-      return FollowAction{AnyEndpoint(), Maybe(AnySequence)};
+      return FollowAction{AnyEndpoint(), Maybe(AnySequence), Maybe(AnyBatch)};
     case 4:
       return FullSyncAction{AnyEndpoint()};
     case 5:
@@ -114,12 +120,6 @@ Command AnyCommand() { return {AnyText(), AnyNumber(), AnyText(), AnyText(), Any
 
 CommandResult AnyResult() {
   return {AnyText(), AnyOf<Outcome>(), AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnySigned()};
-}
-
-BatchInfo AnyBatch() {
-  BatchInfo batch{AnySequence(), *rc::gen::arbitrary<std::uint32_t>(), AnyNumber(), {}, AnyText()};
-  for (auto& byte : batch.digest.bytes) byte = *rc::gen::arbitrary<std::uint8_t>();
-  return batch;
 }
 
 PartDigest AnyPart() {
@@ -146,9 +146,9 @@ SideEvidence AnySide() {
 }
 
 Evidence AnyEvidence() {
-  return {AnySide(),         AnySide(), Maybe(AnySequence), AnyOf<ForkProof>(),
-          AnyBool(),         AnyText(), Maybe(AnySequence), Maybe(AnyTouched),
-          Maybe(AnyTouched), AnyText(), Several(AnyText),   AnyBool()};
+  return {AnySide(), AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
+          AnyText(), Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
+          AnyText(), Several(AnyText),   AnyBool()};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "agents/wal/batch_digest.h"
 #include "tests/unit/relay/peers.h"
 
 namespace walstitch::relay {
@@ -326,6 +327,104 @@ TEST_F(FollowingRelay, AnUpstreamThatCameBackWithAnotherHistoryIsNotGoneOnWith) 
   EXPECT_TRUE(node.SilentFor(30ms));
 }
 
+BatchInfo InfoOf(std::uint64_t first, std::uint32_t count, const std::string& batch) {
+  BatchInfo info;
+  info.first = Sequence(first);
+  info.count = count;
+  info.bytes = batch.size();
+  info.digest = wal::DigestOf(batch);
+  return info;
+}
+
+TEST_F(FollowingRelay, TheFirstLinkIsComparedByTheBatchThatWasDecidedOn) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  const std::string before = Batch(7, 3, "before");
+  std::future<Result<void>> followed =
+      Begin(relay_->Follow(FollowAction{upstream.At(), Sequence(10), InfoOf(7, 3, before)}, kPatience));
+  Peer link = upstream.Accept();
+  EXPECT_EQ(AnswerUntilPsync(link), "7");
+  link.Send("+OK\r\n$4\r\nping\r\n");
+  EXPECT_FALSE(Report().upstream_connected) << "nothing was compared yet";
+  link.Send(Framed(before) + Framed(Batch(10, 1, "a")));
+  EXPECT_TRUE(Await(std::move(followed)).has_value());
+  EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(10, 1, "a")));
+}
+
+TEST_F(FollowingRelay, AnUpstreamWhoseHistoryIsAnotherThanWasDecidedOnIsNotFollowed) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  std::future<Result<void>> followed = Begin(relay_->Follow(
+      FollowAction{upstream.At(), Sequence(10), InfoOf(7, 3, Batch(7, 3, "before"))}, kPatience));
+  Peer link = upstream.Accept();
+  EXPECT_EQ(AnswerUntilPsync(link), "7");
+  link.Send("+OK\r\n" + Framed(Batch(7, 3, "BEFORE")) + Framed(Batch(10, 1, "a")));
+  const Result<void> result = Await(std::move(followed));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().Message().find("its history is another"), std::string::npos)
+      << result.error().Message();
+  EXPECT_EQ(Report().state, RelayState::kParked);
+  EXPECT_TRUE(node.SilentFor(30ms));
+}
+
+TEST_F(FollowingRelay, ALinkThatBreaksBeforeAnythingCameIsComparedByWhatWasDecidedOn) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  const std::string before = Batch(7, 3, "before");
+  std::future<Result<void>> followed =
+      Begin(relay_->Follow(FollowAction{upstream.At(), Sequence(10), InfoOf(7, 3, before)}, kPatience));
+  for (int i = 0; i < 2; ++i) {
+    Peer link = upstream.Accept();
+    EXPECT_EQ(AnswerUntilPsync(link), "7");
+    link.Send("+OK\r\n" + Framed(before));
+    EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.upstream_connected; }));
+    link.Close();
+  }
+  EXPECT_TRUE(Await(std::move(followed)).has_value());
+}
+
+TEST_F(FollowingRelay, ALinkIsComparedByABatchThatIsGreaterThanTheBuffer) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  Peer link = Follow(upstream, 10);
+  const std::string great = Framed(Batch(10, 7, std::string(3 << 20, 'r')));
+  const auto send = [&link](const std::string& bytes) {
+    return std::thread([&link, bytes] { link.Send(bytes); });
+  };
+  std::thread sender = send(great);
+  EXPECT_TRUE(node.ReadBatchFrame() == great);
+  sender.join();
+  link.Close();
+  link = upstream.Accept();
+  EXPECT_EQ(AnswerUntilPsync(link), "10");
+  sender = send("+OK\r\n" + great + Framed(Batch(17, 1, "a")));
+  EXPECT_EQ(node.ReadBatchFrame(), Framed(Batch(17, 1, "a")));
+  sender.join();
+  EXPECT_EQ(Report().state, RelayState::kFollowing);
+}
+
+TEST_F(FollowingRelay, AGreatBatchThatDiffersInOneByteIsAnotherHistory) {
+  StartRelay();
+  Peer node = AttachNode(10);
+  Listener upstream;
+  const std::string great = Batch(7, 3, std::string(3 << 20, 'r'));
+  std::string other = great;
+  other[other.size() / 2] = 'x';
+  std::future<Result<void>> followed =
+      Begin(relay_->Follow(FollowAction{upstream.At(), Sequence(10), InfoOf(7, 3, great)}, kPatience));
+  Peer link = upstream.Accept();
+  EXPECT_EQ(AnswerUntilPsync(link), "7");
+  std::thread sender([&] { link.Send("+OK\r\n" + Framed(other)); });
+  const Result<void> result = Await(std::move(followed));
+  sender.join();
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().Message().find("its history is another"), std::string::npos);
+}
+
 TEST_F(FollowingRelay, ALinkThatBreaksBeforeAnythingCameIsNotMadeAgain) {
   StartRelay();
   Peer node = AttachNode(10);
@@ -437,7 +536,7 @@ TEST_F(FollowingRelay, AnUpstreamThatDiesWithinAGreatFrameCostsTheNodesConnectio
   link.Close();
   EXPECT_TRUE(node.ClosedWithin(kPatience));
   node = AttachNode(10);
-  // Nothing was given to it that a new link could be compared by.
+  // Nothing whole was given to it that a new link could be compared by.
   EXPECT_TRUE(Eventually([](const RelayReport& report) { return report.state == RelayState::kParked; }));
 }
 
