@@ -4,14 +4,11 @@
 
 #include "controller/core/candidate.h"
 #include "controller/core/mutation.h"
+#include "controller/core/rescue.h"
 #include "policies/model/reason_codes.h"
 
 namespace walstitch::core {
 namespace {
-
-// What is looked for on a dead master's disk is found within milliseconds; a disk that does not answer is not
-// waited for longer than this.
-constexpr std::int64_t kTailPatienceMs = 2000;
 
 GateAnswer No(std::string_view code, std::string sentence) {
   return {Gate::kNo, code, std::move(sentence), 0, false};
@@ -76,7 +73,6 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
   if (facts.nobody_eligible) return No(reason::kNotEligible, *facts.nobody_eligible);
 
   const NodeView* master = snapshot.Find(state.master);
-  const Report* report = master == nullptr ? nullptr : master->Fresh();
   const bool fenced = KnownFenced(snapshot) || facts.fenced_directly;
   const std::int64_t stood = facts.now_ms - facts.since_ms;
   // 1. The master's machine loses power, and with it the end of its WAL. 2. It comes back first, and is
@@ -99,8 +95,7 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
                   patience_left);
     }
   }
-  if (report != nullptr && report->process == ProcessState::kDown && !report->last && report->wal_readable &&
-      stood < kTailPatienceMs) {
+  if (TailIsBeingLookedFor(snapshot) && stood < kTailPatienceMs) {
     return Wait(reason::kReadingTail, "what " + state.master + " holds on its disk is being looked for", 20);
   }
   if (!fenced) {

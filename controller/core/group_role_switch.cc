@@ -271,6 +271,13 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
     may = MayReplaceMaster(Snapshot(), &decision);
   }
   if (!may) co_return Fail(request.dry_run ? may.error() : Refuse(std::move(decision), may.error()));
+  // 1. The process dies in this moment. 2. Its agent says so at once, and looks at the disk. 3. Promoted in
+  // between, the candidate would do without what stands there.
+  const std::int64_t look_ends = environment_.NowMs() + kTailPatienceMs;
+  while (request.rescue && !request.dry_run && TailIsBeingLookedFor(Snapshot()) &&
+         environment_.NowMs() < look_ends) {
+    co_await Sleep(20);
+  }
   // Whoever did not follow the old master would give up what was written under it: the operator must say so.
   CandidateRules rules;
   rules.members_only = !request.to && !request.force && request.rescue;

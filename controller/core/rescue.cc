@@ -26,4 +26,10 @@ std::optional<TailOnDisk> FindTailOnDisk(const GroupSnapshot& snapshot, const Ca
   return tail;
 }
 
+bool TailIsBeingLookedFor(const GroupSnapshot& snapshot) {
+  const NodeView* view = snapshot.Find(snapshot.state.master);
+  const Report* report = view == nullptr ? nullptr : view->Fresh();
+  return report != nullptr && report->process == ProcessState::kDown && !report->last && report->wal_readable;
+}
+
 }  // namespace walstitch::core

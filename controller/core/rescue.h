@@ -1,6 +1,7 @@
 // What a dead master still has on its disk, and whether the candidate may take it before its promotion. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -20,5 +21,10 @@ struct TailOnDisk {
 
 // nullopt: the dead master has nothing that the candidate lacks, or is not dead.
 std::optional<TailOnDisk> FindTailOnDisk(const GroupSnapshot& snapshot, const Candidate& candidate);
+
+// The master's process is down, and its agent has not found out yet what it holds on its disk. That takes
+// milliseconds; a disk that does not answer is not waited for longer than kTailPatienceMs.
+bool TailIsBeingLookedFor(const GroupSnapshot& snapshot);
+inline constexpr std::int64_t kTailPatienceMs = 2000;
 
 }  // namespace walstitch::core

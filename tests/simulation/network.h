@@ -2,6 +2,7 @@
 // always reaches itself.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -58,6 +59,10 @@ class Network {
     disturbed_us_[from * machines_ + to] = queue_.NowUs();
   }
   void Heal() {
+    for (std::size_t way = 0; way < cuts_.size(); ++way) {
+      if (cuts_[way] > 0) disturbed_us_[way] = queue_.NowUs();
+    }
+    if (loss_permille > 0 || slow_us > 0) all_disturbed_us = std::max(all_disturbed_us, queue_.NowUs());
     cuts_.assign(cuts_.size(), 0);
     loss_permille = 0;
     slow_us = 0;
