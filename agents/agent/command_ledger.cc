@@ -21,9 +21,13 @@ bool ValidId(std::string_view id) {
 }
 
 // What is asked, not what it rests on: a controller that starts again repeats a promotion with another lease.
+// And with another sequence: 1. The node is promoted, and the controller ends before it knows. 2. The node
+// takes writes, and its last moves on. 3. The next controller requires that one, and must hear that the
+// promotion was done, not that its id is taken.
 std::string ContentHash(Action action) {
   if (auto* promote = std::get_if<PromoteAction>(&action)) {
     promote->lease.reset();
+    promote->require_last.reset();
     promote->holder_fenced = false;
   }
   if (auto* adopt = std::get_if<AdoptMasterAction>(&action)) adopt->lease.reset();

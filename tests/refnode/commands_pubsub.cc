@@ -31,8 +31,10 @@ void Listen(Server& server, Connection& connection, Subscriber& subscriber) {
       if (received <= 0 || parser.Feed(std::string_view(buffer, static_cast<size_t>(received)))) return;
       while (const auto request = parser.Next()) {
         const bool is_ping = EqualsIgnoreCase((*request)[0], "ping");
-        out += is_ping ? resp::BulkArray({"pong", request->size() > 1 ? (*request)[1] : ""})
-                       : resp::Error("ERR only PING is allowed in this context");
+        // Kvrocks answers it as ever, where Redis would with an array.
+        out += !is_ping              ? resp::Error("ERR only PING is allowed in this context")
+               : request->size() > 1 ? resp::Bulk((*request)[1])
+                                     : resp::Simple("PONG");
       }
     }
     if (!out.empty() && !connection.socket.SendAll(out)) return;

@@ -89,6 +89,14 @@ TEST_F(CommandLedgerTest, IdIsNotUsedForTwoActions) {
   EXPECT_EQ(ledger_.Admit(other).error().Code(), ErrorCode::kConflict);
 }
 
+TEST_F(CommandLedgerTest, PromotionThatIsRepeatedWithAnotherRequirementIsAnsweredWithTheFirstResult) {
+  Command promote = Park("a", 5);
+  promote.action = PromoteAction{Sequence(7)};
+  Carry(ledger_, promote);
+  promote.action = PromoteAction{Sequence(9)};
+  EXPECT_EQ(ledger_.Admit(promote).value(), Admission::kAnswered);
+}
+
 TEST_F(CommandLedgerTest, OthersCommandsAreRefused) {
   Command command = Park("a", 5);
   command.node = "n2";
