@@ -148,7 +148,7 @@ bool Checkers::Healthy(std::size_t node) const {
   const Machine& machine = *world_.machines[node];
   const ServerModel& server = machine.server;
   if (!machine.up || !machine.agent || !server.Up() || server.Paused() || server.Loading() ||
-      server.Syncing()) {
+      server.Syncing() || server.refuses_writes) {
     return false;
   }
   const RelayState relay = machine.agent->relay().State();
