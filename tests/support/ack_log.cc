@@ -110,6 +110,22 @@ int64_t AckLog::LastAckOf(const std::string& node) const {
   return found == acks_.end() || found->second.empty() ? 0 : found->second.back().done_us;
 }
 
+int64_t AckLog::LongestPauseOf(const std::string& node, int64_t since_us) const {
+  std::lock_guard lock(mutex_);
+  const auto found = acks_.find(node);
+  if (found == acks_.end()) return 0;
+  // Several writers report, so the list is ordered as good as they do it.
+  std::vector<int64_t> done = {since_us};
+  for (auto ack = found->second.rbegin(); ack != found->second.rend(); ++ack) {
+    if (ack->done_us < since_us - 1'000'000) break;
+    if (ack->done_us >= since_us) done.push_back(ack->done_us);
+  }
+  std::sort(done.begin(), done.end());
+  int64_t longest = 0;
+  for (size_t i = 1; i < done.size(); ++i) longest = std::max(longest, done[i] - done[i - 1]);
+  return longest;
+}
+
 std::optional<std::pair<std::string, Ack>> AckLog::FirstAckSince(int64_t since_us,
                                                                  const std::string& but) const {
   std::lock_guard lock(mutex_);

@@ -66,6 +66,8 @@ class AckLog {
   uint64_t UnknownOf(const std::string& node) const;
   // When that node last acknowledged a write; 0: never.
   int64_t LastAckOf(const std::string& node) const;
+  // The longest time between two writes that it acknowledged, from that moment to the last of them.
+  int64_t LongestPauseOf(const std::string& node, int64_t since_us) const;
   // The first write that was sent at or after that moment and acknowledged, by whichever node but one.
   std::optional<std::pair<std::string, Ack>> FirstAckSince(int64_t since_us, const std::string& but) const;
 

@@ -33,7 +33,7 @@ using std::chrono::seconds;
 
 constexpr const char* kHelp =
     R"(chaos [--failovers 20] [--seed S] [--kinds crash,stop,cut,...] [--check-every 20] [--lease 1s]
-      [--policy ignore|fullsync]
+      [--policy ignore|fullsync] [--away 1m]
 
 Three nodes, their agents and a controller on loopback, and a writer on each node that tries all the time and
 remembers what was acknowledged. Then one thing after the other happens, until there were so many failovers:
@@ -42,7 +42,8 @@ remembers what was acknowledged. Then one thing after the other happens, until t
   machine     kill -9 of the master's server and of its agent at once
   stop        SIGSTOP of the master's server, perhaps with its agent, for a moment or until it is replaced; SIGCONT
   cut         the master's links are cut: to everybody, or only to the controller, or to one replica
-  controller  kill -9 of the controller for up to four leases; perhaps the master crashes meanwhile
+  controller  kill -9 of the controller for up to four leases, or for --away, perhaps with an agent, for as long;
+              perhaps the master crashes meanwhile
   agent       kill -9 of an agent, for up to two leases
   slow        the disk of a replica becomes slow, and the master crashes (on the reference node only)
 
@@ -74,6 +75,7 @@ struct Arguments {
   uint64_t seed = std::random_device{}();
   uint64_t check_every = 20;
   milliseconds lease{1000};
+  std::optional<milliseconds> away;  // how long the controller is gone; else at random
   std::string policy = "ignore";
   std::vector<Kind> kinds;
   bool help = false;
@@ -246,11 +248,19 @@ class Runner {
 
   void LoseController() {
     const bool with_crash = Chance(3);
-    Say(std::string("the controller is gone") + (with_crash ? ", and a crash" : ""));
+    std::string agent;
+    if (arguments_.away && Chance(2)) agent = Chance(2) ? master_ : AnyReplica();
+    Say(std::string("the controller is gone") + (agent.empty() ? "" : ", and the agent of " + agent) +
+        (with_crash ? ", and a crash" : ""));
+    const int64_t gone_us = AckLog::NowMicros();
     cluster().KillController();
-    if (!havoc_->WritesGoOn(master_, milliseconds(Random(4 * arguments_.lease.count())))) {
+    if (!agent.empty()) cluster().KillAgent(agent);
+    const milliseconds random(Random(4 * arguments_.lease.count()));
+    if (!havoc_->WritesGoOn(master_, arguments_.away.value_or(random))) {
       throw Violation("writes to " + master_ + " failed without a controller");
     }
+    longest_pause_us_ = std::max(longest_pause_us_, havoc_->log().LongestPauseOf(master_, gone_us));
+    if (!agent.empty()) Must(cluster().StartAgent(agent));
     const int64_t since_us = AckLog::NowMicros();
     if (with_crash) havoc_->KillServer(master_);
     Must(cluster().StartController());
@@ -326,6 +336,7 @@ class Runner {
     count("acknowledged and given up, by name on record", findings_.given_up);
     count("acknowledged by a replaced master that went on", findings_.excused);
     row("... the last of them, after it went on", cli::FormatDuration(findings_.longest_excused_us / 1000));
+    row("longest pause of writes without a controller", cli::FormatDuration(longest_pause_us_ / 1000));
     count("overlapping masters", findings_.overlapping.size());
     count("keys that differ, and no record says so", findings_.different.size());
     count("full syncs that nobody decided", findings_.full_syncs.size());
@@ -340,6 +351,7 @@ class Runner {
   std::unique_ptr<Havoc> havoc_;
   std::string master_;  // before the event under way
   std::vector<int64_t> took_us_;
+  int64_t longest_pause_us_ = 0;  // while the controller was gone
   AckFindings findings_;
   std::vector<std::string> violations_;
 };
@@ -391,6 +403,10 @@ Arguments Parse(const std::vector<std::string>& words) {
       const auto lease = cli::ParseDuration(value);
       is_right = lease && *lease >= milliseconds(500);
       if (is_right) arguments.lease = *lease;
+    } else if (name == "--away") {
+      const auto away = cli::ParseDuration(value);
+      is_right = away.has_value();
+      if (away) arguments.away = *away;
     } else if (name == "--policy") {
       arguments.policy = value;
       is_right = value == "ignore" || value == "fullsync";
@@ -403,7 +419,7 @@ Arguments Parse(const std::vector<std::string>& words) {
     } else {
       arguments.error =
           "what is '" + cli::Clean(name) +
-          "'? Known are --failovers, --seed, --kinds, --check-every, --lease, --policy and --help";
+          "'? Known are --failovers, --seed, --kinds, --check-every, --lease, --policy, --away and --help";
       return arguments;
     }
     if (!is_right) {
