@@ -728,11 +728,16 @@ AgentModel::Step AgentModel::Promote(PromoteAction action, std::string id, std::
   co_await SaveNow();
   // Named, for GCC 12 destroys such a temporary within a co_await twice.
   std::function<bool(ServerModel&)> no_one = [&world = world_, index = index_, id](ServerModel& server) {
+    if (server.Loading()) return false;  // Kvrocks answers -LOADING
     world.checkers->Promoted(index, id);
     server.SlaveOfNoOne();
     return true;
   };
   const auto promoted = co_await AskServer<bool>(Left(deadline_us), no_one);
+  if (promoted && !*promoted) {
+    EndLease();
+    co_return Failed("the server is loading; the node is parked", *last);
+  }
   if (!promoted && !MayHaveHappened(promoted.error())) {
     EndLease();
     co_return Failed(promoted.error().Message() + "; the node is parked", *last);
