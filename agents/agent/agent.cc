@@ -29,6 +29,7 @@
 #include "agents/agent/state_file.h"
 #include "agents/agent/wal_service.h"
 #include "agents/http/http_server.h"
+#include "agents/node/ask_role.h"
 #include "agents/relay/relay.h"
 #include "policies/model/json.h"
 
@@ -43,6 +44,7 @@ namespace {
 constexpr milliseconds kHealthTimeout{1000};
 constexpr milliseconds kWalTimeout{5000};
 constexpr milliseconds kFreshTimeout{2500};  // two INFO that time out, and a little
+constexpr milliseconds kUpstreamTimeout{1000};
 constexpr milliseconds kTick{100};
 constexpr milliseconds kStreamInterval{400};  // with the tick, a report at least twice a second
 constexpr milliseconds kReadableInterval{2000};
@@ -129,6 +131,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   asio::awaitable<Result<std::string>> AskWal(WalService::Question question) override;
   asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) override;
   asio::awaitable<Result<wal::Stay>> AskStay(Sequence sequence) override;
+  asio::awaitable<Result<UpstreamRole>> AskUpstreamRole() override;
   asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) override;
   [[nodiscard]] bool SlotEncoded() const override;
 
@@ -187,6 +190,8 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
 
   std::string boot_id_;
   std::optional<asio::thread_pool> disk_pool_;
+  std::optional<asio::thread_pool> upstream_pool_;  // asks other nodes' servers, which may be out of reach
+  bool asking_upstream_ = false;
   std::optional<DiskReport> disk_;
   bool looking_at_disk_ = false;
   Clock::time_point next_disk_look_;
@@ -261,6 +266,7 @@ Result<void> Agent::Impl::Start() {
 
   command_pool_.emplace(1);
   disk_pool_.emplace(1);
+  upstream_pool_.emplace(1);
   relay_control_.emplace(*relay_);
   node::ClientOptions command_client = ClientTo(config_, kHealthTimeout);
   command_client.stop = &stop_;
@@ -322,6 +328,10 @@ void Agent::Impl::Stop() {
     disk_pool_->stop();
     disk_pool_->join();
   }
+  if (upstream_pool_) {
+    upstream_pool_->stop();
+    upstream_pool_->join();
+  }
   looked_.Notify();
 }
 
@@ -372,6 +382,40 @@ asio::awaitable<Result<std::string>> Agent::Impl::AskDeadWal(WalService::Questio
 
 asio::awaitable<Result<wal::Stay>> Agent::Impl::AskStay(Sequence sequence) {
   co_return co_await wal_->StayOf(sequence);
+}
+
+asio::awaitable<Result<UpstreamRole>> Agent::Impl::AskUpstreamRole() {
+  const RelayReport relay = relay_->Report();
+  if (!relay.upstream)
+    co_return Fail(ErrorCode::kConflict, "the relay of " + config_.node + " follows nobody");
+  const Endpoint upstream = *relay.upstream;
+  // One at a time: whoever asks waits no longer than the upstream is given.
+  if (asking_upstream_) {
+    co_return Fail(ErrorCode::kUnavailable,
+                   "upstream " + upstream.ToString() + " is being asked already: ask again in a second");
+  }
+  node::ClientOptions client;
+  client.host = upstream.host;
+  client.port = upstream.port;
+  client.password = config_.upstream_password;
+  client.timeout = kUpstreamTimeout;
+  client.stop = &stop_;
+  asking_upstream_ = true;
+  auto work = [client] { return node::AskRole(client); };
+  auto role = co_await RunOn(*upstream_pool_, std::move(work));
+  asking_upstream_ = false;
+  if (!role && role.error().Code() == ErrorCode::kInvalid) {
+    co_return Fail(ErrorCode::kInvalid, "upstream " + upstream.ToString() +
+                                            " refuses the agent's password: check upstreamPassword");
+  }
+  if (!role) co_return Fail(role.error(), "upstream");
+  if (*role == Role::kUnknown) {
+    co_return Fail(ErrorCode::kConflict, "upstream " + upstream.ToString() + " does not tell its role");
+  }
+  UpstreamRole answer;
+  answer.upstream = upstream;
+  answer.role = *role;
+  co_return answer;
 }
 
 asio::awaitable<PromiseAnswer> Agent::Impl::Promise(PromiseRequest request) {

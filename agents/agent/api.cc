@@ -223,6 +223,15 @@ asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request r
   co_return http::Response{200, Dump(object), "application/json"};
 }
 
+asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend) {
+  const auto answer = co_await backend->AskUpstreamRole();
+  if (!answer) co_return http::JsonError(answer.error());
+  boost::json::object object;
+  object["upstream"] = answer->upstream.ToString();
+  object["role"] = ToString(answer->role);
+  co_return http::Response{200, Dump(object), "application/json"};
+}
+
 }  // namespace
 
 asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
@@ -252,6 +261,7 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   }
   if (request.path == kStreamPath) co_return http::JsonError(400, "this path takes a WebSocket upgrade only");
   if (request.path == "/v1/wal/stays") co_return co_await HandleStays(backend, std::move(request));
+  if (request.path == "/v1/upstream/role") co_return co_await HandleUpstreamRole(backend);
   if (segments.size() == 3 && segments[0] == "v1" && segments[1] == "wal") {
     auto question = WalQuestion(request, segments[2], backend->SlotEncoded());
     if (!question) co_return http::JsonError(question.error());

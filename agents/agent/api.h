@@ -14,6 +14,11 @@
 
 namespace walstitch::agent {
 
+struct UpstreamRole {
+  Endpoint upstream;
+  Role role = Role::kUnknown;
+};
+
 class ApiBackend {
  public:
   virtual ~ApiBackend() = default;
@@ -24,6 +29,8 @@ class ApiBackend {
   virtual boost::asio::awaitable<Result<std::string>> AskDeadWal(WalService::Question question) = 0;
   // How long the log that holds the sequence will stay before it is purged.
   virtual boost::asio::awaitable<Result<wal::Stay>> AskStay(Sequence sequence) = 0;
+  // What the server that the relay follows at this moment says that it is. Takes about a second at most.
+  virtual boost::asio::awaitable<Result<UpstreamRole>> AskUpstreamRole() = 0;
   virtual boost::asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;

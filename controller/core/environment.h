@@ -86,6 +86,9 @@ class Environment {
   // The controller's own way to a server: what is it; and hold it as the slave of `relay`. kUnavailable:
   // nobody listens there.
   virtual void Probe(const Endpoint& server, Done<Result<Role>> done) = 0;
+  // The same question, put by the agent of `node` to the server that its relay follows. An Error if that is
+  // not `server`.
+  virtual void ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) = 0;
   virtual void Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) = 0;
 
   virtual void Log(LogLevel level, const std::string& text) = 0;

@@ -38,7 +38,7 @@ std::int64_t PromisedLeft(const GroupSnapshot& snapshot) {
 bool KnownFenced(const GroupSnapshot& snapshot) {
   const NodeView* master = snapshot.Find(snapshot.state.master);
   const Report* report = master == nullptr ? nullptr : master->Fresh();
-  if (report == nullptr) return false;
+  if (report == nullptr) return snapshot.seen_replica.has_value();
   return report->process == ProcessState::kDown || Fenced(*report);
 }
 
@@ -73,16 +73,21 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
   if (facts.nobody_eligible) return No(reason::kNotEligible, *facts.nobody_eligible);
 
   const NodeView* master = snapshot.Find(state.master);
-  const bool fenced = KnownFenced(snapshot) || facts.fenced_directly;
+  const bool fenced = KnownFenced(snapshot);
   const std::int64_t stood = facts.now_ms - facts.since_ms;
   // 1. The master's machine loses power, and with it the end of its WAL. 2. It comes back first, and is
   // parked.
   // 3. A replica that holds more is still being restarted, or its agent is. 4. Promoted at once, the master
   // would give up what that replica has. So it is waited for; not for ever.
+  //
+  // The same holds for the master itself where its server says that it is a replica: its agent may be heard
+  // again any moment, and the node win.
+  const bool parked_out_of_reach = snapshot.seen_replica && !snapshot.seen_replica->by_hand;
   const std::int64_t patience_left = settings.lease.duration_ms - stood;
   if (facts.best_last && patience_left > 0) {
     for (const auto& [name, view] : snapshot.nodes) {
-      if (name == state.master || view.Fresh() != nullptr || !view.report || !view.candidate) continue;
+      if (name == state.master && !parked_out_of_reach) continue;
+      if (view.Fresh() != nullptr || !view.report || !view.candidate) continue;
       const auto stream = state.nodes.find(name);
       const auto masters = state.nodes.find(state.master);
       const bool member = stream != state.nodes.end() && masters != state.nodes.end() &&

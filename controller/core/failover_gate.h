@@ -30,12 +30,11 @@
 namespace walstitch::core {
 
 struct FailoverFacts {
-  std::int64_t now_ms = 0;          // steady
-  std::int64_t unix_ms = 0;         // for what is written with unix time
-  std::int64_t lease_until_ms = 0;  // steady: no lease that was ever given runs beyond it
-  std::int64_t since_ms = 0;        // steady: since when the finding stands
-  bool fenced_directly = false;     // the controller itself made the server somebody's replica, and saw it
-  std::int64_t failing_over = 0;    // groups that are being failed over now
+  std::int64_t now_ms = 0;                       // steady
+  std::int64_t unix_ms = 0;                      // for what is written with unix time
+  std::int64_t lease_until_ms = 0;               // steady: no lease that was ever given runs beyond it
+  std::int64_t since_ms = 0;                     // steady: since when the finding stands
+  std::int64_t failing_over = 0;                 // groups that are being failed over now
   std::optional<std::string> nobody_eligible{};  // why, if so
   std::optional<Sequence> best_last{};           // else: where the best candidate stands
 };
@@ -47,15 +46,15 @@ struct GateAnswer {
   std::string_view code;  // reason_codes.h; empty with kGo, and where it is too early to say anything
   std::string sentence;   // what it waits for, or why not and what would have to happen
   std::int64_t wait_ms = 0;
-  // The old master is known to take no writes, by its own agent or by the controller's hand; not only because
-  // its lease has run out.
+  // The old master is known to take no writes (KnownFenced), and not only because its lease has run out.
   bool holder_fenced = false;
 };
 
 // `trouble` is FindMasterTrouble(snapshot).
 GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, const FailoverFacts& facts);
 
-// The master is known to take no writes: its own agent says that its process is down, or that it is held.
+// The master is known to take no writes: its own agent says that its process is down, or that it is held; or,
+// of an agent that does not answer, its server was seen to be a replica.
 bool KnownFenced(const GroupSnapshot& snapshot);
 
 }  // namespace walstitch::core

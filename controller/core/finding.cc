@@ -23,20 +23,28 @@ bool FollowsMaster(const GroupSnapshot& snapshot, const NodeView& view) {
          report->relay.upstream == master->report->endpoint;
 }
 
-// The replicas whose agents hear the master's server, with how long ago: "n2 (0.4 s ago)".
+// The replicas whose agents hear the master's server, with how long ago: "n2 (400 ms ago)".
 std::string HeardBy(const GroupSnapshot& snapshot, const Endpoint& server) {
   std::string heard;
-  for (const auto& [name, view] : snapshot.nodes) {
-    const Report* report = view.Fresh();
-    if (report == nullptr || name == snapshot.state.master) continue;
-    const RelayReport& relay = report->relay;
-    if (relay.state != RelayState::kFollowing || relay.upstream != server || !relay.upstream_connected)
-      continue;
-    if (!relay.upstream_silent_ms || *relay.upstream_silent_ms > kPeerSilenceMs) continue;
+  for (const auto& name : NodesThatHear(snapshot, server)) {
+    const RelayReport& relay = snapshot.Find(name)->report->relay;
     heard +=
         (heard.empty() ? "" : ", ") + name + " (" + std::to_string(*relay.upstream_silent_ms) + " ms ago)";
   }
   return heard;
+}
+
+Finding ParkedOutOfReach(const std::string& master, const SeenReplica& seen) {
+  std::vector<Source> rests_on;
+  if (!seen.through.empty()) rests_on.push_back(Source::kPeers);
+  if (seen.probed || seen.by_hand) rests_on.push_back(Source::kProbe);
+  std::string told = seen.probed ? "the controller" : "";
+  for (const auto& name : seen.through) told += (told.empty() ? "" : ", ") + name;
+  return {FindingCode::kMasterParked, master,
+          "the agent of master " + master + " does not answer, and its server takes no writes: " +
+              (seen.by_hand ? "the controller made it a replica itself"
+                            : "it told " + told + " that it is a replica"),
+          std::move(rests_on)};
 }
 
 // Whose agent has promised the master not to be promoted: the master's agent lives, and sees that node.
@@ -63,6 +71,12 @@ Finding MasterFinding(const GroupSnapshot& snapshot) {
   if (report == nullptr) {
     // 1. The controller loses the network, or an agent is restarted. 2. The master takes writes all the same.
     // 3. Failed over, the group would have stopped for nothing. So it is asked what others see.
+    //
+    // 1. The master is cut off from the controller and from one of its replicas, and parks itself, for not
+    // all promise. 2. Another replica hears its server, which sends heartbeats still. 3. Taken for a living
+    // master, it would leave the group without one for ever. So what counts is what the server says that it
+    // is.
+    if (snapshot.seen_replica) return ParkedOutOfReach(name, *snapshot.seen_replica);
     const std::string heard = view->report ? HeardBy(snapshot, view->report->endpoint) : std::string();
     if (!heard.empty()) {
       return {FindingCode::kMasterOutOfSight,
@@ -285,6 +299,19 @@ bool InService(const GroupSnapshot& snapshot, const NodeView& view) {
 std::optional<Finding> FindMasterTrouble(const GroupSnapshot& snapshot) {
   if (snapshot.LiveMaster() != nullptr) return std::nullopt;
   return MasterFinding(snapshot);
+}
+
+std::vector<std::string> NodesThatHear(const GroupSnapshot& snapshot, const Endpoint& server) {
+  std::vector<std::string> names;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report == nullptr || name == snapshot.state.master) continue;
+    const RelayReport& relay = report->relay;
+    if (relay.state != RelayState::kFollowing || relay.upstream != server || !relay.upstream_connected)
+      continue;
+    if (relay.upstream_silent_ms && *relay.upstream_silent_ms <= kPeerSilenceMs) names.push_back(name);
+  }
+  return names;
 }
 
 std::vector<Finding> FindIn(const GroupSnapshot& snapshot) {

@@ -8,11 +8,12 @@
 // | AdoptableGroup         | nothing; an operator runs `walstitch adopt`                                |
 // | GroupReleased          | nothing; the same                                                          |
 // | MasterProcessDown      | a failover, at once                                                        |
-// | MasterParked           | a failover, at once; the master came back read-only, and may win it        |
+// | MasterParked           | a failover, at once; the master came back read-only, and may win it; or    |
+// |                        | its agent is silent, and its server was seen to be a replica               |
 // | MasterProcessHung      | a failover, once its lease has run out                                     |
 // | MasterUnreachable      | a failover, once it was fenced directly or its lease has run out           |
 // | MasterOutOfSight       | nothing; others see the server alive, the controller alone does not, or    |
-// |                        | only the agent is gone                                                     |
+// |                        | only the agent is gone; it is asked through them whether it is parked      |
 // | MasterRefusesWrites    | a switchover to a replica that does not                                    |
 // | SecondMaster           | the node is parked, then rejoined                                          |
 // | NodeToRejoin           | a verdict is decided and carried out, without being asked                  |
@@ -85,6 +86,9 @@ std::optional<Finding> FindMasterTrouble(const GroupSnapshot& snapshot);
 // A replica's agent whose relay heard the server of that node within this time sees it alive: an idle Kvrocks
 // sends a heartbeat every two seconds.
 inline constexpr std::int64_t kPeerSilenceMs = 2500;
+
+// The replicas whose agents hear that server.
+std::vector<std::string> NodesThatHear(const GroupSnapshot& snapshot, const Endpoint& server);
 
 std::vector<Finding> FindIn(const GroupSnapshot& snapshot);
 

@@ -31,27 +31,95 @@ CandidateRules GroupRunner::RulesFor(const GroupSnapshot& snapshot) {
   return rules;
 }
 
-// Nobody of the group's agents hears it: the controller tries the server itself. True if something was asked,
-// and the snapshot may have changed.
+GroupRunner::Look GroupRunner::LookNow() const {
+  const auto stream = state_.nodes.find(state_.master);
+  return {state_.master, stream == state_.nodes.end() ? 0 : stream->second.epoch, environment_.NowMs()};
+}
+
+// A server that was seen to be a replica stays one unless a command makes it a master, and that must pass its
+// agent. 1. A promotion of the old master is given, and its answer is lost. 2. Its server is looked at, and
+// is a replica still. 3. It gets to its SLAVEOF NO ONE. 4. Another node is promoted beside it. So a look
+// counts only if no promotion can have been under way since, and the agent, which might have been given one,
+// was not heard since.
+bool GroupRunner::Counts(const Look& look) const {
+  const auto stream = state_.nodes.find(state_.master);
+  const auto found = nodes_.find(look.master);
+  if (look.master != state_.master || found == nodes_.end() || stream == state_.nodes.end()) return false;
+  const Node& node = found->second;
+  if (stream->second.epoch != look.epoch || node.heard_ms >= look.asked_ms) return false;
+  if (node.promoting_ms && look.asked_ms < *node.promoting_ms + kSuspicionMs) return false;
+  const auto suspect = state_.suspects.find(look.master);
+  if (suspect == state_.suspects.end()) return true;
+  const std::int64_t ago_ms = environment_.UnixMs() - suspect->second.since_ms;
+  return look.asked_ms >= environment_.NowMs() - ago_ms + kSuspicionMs;
+}
+
+void GroupRunner::Saw(const Look& look, Role role, const SeenReplica& how) {
+  if (!Counts(look)) return;
+  const bool known = seen_replica_ && Counts(seen_in_);
+  if (role == Role::kMaster) {
+    if (!known || look.asked_ms >= seen_in_.asked_ms) seen_replica_.reset();
+    return;
+  }
+  if (role != Role::kReplica) return;
+  if (!known) seen_replica_.emplace();
+  seen_replica_->through.insert(how.through.begin(), how.through.end());
+  seen_replica_->probed = seen_replica_->probed || how.probed;
+  seen_replica_->by_hand = seen_replica_->by_hand || how.by_hand;
+  if (!known || look.asked_ms > seen_in_.asked_ms) seen_in_ = look;
+  if (!known) Wake();
+}
+
+// Its agent is not heard: the controller tries the server itself, and through every agent that hears it. Only
+// its own try is waited for. True if something was asked, and the snapshot may have changed.
 Task<bool> GroupRunner::LookForMaster(Finding trouble) {
-  const bool out_of_sight =
-      trouble.code == FindingCode::kMasterUnreachable || trouble.code == FindingCode::kMasterOutOfSight;
   auto found = nodes_.find(state_.master);
-  if (!out_of_sight || found == nodes_.end() || !found->second.view.report) co_return false;
-  const std::int64_t now = environment_.NowMs();
-  if (now < next_probe_ms_) co_return false;
-  next_probe_ms_ = now + kProbeIntervalMs;
+  if (found == nodes_.end() || !found->second.view.report) co_return false;
+  if (Snapshot().Find(state_.master)->Fresh() != nullptr) co_return false;
+  const Look look = LookNow();
+  if (look.asked_ms < next_probe_ms_) co_return false;
+  next_probe_ms_ = look.asked_ms + kProbeIntervalMs;
   const Endpoint server = found->second.view.report->endpoint;
+  LookThroughPeers(look, server);
   auto answers =
       co_await Answer<Result<Role>>([&](auto done) { environment_.Probe(server, std::move(done)); });
   master_probe_ = answers.has_value();
-  if (answers) co_return true;
+  if (answers) {
+    SeenReplica how;
+    how.probed = true;
+    Saw(look, *answers, how);
+    co_return true;
+  }
   // Somebody answers, and does not serve; perhaps it still obeys. Then nobody has to wait for its lease.
   // Where nobody answers, nobody obeys either.
   const ErrorCode code = answers.error().Code();
   if (code != ErrorCode::kConflict && code != ErrorCode::kInvalid) co_return true;
-  fenced_directly_ = co_await FenceDirectly(state_.master, trouble.sentence);
+  if (!KnownFenced(Snapshot())) co_await FenceMaster(trouble.sentence);
   co_return true;
+}
+
+// What they say comes later, and wakes the loop.
+void GroupRunner::LookThroughPeers(const Look& look, const Endpoint& server) {
+  if (peers_asked_ > 0) return;
+  for (const auto& name : NodesThatHear(Snapshot(), server)) {
+    ++peers_asked_;
+    environment_.ProbeThrough(name, server, [this, look, name](Result<Role> role) {
+      --peers_asked_;
+      if (!role) return;
+      SeenReplica how;
+      how.through.insert(name);
+      Saw(look, *role, how);
+    });
+  }
+}
+
+Task<void> GroupRunner::FenceMaster(std::string finding) {
+  const Look look = LookNow();
+  const bool fenced = co_await FenceDirectly(look.master, std::move(finding));
+  if (!fenced) co_return;
+  SeenReplica how;
+  how.by_hand = true;
+  Saw(look, Role::kReplica, how);
 }
 
 // Makes the server of a node whose agent is gone a replica of its relay, over the controller's own
@@ -114,7 +182,7 @@ Task<void> GroupRunner::WatchMaster() {
   if (!trouble) {
     trouble_.reset();
     master_probe_.reset();
-    fenced_directly_ = false;
+    seen_replica_.reset();
     refused_for_.clear();
     waits_.clear();
     failed_failovers_ = 0;
@@ -136,7 +204,6 @@ Task<void> GroupRunner::WatchMaster() {
   facts.unix_ms = environment_.UnixMs();
   facts.lease_until_ms = lease_until_ms_;
   facts.since_ms = trouble_since_ms_;
-  facts.fenced_directly = fenced_directly_;
   facts.failing_over = fleet_.failing_over;
   const auto chosen = ChooseCandidate(RankCandidates(snapshot, "", RulesFor(snapshot)), std::nullopt);
   if (chosen) {

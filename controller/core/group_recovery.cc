@@ -164,7 +164,12 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
         const bool still_new = !findings.empty() && findings.front().code == FindingCode::kNewGroup;
         if (!still_new) {
           closed->sentence = "not carried out: the group is not as it was; it will be looked at again";
-          co_return true;
+          // No step was logged, but the first may be under way all the same: the node may become a master
+          // yet.
+          GroupState state = state_;
+          state.suspects[decision.node] = {decision.epoch, Sequence(0), environment_.UnixMs()};
+          (void)Close(decision, *closed, &state);
+          co_return false;
         }
       }
       (void)co_await CarryOutPromotion(std::move(decision), 5000, taken_back);

@@ -52,6 +52,9 @@ void GroupRunner::AddParkSteps(Decision& decision, const std::string& promoted,
 }
 
 Task<OperatorAnswer> GroupRunner::Bootstrap(OperatorRequest request) {
+  if (auto other = OtherMaster(Snapshot(), environment_.UnixMs(), ""); other && !request.force) {
+    co_return Fail(ErrorCode::kConflict, *other);
+  }
   Decision decision = NewDecision(DecisionKind::kBootstrap, NextEpoch());
   decision.finding = "a new group: every node is parked, no epoch is recorded";
   auto ranked = RankCandidates(Snapshot(), "");
@@ -97,11 +100,15 @@ Result<void> GroupRunner::MayReplaceMaster(const GroupSnapshot& snapshot, Decisi
     give(reason::kMasterParked, old_master + " is parked: it takes no writes");
     return {};
   }
-  if (fenced_directly_) {
-    give(reason::kFencedDirectly, "the controller made the server of " + old_master + " read-only itself");
+  const auto trouble = FindMasterTrouble(snapshot);
+  if (report == nullptr && snapshot.seen_replica) {
+    if (snapshot.seen_replica->by_hand) {
+      give(reason::kFencedDirectly, "the controller made the server of " + old_master + " read-only itself");
+    } else {
+      give(reason::kMasterParked, trouble->sentence);
+    }
     return {};
   }
-  const auto trouble = FindMasterTrouble(snapshot);
   if (trouble && trouble->code == FindingCode::kMasterOutOfSight) {
     return Fail(ErrorCode::kConflict,
                 trouble->sentence + ". If you know that it is dead, stop it for good and use --force");
@@ -216,7 +223,8 @@ Task<Result<void>> GroupRunner::PlanFailover(Decision* decision, OperatorRequest
   // there is no more to come, everybody is made to stand still first, and looked at again.
   const NodeView* old_master = snapshot.Find(master);
   const Report* report = old_master == nullptr ? nullptr : old_master->Fresh();
-  const bool has_all = KnownFenced(snapshot) && report->last && chosen->last >= *report->last;
+  const bool has_all =
+      report != nullptr && KnownFenced(snapshot) && report->last && chosen->last >= *report->last;
   if (!rescued && !has_all) {
     std::vector<PlanStep> holds;
     for (const auto& candidate : ranked) {
@@ -253,6 +261,7 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
     // What was seen of its server a moment ago may be over.
     next_probe_ms_ = 0;
     co_await LookForMaster(*trouble);
+    while (!request.force && peers_asked_ > 0 && !KnownFenced(Snapshot())) co_await Sleep(20);
   }
   if (const auto trouble = FindMasterTrouble(Snapshot())) decision.finding = trouble->sentence;
   if (request.force) {
@@ -263,7 +272,7 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
   // An agent that is gone is no hindrance, if the controller reaches the server itself; and a lease ends.
   if (!may && !request.dry_run && Snapshot().LiveMaster() == nullptr &&
       Snapshot().Find(state_.master) != nullptr && Snapshot().Find(state_.master)->Fresh() == nullptr) {
-    if (co_await FenceDirectly(state_.master, decision.finding)) fenced_directly_ = true;
+    co_await FenceMaster(decision.finding);
     may = MayReplaceMaster(Snapshot(), &decision);
   }
   while (!may && may.error().Code() == ErrorCode::kUnavailable && !request.dry_run) {
@@ -548,6 +557,20 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
 
   // The lease is counted from the candidate's newest report.
   const std::optional<Report> fresh = co_await Refresh(decision.node);
+  // 1. The server hangs, or is out of sight, and its lease has run out: somebody is promoted without its
+  // tail.
+  // 2. In this moment its process ends, and its agent says so. 3. Now the tail can be read.
+  const bool by_itself =
+      decision.kind == DecisionKind::kFailover && !HasReason(decision, reason::kOperatorAsked);
+  if (by_itself && !HasReason(decision, reason::kMasterDown) && (!fresh || fresh->role != Role::kMaster) &&
+      TailCanBeRead(Snapshot(), decision.node)) {
+    outcome.outcome = Outcome::kFailed;
+    outcome.sentence = "nobody was promoted: the process of " + decision.survivor +
+                       " has ended meanwhile, and what it holds on its disk can be rescued";
+    (void)Close(decision, outcome, &state_);
+    Wake();
+    co_return RecordOf(decision);
+  }
   if (decision.kind == DecisionKind::kFailover) {
     // Parking and rescuing took their time: is the old master still what it was?
     if (auto may = MayReplaceMaster(Snapshot(), &decision);

@@ -49,6 +49,7 @@ Result<void> GroupRunner::Start() {
   // An earlier run, or another controller, may have given a lease a moment ago; and while nobody was here,
   // the group may have gone on by its own promises.
   lease_until_ms_ = GrantorDeadline(environment_.NowMs(), settings_.failover.lease);
+  for (auto& [name, node] : nodes_) node.promoting_ms = environment_.NowMs();  // by an earlier run
   tasks_.Spawn(Loop());
   return {};
 }
@@ -111,6 +112,8 @@ void GroupRunner::Track(Node& node) {
   };
   since(node.hung_since_ms,
         report.process == ProcessState::kHung || report.process == ProcessState::kUnknown);
+  // Whatever promotion was under way has had its effect.
+  if (report.process == ProcessState::kUp && report.role == Role::kMaster) node.promoting_ms.reset();
   since(node.loading_since_ms, report.loading || report.full_sync == FullSyncState::kRestoring);
 
   const auto master = nodes_.find(state_.master);
@@ -133,6 +136,7 @@ GroupSnapshot GroupRunner::Snapshot() const {
   snapshot.state = state_;
   snapshot.settings = settings_.failover;
   snapshot.master_probe = master_probe_;
+  if (seen_replica_ && Counts(seen_in_)) snapshot.seen_replica = seen_replica_;
   for (const auto& [name, node] : nodes_) {
     auto view = node.view;
     view.full_sync_open = full_syncs_.contains(name);
@@ -193,7 +197,8 @@ Task<std::optional<Report>> GroupRunner::Refresh(std::string name) {
       co_await Answer<Result<Report>>([&](auto done) { environment_.FreshReport(name, std::move(done)); });
   Node& node = nodes_.at(name);
   if (!report || report->node != name || report->group != settings_.name) {
-    // 1. A machine loses its power, and is asked a moment later. 2. It is back, and its stream brings reports.
+    // 1. A machine loses its power, and is asked a moment later. 2. It is back, and its stream brings
+    // reports.
     // 3. The question's time is over: that says nothing about what the node is now.
     if (node.heard_ms <= asked_ms) node.view.connected = false;  // until its stream brings a report
     co_return std::nullopt;
@@ -379,8 +384,15 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
     result.outcome = Outcome::kFailed;
     result.error = "node " + command.node + " is no longer in the configuration";
   } else {
+    Node& node = nodes_.at(command.node);
+    const bool promotes = std::holds_alternative<PromoteAction>(command.action);
+    const std::optional<std::int64_t> before_ms = node.promoting_ms;
+    if (promotes) node.promoting_ms = environment_.NowMs();
     auto ran = co_await Answer<Result<CommandResult>>(
         [&](auto done) { environment_.Run(command, std::move(done)); });
+    if (promotes && !ran) node.promoting_ms = before_ms;  // of an earlier one nothing new is known
+    if (promotes && ran) node.promoting_ms.reset();
+    if (promotes && ran && ran->outcome == Outcome::kUnknown) node.promoting_ms = environment_.NowMs();
     if (answered != nullptr) *answered = ran.has_value();
     if (ran) {
       result = std::move(*ran);

@@ -102,6 +102,14 @@ class GroupRunner {
     bool busy = false;                  // a task of its rejoin runs
     std::int64_t next_probe_ms = 0;     // of its server, while its agent is gone
     std::int64_t next_stay_ms = 0;      // asking how long its resume point stays
+    // When a promotion of it, as far as this run knows, may last have been under way; absent: none is.
+    std::optional<std::int64_t> promoting_ms;
+  };
+  // A look at the master's server from outside, past its agent: whose, in which reign, and when.
+  struct Look {
+    std::string master;
+    std::uint64_t epoch = 0;
+    std::int64_t asked_ms = 0;
   };
   // A full sync that was begun and not yet ended.
   struct OpenFullSync {
@@ -195,6 +203,13 @@ class GroupRunner {
   // Failovers that start by themselves (group_failover.cc).
   Task<void> WatchMaster();
   Task<bool> LookForMaster(Finding trouble);
+  void LookThroughPeers(const Look& look, const Endpoint& server);
+  [[nodiscard]] Look LookNow() const;
+  // Nothing has happened since that could make what was seen untrue.
+  [[nodiscard]] bool Counts(const Look& look) const;
+  // What the server said that it is; `how` names who was told.
+  void Saw(const Look& look, Role role, const SeenReplica& how);
+  Task<void> FenceMaster(std::string finding);
   Task<bool> FenceDirectly(std::string name, std::string finding);
   void RecordRefusal(const Finding& trouble, const GateAnswer& answer);
   // Since when the master's trouble stands; told once.
@@ -282,7 +297,9 @@ class GroupRunner {
   std::int64_t trouble_since_ms_ = 0;
   std::optional<bool> master_probe_;
   std::int64_t next_probe_ms_ = 0;
-  bool fenced_directly_ = false;
+  std::int64_t peers_asked_ = 0;  // whose answers are still to come
+  std::optional<SeenReplica> seen_replica_;
+  Look seen_in_;              // the newest look that it rests on
   int failed_failovers_ = 0;  // in a row
   std::int64_t next_failover_ms_ = 0;
   std::int64_t next_switchover_ms_ = 0;

@@ -26,6 +26,16 @@ std::optional<TailOnDisk> FindTailOnDisk(const GroupSnapshot& snapshot, const Ca
   return tail;
 }
 
+bool TailCanBeRead(const GroupSnapshot& snapshot, const std::string& node) {
+  if (TailIsBeingLookedFor(snapshot)) return true;
+  for (const auto& candidate : RankCandidates(snapshot, "")) {
+    if (candidate.node != node || !candidate.eligible) continue;
+    const auto tail = FindTailOnDisk(snapshot, candidate);
+    return tail && tail->why_not.empty();
+  }
+  return false;
+}
+
 bool TailIsBeingLookedFor(const GroupSnapshot& snapshot) {
   const NodeView* view = snapshot.Find(snapshot.state.master);
   const Report* report = view == nullptr ? nullptr : view->Fresh();

@@ -27,4 +27,7 @@ std::optional<TailOnDisk> FindTailOnDisk(const GroupSnapshot& snapshot, const Ca
 bool TailIsBeingLookedFor(const GroupSnapshot& snapshot);
 inline constexpr std::int64_t kTailPatienceMs = 2000;
 
+// The master's process is down, and it has, or may have, what the node lacks and could take.
+bool TailCanBeRead(const GroupSnapshot& snapshot, const std::string& node);
+
 }  // namespace walstitch::core

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "controller/core/group_state.h"
@@ -37,11 +38,21 @@ struct NodeView {
   [[nodiscard]] const Report* Fresh() const { return connected && report ? &*report : nullptr; }
 };
 
+// The master's server was seen to be a replica, while its agent is out of reach. It takes no writes then, and
+// goes on so: only a command to that agent could make it a master again.
+struct SeenReplica {
+  std::set<std::string> through;  // the nodes whose agents asked it, over the way their relays have to it
+  bool probed = false;            // the controller asked it itself
+  bool by_hand = false;           // the controller made it one itself, and saw it
+};
+
 struct GroupSnapshot {
   GroupState state;
   FailoverSettings settings;
   // What the controller's own connection to the master's server said, if it tried lately.
   std::optional<bool> master_probe;
+  // Of the master; absent as soon as its agent is heard again.
+  std::optional<SeenReplica> seen_replica;
   std::map<std::string, NodeView> nodes;
 
   [[nodiscard]] const NodeView* Find(const std::string& node) const {

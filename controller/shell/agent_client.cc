@@ -4,6 +4,7 @@
 
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
+#include "policies/model/names.h"
 
 namespace walstitch::shell {
 namespace {
@@ -11,6 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds kReadTimeout{10000};
 constexpr std::chrono::milliseconds kLongReadTimeout{60000};
 constexpr std::chrono::milliseconds kReportTimeout{2500};
+// The agent gives its upstream a second.
+constexpr std::chrono::milliseconds kUpstreamTimeout{1500};
 // How much longer than its own deadline a command's answer is waited for.
 constexpr std::chrono::milliseconds kAnswerSlack{2000};
 
@@ -152,6 +155,26 @@ boost::asio::awaitable<Result<std::string>> AgentClient::ReplicationId(Sequence 
   if (id == nullptr || !id->is_string())
     co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": no replication id");
   co_return std::string(id->get_string());
+}
+
+boost::asio::awaitable<Result<Role>> AgentClient::RoleOfUpstream(Endpoint server) const {
+  auto json = co_await Get("/v1/upstream/role", kUpstreamTimeout);
+  if (!json) co_return Fail(json.error());
+  const auto* object = json->if_object();
+  const auto* upstream = object == nullptr ? nullptr : object->if_contains("upstream");
+  const auto* role = object == nullptr ? nullptr : object->if_contains("role");
+  if (upstream == nullptr || !upstream->is_string() || role == nullptr || !role->is_string())
+    co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": no role of its upstream");
+  // 1. The agent is asked about the old master. 2. Its relay has been told to follow another node. 3. What
+  // that one is says nothing about the old master.
+  if (std::string_view(upstream->get_string()) != server.ToString()) {
+    co_return Fail(ErrorCode::kConflict, "agent of " + node_ + ": its relay follows " +
+                                             std::string(upstream->get_string()) + ", not " +
+                                             server.ToString());
+  }
+  const auto known = FromString<Role>(std::string_view(role->get_string()));
+  if (!known) co_return Fail(ErrorCode::kInvalid, "agent of " + node_ + ": no role of its upstream");
+  co_return *known;
 }
 
 }  // namespace walstitch::shell

@@ -43,6 +43,8 @@ class AgentClient {
   // In ms; absent: nothing is known that would purge it.
   boost::asio::awaitable<Result<std::optional<std::int64_t>>> StaysFor(Sequence at) const;
   boost::asio::awaitable<Result<std::string>> ReplicationId(Sequence at) const;
+  // What the server that the agent's relay follows says that it is. An Error if that is not `server`.
+  boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
 
  private:
   boost::asio::awaitable<Result<boost::json::value>> Get(std::string target,

@@ -13,6 +13,7 @@
 #include <random>
 #include <utility>
 
+#include "agents/node/ask_role.h"
 #include "agents/node/info.h"
 #include "agents/node/kvrocks_client.h"
 #include "controller/core/ulid.h"
@@ -61,15 +62,6 @@ node::ClientOptions ClientTo(const Endpoint& server, const std::string& password
   options.password = password;
   options.timeout = kServerTimeout;
   return options;
-}
-
-Result<Role> AskRole(const node::ClientOptions& options) {
-  node::KvrocksClient client(options);
-  auto info = client.Info();
-  if (!info) return Fail(info.error());
-  const node::NodeFacts facts = node::ReadFacts(*info);
-  if (facts.loading.value_or(false)) return Fail(ErrorCode::kConflict, "it is loading its data");
-  return facts.role;
 }
 
 Result<void> MakeSlave(const node::ClientOptions& options, const Endpoint& relay) {
@@ -249,8 +241,15 @@ void GroupHost::StaysFor(const std::string& node, Sequence sequence,
 void GroupHost::Probe(const Endpoint& server, Done<Result<Role>> done) {
   asio::post(context_.pool, [executor = context_.executor,
                              options = ClientTo(server, context_.kvrocks_password), done = std::move(done)] {
-    asio::post(executor, [done, answer = AskRole(options)] { done(answer); });
+    asio::post(executor, [done, answer = node::AskRole(options)] { done(answer); });
   });
+}
+
+void GroupHost::ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) {
+  auto work = [](AgentClient client, Endpoint what) -> asio::awaitable<Result<Role>> {
+    co_return co_await client.RoleOfUpstream(std::move(what));
+  };
+  Spawn<Result<Role>>(context_.executor, work(nodes_.at(node).client, server), std::move(done));
 }
 
 void GroupHost::Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) {

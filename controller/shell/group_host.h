@@ -67,6 +67,7 @@ class GroupHost : public core::Environment {
   void StaysFor(const std::string& node, Sequence sequence,
                 Done<Result<std::optional<std::int64_t>>> done) override;
   void Probe(const Endpoint& server, Done<Result<Role>> done) override;
+  void ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) override;
   void Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) override;
   void Log(core::LogLevel level, const std::string& text) override;
   void FaultPoint(std::string_view name) override;

@@ -354,6 +354,22 @@ void AgentModel::Tick() {
   Later(std::clamp<std::int64_t>(left, 1 * kMs, 250 * kMs), [this] { Tick(); });
 }
 
+void AgentModel::AskUpstreamRole(std::size_t upstream, std::function<void(Result<Role>)> done) {
+  if (relay_.Report().upstream != world_.EndpointOf(upstream))
+    return done(Fail(ErrorCode::kConflict, "its relay does not follow that server"));
+  auto role = std::make_shared<Result<Role>>(Role::kUnknown);
+  world_.AskServer(
+      index_, upstream, kHealthTimeout,
+      [role](ServerModel& server) {
+        *role = server.ItsRole();
+        if (server.Loading()) *role = Fail(ErrorCode::kConflict, "it is loading its data");
+      },
+      [&world = world_, index = index_, run = run_, role, done = std::move(done)](Result<void> result) {
+        if (world.AgentOf(index, run) == nullptr) return;
+        done(result ? *role : Result<Role>(Fail(result.error())));
+      });
+}
+
 // ---- leases
 
 void AgentModel::Look(const NodeLook& look) {

@@ -125,6 +125,8 @@ class AgentModel {
   void FreshReport(std::function<void(Result<Report>)> done);
   void Submit(Command command, std::function<void(Result<CommandResult>)> done);
   void Promise(PromiseRequest request, std::function<void(PromiseAnswer)> done);
+  // An Error if its relay does not follow that server.
+  void AskUpstreamRole(std::size_t upstream, std::function<void(Result<Role>)> done);
   // Of a server that is down: its batches from exactly there on.
   Result<std::vector<Batch>> Tail(std::uint64_t from);
   void Subscribe(std::uint64_t stream);

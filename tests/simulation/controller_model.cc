@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kMs = 1000;
 constexpr std::int64_t kReportTimeoutMs = 2500;
+constexpr std::int64_t kUpstreamTimeoutMs = 1500;
 constexpr std::int64_t kAnswerSlackMs = 2000;
 constexpr std::int64_t kReadTimeoutMs = 10000;
 constexpr std::int64_t kServerTimeoutUs = 1000 * kMs;
@@ -267,34 +268,13 @@ void ControllerRun::StaysFor(const std::string&, Sequence, Done<Result<std::opti
   Later(1 * kMs, [done = std::move(done)] { done(std::optional<std::int64_t>()); });
 }
 
-// A connection to a server, and one command on it.
 void ControllerRun::AskServer(std::size_t node, std::function<void(ServerModel&)> what,
                               std::function<void(Result<void>)> done) {
   if (dead) return;
-  World& world = world_;
-  auto settled = std::make_shared<bool>(false);
-  const auto end = [&world, run = run_, settled, done = std::move(done)](Result<void> result) {
-    if (std::exchange(*settled, true)) return;
-    if (world.controller->Now(run) != nullptr) done(std::move(result));
-  };
-  world.queue.After(kServerTimeoutUs, [end] { end(Fail(ErrorCode::kTimeout, "no answer")); });
-  const std::size_t here = world.ControllersMachine();
-  const auto there = world.network.Travel(here, node);
-  if (!there) return;
-  world.queue.After(*there, [&world, here, node, what, end] {
-    if (!world.machines[node]->up) return;
-    const auto answer = [&world, here, node, end](Result<void> result) {
-      const auto back = world.network.Travel(node, here);
-      if (back) world.queue.After(*back, [end, result] { end(result); });
-    };
-    ServerModel& server = world.machines[node]->server;
-    if (!server.Up()) return answer(Fail(ErrorCode::kUnavailable, "connection refused"));
-    server.Call([&server, what, answer](bool alive) {
-      if (!alive) return answer(Fail(ErrorCode::kIo, "the connection was closed"));
-      what(server);
-      answer({});
-    });
-  });
+  world_.AskServer(world_.ControllersMachine(), node, kServerTimeoutUs, std::move(what),
+                   [&world = world_, run = run_, done = std::move(done)](Result<void> result) {
+                     if (world.controller->Now(run) != nullptr) done(std::move(result));
+                   });
 }
 
 void ControllerRun::Probe(const Endpoint& server, Done<Result<Role>> done) {
@@ -305,6 +285,15 @@ void ControllerRun::Probe(const Endpoint& server, Done<Result<Role>> done) {
         if (!result) return done(Fail(result.error()));
         done(*role);
       });
+}
+
+void ControllerRun::ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) {
+  AskAgent<Role>(
+      world_.IndexOf(node), kUpstreamTimeoutMs,
+      [upstream = world_.IndexOf(server)](AgentModel& agent, std::function<void(Result<Role>)> reply) {
+        agent.AskUpstreamRole(upstream, std::move(reply));
+      },
+      std::move(done));
 }
 
 void ControllerRun::Fence(const Endpoint& server, const Endpoint&, Done<Result<void>> done) {

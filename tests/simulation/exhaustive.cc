@@ -54,6 +54,16 @@ Scene MakeScene(std::string name, std::size_t nodes, FaultKind kind, std::int64_
   return scene;
 }
 
+// It parks itself; the other replica hears its server all the while.
+Scene MakePartition() {
+  Scene scene = MakeScene("the master is cut off from the controller and a replica", 3, FaultKind::kCutLink,
+                          3500 * kMs, 3500 * kMs);
+  Fault other = scene.setup.faults.front();
+  other.other = 1;
+  scene.setup.faults.push_back(other);
+  return scene;
+}
+
 struct Blow {
   FaultKind kind;
   std::int64_t lasts_us;
@@ -139,6 +149,7 @@ std::vector<Scene> SmallScenes() {
       MakeScene("the master is cut off for a while", 2, FaultKind::kIsolate, 2500 * kMs, 3500 * kMs),
       MakeScene("the master hangs and goes on", 3, FaultKind::kPauseServer, 2500 * kMs, 3500 * kMs),
       MakeScene("the master's agent is away", 2, FaultKind::kKillAgent, 400 * kMs, 1000 * kMs),
+      MakePartition(),
   };
 }
 

@@ -2,7 +2,9 @@
 // found, by the checker of the rule that it breaks.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "tests/simulation/exhaustive.h"
 #include "tests/simulation/mutations.h"
@@ -51,6 +53,24 @@ TEST(SimulationTest, AFaultAtEachPlaceOfASmallRunBreaksNothing) {
     const ExhaustiveResult result = Enumerate(scene, 7);
     EXPECT_GT(result.runs, 100U) << scene.name;
     EXPECT_EQ(result.failures, 0U) << result.first_failure;
+  }
+}
+
+TEST(SimulationTest, AMasterThatHasParkedItselfIsReplacedThoughAReplicaHearsItsServer) {
+  const std::vector<Scene> scenes = SmallScenes();
+  const auto found = std::find_if(scenes.begin(), scenes.end(), [](const Scene& scene) {
+    return scene.name == "the master is cut off from the controller and a replica";
+  });
+  ASSERT_NE(found, scenes.end());
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    const RunResult result = simulation::Run(found->setup, seed, true);
+    ASSERT_FALSE(result.violation) << DescribeFailure(seed, result, 60);
+    const bool replaced =
+        std::any_of(result.trace.begin(), result.trace.end(), [&](const World::TraceLine& line) {
+          return line.us > found->from_us && line.us < found->to_us &&
+                 line.text.find("server becomes a master") != std::string::npos;
+        });
+    ASSERT_TRUE(replaced) << "only after all was healed\n" << DescribeTrace(result, 60);
   }
 }
 

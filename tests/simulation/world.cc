@@ -51,6 +51,31 @@ void World::CloseFeed(std::size_t agent, std::size_t node, std::uint64_t link) {
   queue.After(*travel, [this, agent, node, link] { machines[node]->server.DropFeed(agent, link); });
 }
 
+void World::AskServer(std::size_t from, std::size_t to, std::int64_t timeout_us,
+                      std::function<void(ServerModel&)> what, std::function<void(Result<void>)> done) {
+  auto settled = std::make_shared<bool>(false);
+  const auto end = [settled, done = std::move(done)](Result<void> result) {
+    if (!std::exchange(*settled, true)) done(std::move(result));
+  };
+  queue.After(timeout_us, [end] { end(Fail(ErrorCode::kTimeout, "no answer")); });
+  const auto there = network.Travel(from, to);
+  if (!there) return;
+  queue.After(*there, [this, from, to, what = std::move(what), end] {
+    if (!machines[to]->up) return;
+    const auto answer = [this, from, to, end](Result<void> result) {
+      const auto back = network.Travel(to, from);
+      if (back) queue.After(*back, [end, result] { end(result); });
+    };
+    ServerModel& server = machines[to]->server;
+    if (!server.Up()) return answer(Fail(ErrorCode::kUnavailable, "connection refused"));
+    server.Call([&server, what, answer](bool alive) {
+      if (!alive) return answer(Fail(ErrorCode::kIo, "the connection was closed"));
+      what(server);
+      answer({});
+    });
+  });
+}
+
 std::int64_t World::WriteUs() {
   return random.Chance(20) ? random.Between(5'000, 150'000) : random.Between(200, 4'000);
 }

@@ -89,6 +89,10 @@ class World {
                std::function<void(AgentModel&, std::function<void(T)>)> serve,
                std::function<void(Heard, T)> done);
 
+  // A connection to a server, and one command on it. `done` is called once.
+  void AskServer(std::size_t from, std::size_t to, std::int64_t timeout_us,
+                 std::function<void(ServerModel&)> what, std::function<void(Result<void>)> done);
+
   // How long a write to disk takes until it is durable.
   std::int64_t WriteUs();
 

@@ -220,6 +220,23 @@ TEST_F(ChaosTest, ControllerThatSeesTheMasterNoMorePromotesNobodyWhileTheOthersD
   ExpectNothingHappened();
 }
 
+// Its lease ends, for one replica promises nothing; the other still hears its server, which takes no writes
+// any more, and says so.
+TEST_F(ChaosTest, MasterThatHasParkedItselfIsReplacedThoughAReplicaHearsItsServer) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const int64_t since_us = AckLog::NowMicros();
+  const std::string alone = master();
+  cluster().Cut("controller", alone);
+  cluster().Cut(Replica(), alone);
+  ASSERT_NO_FATAL_FAILURE(ExpectTakeover(since_us));
+
+  const auto first = havoc().log().FirstAckSince(since_us, alone);
+  EXPECT_LT(havoc().log().LastAckOf(alone), first->second.done_us);
+  cluster().Heal();
+  ASSERT_TRUE(havoc().WaitSettled());
+  ExpectNothingWrong();
+}
+
 TEST_F(ChaosTest, ReplicaThatIsCutOffComesBackWithoutAFullSync) {
   ASSERT_NO_FATAL_FAILURE(Start());
   cluster().Isolate(Replica());

@@ -74,6 +74,13 @@ struct FakeBackend : ApiBackend {
     if (sequence < Sequence(20)) stay.left_ms = 4000;
     co_return stay;
   }
+  asio::awaitable<Result<UpstreamRole>> AskUpstreamRole() override {
+    if (!follows) co_return Fail(ErrorCode::kConflict, "the relay of n1 follows nobody");
+    UpstreamRole answer;
+    answer.upstream = {"10.0.0.2", 6666};
+    answer.role = Role::kReplica;
+    co_return answer;
+  }
   asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) override {
     PromiseAnswer answer;
     answer.promised = request.epoch > 5;
@@ -83,6 +90,7 @@ struct FakeBackend : ApiBackend {
   [[nodiscard]] bool SlotEncoded() const override { return true; }
 
   bool alive = false;
+  bool follows = true;
 };
 
 class ApiTest : public ::testing::Test {
@@ -156,6 +164,16 @@ TEST_F(ApiTest, HowLongASequenceStaysIsTold) {
   EXPECT_EQ(Wal("stays", {{"at", "30"}}).body, R"({"cause":"never"})");
   EXPECT_EQ(Wal("stays", {{"at", "51"}}).status, 404);
   EXPECT_EQ(Wal("stays").status, 400);
+}
+
+TEST_F(ApiTest, WhatTheUpstreamIsIsTold) {
+  EXPECT_EQ(Ask("GET", {"v1", "upstream", "role"}).body, R"({"upstream":"10.0.0.2:6666","role":"replica"})");
+  EXPECT_EQ(Ask("POST", {"v1", "upstream", "role"}).status, 405);
+  EXPECT_EQ(Ask("GET", {"v1", "upstream"}).status, 404);
+  backend_.follows = false;
+  const http::Response response = Ask("GET", {"v1", "upstream", "role"});
+  EXPECT_EQ(response.status, 409);
+  EXPECT_EQ(response.body, R"({"error":"the relay of n1 follows nobody","code":"conflict"})");
 }
 
 TEST_F(ApiTest, StaleEpochIsAConflict) {

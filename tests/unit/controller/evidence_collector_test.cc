@@ -102,6 +102,9 @@ class Agent : public agent::ApiBackend {
   asio::awaitable<Result<wal::Stay>> AskStay(Sequence) override {
     co_return Fail(ErrorCode::kNotFound, "nothing is purged here");
   }
+  asio::awaitable<Result<agent::UpstreamRole>> AskUpstreamRole() override {
+    co_return Fail(ErrorCode::kConflict, "nobody is followed here");
+  }
   asio::awaitable<PromiseAnswer> Promise(PromiseRequest) override { co_return PromiseAnswer{}; }
   [[nodiscard]] bool SlotEncoded() const override { return false; }
 

@@ -63,8 +63,38 @@ TEST(FailoverGateTest, AMasterThatNobodyHearsIsReplacedOnlyOnceItsLeaseIsOver) {
 TEST(FailoverGateTest, AServerThatTheControllerFencedItselfIsNotWaitedFor) {
   FailoverFacts facts = LeaseOver();
   facts.lease_until_ms = facts.now_ms + 3000;
-  facts.fenced_directly = true;
-  EXPECT_EQ(Judge(Lost(), facts).gate, Gate::kGo);
+  GroupSnapshot snapshot = Lost();
+  snapshot.seen_replica.emplace().by_hand = true;
+  const GateAnswer answer = Judge(snapshot, facts);
+  EXPECT_EQ(answer.gate, Gate::kGo);
+  EXPECT_TRUE(answer.holder_fenced);
+}
+
+// It cannot be a master again but by a command to its agent, which is out of reach: neither its lease nor the
+// promises that it was given are waited for.
+TEST(FailoverGateTest, AServerThatWasSeenToBeAReplicaIsNotWaitedForThoughAReplicaHearsIt) {
+  GroupSnapshot snapshot = Lost();
+  snapshot.nodes["n3"].report->relay.upstream_silent_ms = 100;
+  snapshot.nodes["n3"].report->promised_left_ms = 700;
+  FailoverFacts facts = LeaseOver();
+  facts.lease_until_ms = facts.now_ms + 3000;
+  EXPECT_EQ(Judge(snapshot, facts).code, reason::kMasterOutOfSight);
+
+  snapshot.seen_replica.emplace().through = {"n3"};
+  const GateAnswer answer = Judge(snapshot, facts);
+  EXPECT_EQ(answer.gate, Gate::kGo) << answer.sentence;
+  EXPECT_TRUE(answer.holder_fenced);
+
+  snapshot.nodes["n1"].connected = true;
+  snapshot.nodes["n1"].report->process = ProcessState::kHung;
+  EXPECT_FALSE(KnownFenced(snapshot)) << "its own agent knows better";
+}
+
+TEST(FailoverGateTest, TheOperatorsWordStandsBeforeWhatWasSeenOfTheServer) {
+  GroupSnapshot snapshot = Lost();
+  snapshot.seen_replica.emplace().probed = true;
+  snapshot.state.paused = Hold{};
+  EXPECT_EQ(Judge(snapshot, LeaseOver()).code, reason::kPaused);
 }
 
 TEST(FailoverGateTest, AControllerThatAloneLostTheMasterDoesNothing) {
@@ -171,6 +201,20 @@ TEST(FailoverGateTest, ANodeThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
   const GateAnswer answer = Judge(snapshot, facts);
   EXPECT_EQ(answer.code, reason::kBetterMissing);
   EXPECT_EQ(answer.wait_ms, snapshot.settings.lease.duration_ms - 100);
+  facts.since_ms = facts.now_ms - snapshot.settings.lease.duration_ms;
+  EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo);
+}
+
+// Its server says that it is a replica: it may be heard again, and win.
+TEST(FailoverGateTest, AParkedMasterThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
+  GroupSnapshot snapshot = Lost();
+  snapshot.nodes["n1"].report->last = Sequence(150);
+  FailoverFacts facts = LeaseOver();
+  facts.best_last = Sequence(100);
+  facts.since_ms = facts.now_ms - 100;
+  EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo) << "a lost one is not";
+  snapshot.seen_replica.emplace().through = {"n3"};
+  EXPECT_EQ(Judge(snapshot, facts).code, reason::kBetterMissing);
   facts.since_ms = facts.now_ms - snapshot.settings.lease.duration_ms;
   EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo);
 }

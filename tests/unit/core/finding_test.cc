@@ -137,6 +137,63 @@ TEST(FindingTest, AMasterThatOthersHearIsOutOfSightOnly) {
   EXPECT_EQ(findings[0].rests_on, std::vector<Source>{Source::kPeers});
 }
 
+TEST(FindingTest, AMasterThatOthersHearAndThatSaysItIsAReplicaIsParked) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].connected = false;
+  snapshot.nodes["n3"].report->relay.upstream_silent_ms = 100;
+  snapshot.seen_replica.emplace().through = {"n3"};
+  const auto findings = FindIn(snapshot);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].code, FindingCode::kMasterParked);
+  EXPECT_EQ(findings[0].rests_on, std::vector<Source>{Source::kPeers});
+  EXPECT_EQ(findings[0].sentence,
+            "the agent of master n1 does not answer, and its server takes no writes: it told n3 that it is a "
+            "replica");
+}
+
+TEST(FindingTest, WhoeverSawThatTheMasterIsAReplicaIsNamed) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].connected = false;
+  snapshot.master_probe = true;
+  SeenReplica& seen = snapshot.seen_replica.emplace();
+  seen.probed = true;
+  auto trouble = FindMasterTrouble(snapshot);
+  ASSERT_TRUE(trouble);
+  EXPECT_EQ(trouble->code, FindingCode::kMasterParked);
+  EXPECT_EQ(trouble->rests_on, std::vector<Source>{Source::kProbe});
+  EXPECT_NE(trouble->sentence.find("it told the controller that"), std::string::npos) << trouble->sentence;
+
+  seen.through = {"n2", "n3"};
+  trouble = FindMasterTrouble(snapshot);
+  const std::vector<Source> both{Source::kPeers, Source::kProbe};
+  EXPECT_EQ(trouble->rests_on, both);
+  EXPECT_NE(trouble->sentence.find("it told the controller, n2, n3 that"), std::string::npos);
+
+  seen.by_hand = true;
+  trouble = FindMasterTrouble(snapshot);
+  EXPECT_NE(trouble->sentence.find("the controller made it a replica itself"), std::string::npos);
+}
+
+TEST(FindingTest, OfAMasterWhoseAgentAnswersOnlyThatAgentsWordCounts) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.seen_replica.emplace().probed = true;
+  EXPECT_EQ(Codes(snapshot), Expected{});
+  snapshot.nodes["n1"].report->process = ProcessState::kDown;
+  EXPECT_EQ(Codes(snapshot), Expected{"MasterProcessDown n1"});
+}
+
+TEST(FindingTest, TheServerIsAskedThroughThoseThatHearItOnly) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].connected = false;
+  EXPECT_EQ(NodesThatHear(snapshot, EndpointOf("n1")), Expected{});
+  snapshot.nodes["n2"].report->relay.upstream_silent_ms = kPeerSilenceMs + 1;
+  snapshot.nodes["n3"].report->relay.upstream_silent_ms = kPeerSilenceMs;
+  EXPECT_EQ(NodesThatHear(snapshot, EndpointOf("n1")), Expected{"n3"});
+  EXPECT_EQ(NodesThatHear(snapshot, EndpointOf("n2")), Expected{});
+  snapshot.nodes["n3"].connected = false;
+  EXPECT_EQ(NodesThatHear(snapshot, EndpointOf("n1")), Expected{});
+}
+
 TEST(FindingTest, AMasterThatCannotWriteIsFound) {
   GroupSnapshot refuses = HealthyGroup();
   refuses.nodes["n1"].report->writes_refused = "the database has background errors";

@@ -31,6 +31,23 @@ TEST(RescueTest, WhatTheCandidateLacksCanBeRescued) {
   EXPECT_EQ(tail->why_not, "");
 }
 
+TEST(RescueTest, ATailThatIsBeingLookedForMayBeRead) {
+  GroupSnapshot snapshot = DeadWithATail();
+  EXPECT_TRUE(TailCanBeRead(snapshot, "n2"));
+  EXPECT_FALSE(TailIsBeingLookedFor(snapshot));
+  snapshot.nodes["n1"].report->last.reset();
+  EXPECT_TRUE(TailIsBeingLookedFor(snapshot));
+  EXPECT_TRUE(TailCanBeRead(snapshot, "n2"));
+  snapshot.nodes["n1"].report->wal_readable = false;
+  EXPECT_FALSE(TailCanBeRead(snapshot, "n2"));
+}
+
+TEST(RescueTest, ATailThatTheNodeHasNeedNotBeRead) {
+  GroupSnapshot snapshot = DeadWithATail();
+  snapshot.nodes["n2"].report->last = Sequence(105);
+  EXPECT_FALSE(TailCanBeRead(snapshot, "n2"));
+}
+
 TEST(RescueTest, ACandidateThatHasEverythingNeedsNone) {
   GroupSnapshot snapshot = DeadWithATail();
   snapshot.nodes["n2"].report->last = Sequence(105);
