@@ -106,8 +106,8 @@ class RelayAdapter : public RelayControl {
   asio::awaitable<Result<void>> Follow(FollowAction action, milliseconds timeout) override {
     return relay_.Follow(std::move(action), timeout);
   }
-  asio::awaitable<Result<void>> FullSync(Endpoint upstream, milliseconds timeout) override {
-    return relay_.FullSync(std::move(upstream), timeout);
+  asio::awaitable<Result<void>> FullSync(FullSyncAction action, milliseconds timeout) override {
+    return relay_.FullSync(std::move(action), timeout);
   }
 
  private:
@@ -179,6 +179,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<node::NodeFacts> known_;
   std::optional<Role> role_;  // the last one told of this run of the process
   bool replication_id_psync_ = false;
+  std::optional<bool> empties_before_full_sync_;
   Signal looked_;
   std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before a command
 
@@ -347,6 +348,7 @@ Report Agent::Impl::CurrentReport() {
   input.wal_last = wal_last_;
   input.wal_readable = wal_readable_;
   input.replication_id_psync = replication_id_psync_;
+  input.empties_before_full_sync = empties_before_full_sync_;
   input.epoch = commands_->Epoch();
   input.number = ++number_;
   input.time_ms =
@@ -454,6 +456,7 @@ void Agent::Impl::Seen(Observation seen) {
   seen_ = std::move(seen);
   if (seen_.facts) known_ = seen_.facts;
   if (seen_.replication_id_psync) replication_id_psync_ = *seen_.replication_id_psync;
+  if (seen_.empties_before_full_sync) empties_before_full_sync_ = seen_.empties_before_full_sync;
   if (config_.database_name.empty() && seen_.database_name &&
       *seen_.database_name != commands_->DatabaseName()) {
     relay_->SetDatabaseName(*seen_.database_name);

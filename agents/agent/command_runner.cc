@@ -481,7 +481,7 @@ CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) 
   if (!BelongsToRelay(*facts)) {
     co_return Failed("the node is " + Describe(*facts) + " and not of its relay: park it first", facts->last);
   }
-  auto begun = co_await relay_.FullSync(action.upstream, Left(deadline));
+  auto begun = co_await relay_.FullSync(action, Left(deadline));
   if (!begun) {
     // Once the node has been refused it may begin at any moment.
     std::string why = begun.error().Message();

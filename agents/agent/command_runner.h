@@ -44,7 +44,7 @@ class RelayControl {
                                                     std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> Follow(FollowAction action,
                                                       std::chrono::milliseconds timeout) = 0;
-  virtual boost::asio::awaitable<Result<void>> FullSync(Endpoint upstream,
+  virtual boost::asio::awaitable<Result<void>> FullSync(FullSyncAction action,
                                                         std::chrono::milliseconds timeout) = 0;
 };
 

@@ -16,6 +16,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kConfigInterval{2};
+
 // Whether the second look saw another state of things than the first (a sequence that moves is none).
 bool Changed(const Observation& before, const Observation& after) {
   if (before.process != after.process || before.facts.has_value() != after.facts.has_value()) return true;
@@ -145,6 +147,13 @@ Observation NodeMonitor::Look(node::KvrocksClient& client) {
       seen.error = (name ? replication_id.error() : name.error()).Message();
     }
   }
+  if (!loading && Clock::now() >= next_config_look_) {
+    // Unlike the others it may be changed while the server runs. A version that does not know it has none.
+    const auto empties = client.ConfigGet("slave-empty-db-before-fullsync");
+    if (empties) empties_before_full_sync_ = empties->value_or("no") == "yes";
+    next_config_look_ = Clock::now() + kConfigInterval;
+  }
+  seen.empties_before_full_sync = empties_before_full_sync_;
   seen.database_name = database_name_;
   seen.replication_id_psync = replication_id_psync_;
   return seen;

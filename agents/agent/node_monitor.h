@@ -64,6 +64,8 @@ class NodeMonitor {
   std::optional<std::uint64_t> asked_of_;  // the process whose configuration is known
   std::optional<std::string> database_name_;
   std::optional<bool> replication_id_psync_;
+  std::optional<bool> empties_before_full_sync_;
+  std::chrono::steady_clock::time_point next_config_look_;
   int process_ = -1;           // pidfd of the server
   bool process_gone_ = false;  // it has ended, and nothing was seen of another since
 };

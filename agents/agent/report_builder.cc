@@ -66,6 +66,7 @@ Report BuildReport(const ReportInput& input) {
   report.relay = input.relay;
   report.wal_readable = input.wal_readable;
   report.replication_id_psync = input.replication_id_psync;
+  report.empties_before_full_sync = input.empties_before_full_sync;
   report.error = !input.fence_note.empty()   ? input.fence_note
                  : !input.seen.error.empty() ? input.seen.error
                                              : input.error;
@@ -88,6 +89,7 @@ Report BuildReport(const ReportInput& input) {
     report.full_sync = FullSyncOf(*facts, input.relay);
     report.counters = facts->counters;
     report.writes_refused = facts->writes_refused;
+    report.data_bytes = facts->data_bytes;
     if (!report.loading) report.last = facts->last;
   } else if (input.seen.process == ProcessState::kDown) {
     report.last = input.wal_last;
@@ -102,6 +104,7 @@ bool SameSubstance(const Report& left, const Report& right) {
          left.last == right.last && left.loading == right.loading && left.full_sync == right.full_sync &&
          left.counters == right.counters && left.version == right.version &&
          left.replication_id_psync == right.replication_id_psync &&
+         left.empties_before_full_sync == right.empties_before_full_sync &&
          left.cluster_enabled == right.cluster_enabled && left.wal_readable == right.wal_readable &&
          left.lease_left_ms.has_value() == right.lease_left_ms.has_value() &&
          left.promised_left_ms.has_value() == right.promised_left_ms.has_value() &&

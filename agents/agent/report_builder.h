@@ -15,11 +15,12 @@ namespace walstitch::agent {
 // What one look at the node gave.
 struct Observation {
   ProcessState process = ProcessState::kUnknown;
-  std::optional<node::NodeFacts> facts;      // only when INFO answered
-  std::string error;                         // why not, one sentence
-  std::optional<std::string> database_name;  // CONFIG GET, once for each run of the server
-  std::optional<bool> replication_id_psync;  // the same
-  std::uint64_t served = 0;                  // requests (NodeMonitor::Request) that it answers
+  std::optional<node::NodeFacts> facts;          // only when INFO answered
+  std::string error;                             // why not, one sentence
+  std::optional<std::string> database_name;      // CONFIG GET, once for each run of the server
+  std::optional<bool> replication_id_psync;      // the same
+  std::optional<bool> empties_before_full_sync;  // the same
+  std::uint64_t served = 0;                      // requests (NodeMonitor::Request) that it answers
 };
 
 // What INFO's failure says about the process. Refused: nothing listens, so it is down. No answer in
@@ -37,6 +38,7 @@ struct ReportInput {
   std::optional<Sequence> wal_last;  // from the WAL's files
   bool wal_readable = false;
   bool replication_id_psync = false;
+  std::optional<bool> empties_before_full_sync;
   std::uint64_t epoch = 0;
   std::uint64_t number = 0;
   std::int64_t time_ms = 0;

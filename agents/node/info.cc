@@ -105,6 +105,7 @@ NodeFacts ReadFacts(const InfoFields& fields) {
   }
   facts.process_id = Number(fields, "process_id");
   facts.uptime_s = Number(fields, "uptime_in_seconds");
+  facts.data_bytes = Number(fields, "used_db_size");
   facts.writes_refused = WritesRefused(fields);
   return facts;
 }

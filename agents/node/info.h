@@ -32,6 +32,7 @@ struct NodeFacts {
   std::optional<bool> cluster_enabled;
   std::optional<std::uint64_t> process_id;  // tells one run of the server from the next
   std::optional<std::uint64_t> uptime_s;
+  std::optional<std::uint64_t> data_bytes;  // used_db_size: of its SST files
   // Why it refuses writes as a master, one sentence; empty: INFO tells of no reason.
   std::string writes_refused;
 };

@@ -205,8 +205,9 @@ asio::awaitable<void> NodeSession::Splice(std::shared_ptr<NodeSessionOwner> owne
     const Result<void> written =
         co_await connection_->Write(asio::buffer(bytes.data(), *size), kFetchSilence);
     if (!written) co_return;
-    owner->OnFetched(*size);
     line_ended = bytes[*size - 1] == '\n';
+    const SteadyTime next = owner->OnFetched(*size);
+    while (std::chrono::steady_clock::now() < next && !connection_->Closed()) co_await wake_.Wait(next);
   }
   // The master closes as soon as it has answered `_fetch_meta`; the node keeps its side open until the
   // data is restored, and by that we know (full_sync.h). So wait for the node, unless the answer was cut:

@@ -44,7 +44,8 @@ class NodeSessionOwner {
   virtual PsyncAnswer OnPsync(const std::shared_ptr<NodeSession>& session, Sequence next) = 0;
   // Where to fetch from, or nullopt: no full sync is decided.
   virtual std::optional<Endpoint> OnFetch(NodeSession& session, bool meta) = 0;
-  virtual void OnFetched(std::uint64_t bytes) = 0;
+  // So much of a full sync passed; no more before the time that it gives.
+  virtual SteadyTime OnFetched(std::uint64_t bytes) = 0;
   // The node says that it has applied everything up to and including `last` (2.14 on).
   virtual void OnNodeAck(NodeSession& session, Sequence last) = 0;
   virtual void OnSessionEnd(NodeSession& session) = 0;

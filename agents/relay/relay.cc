@@ -15,6 +15,7 @@
 #include "agents/relay/frame_reader.h"
 #include "agents/relay/full_sync.h"
 #include "agents/relay/node_session.h"
+#include "agents/relay/pacer.h"
 #include "agents/relay/sequencer.h"
 #include "agents/relay/upstream_session.h"
 #include "agents/wal/batch_decoder.h"
@@ -86,14 +87,17 @@ class Relay::Impl : public NodeSessionOwner,
                                             std::vector<std::string> batches, milliseconds timeout);
   static asio::awaitable<Result<void>> Follow(std::shared_ptr<Impl> self, FollowAction action,
                                               milliseconds timeout);
-  static asio::awaitable<Result<void>> FullSync(std::shared_ptr<Impl> self, Endpoint upstream,
+  static asio::awaitable<Result<void>> FullSync(std::shared_ptr<Impl> self, FullSyncAction action,
                                                 milliseconds timeout);
 
   // NodeSessionOwner
   [[nodiscard]] std::string DatabaseName() const override { return options_.database_name; }
   PsyncAnswer OnPsync(const std::shared_ptr<NodeSession>& session, Sequence next) override;
   std::optional<Endpoint> OnFetch(NodeSession& session, bool meta) override;
-  void OnFetched(std::uint64_t bytes) override { full_sync_bytes_ += bytes; }
+  SteadyTime OnFetched(std::uint64_t bytes) override {
+    full_sync_bytes_ += bytes;
+    return full_sync_pacer_.Passed(bytes, steady_clock::now());
+  }
   void OnNodeAck(NodeSession& session, Sequence last) override;
   void OnSessionEnd(NodeSession& session) override;
   asio::awaitable<Result<void>> Dial(std::shared_ptr<Connection> connection, Endpoint upstream) override;
@@ -163,6 +167,7 @@ class Relay::Impl : public NodeSessionOwner,
 
   std::optional<FullSyncDialogue> full_sync_;
   std::optional<Endpoint> full_sync_from_;
+  Pacer full_sync_pacer_;
   NodeSession* fetching_meta_ = nullptr;  // only compared
   steady_clock::time_point meta_closed_ = steady_clock::time_point::min();
 
@@ -641,8 +646,9 @@ asio::awaitable<Result<void>> Relay::Impl::Follow(std::shared_ptr<Impl> self, Fo
   }
 }
 
-asio::awaitable<Result<void>> Relay::Impl::FullSync(std::shared_ptr<Impl> self, Endpoint upstream,
+asio::awaitable<Result<void>> Relay::Impl::FullSync(std::shared_ptr<Impl> self, FullSyncAction action,
                                                     milliseconds timeout) {
+  const Endpoint upstream = action.upstream;
   const std::string doing = "full sync from " + upstream.ToString();
   if (self->stopped_) co_return self->WhyInterrupted(doing);
   self->BeginCommand();
@@ -651,6 +657,7 @@ asio::awaitable<Result<void>> Relay::Impl::FullSync(std::shared_ptr<Impl> self, 
   self->state_ = RelayState::kFullSync;
   self->full_sync_.emplace();
   self->full_sync_from_ = upstream;
+  self->full_sync_pacer_ = Pacer(action.bytes_per_second);
   self->meta_closed_ = steady_clock::time_point::min();
   self->DetachNode();  // it comes back with the PSYNC that is to be refused
   self->SetChanged();
@@ -697,8 +704,8 @@ asio::awaitable<Result<void>> Relay::Feed(Sequence expected_next, std::vector<st
 asio::awaitable<Result<void>> Relay::Follow(FollowAction action, milliseconds timeout) {
   return Impl::Follow(impl_, std::move(action), timeout);
 }
-asio::awaitable<Result<void>> Relay::FullSync(Endpoint upstream, milliseconds timeout) {
-  return Impl::FullSync(impl_, std::move(upstream), timeout);
+asio::awaitable<Result<void>> Relay::FullSync(FullSyncAction action, milliseconds timeout) {
+  return Impl::FullSync(impl_, std::move(action), timeout);
 }
 
 }  // namespace walstitch::relay

@@ -85,7 +85,7 @@ class Relay {
 
   // Refuse the node's PSYNC once and pass its full-sync dialogue through to the upstream, then follow
   // it. Ok once the dialogue has begun (the node asked for _fetch_meta).
-  boost::asio::awaitable<Result<void>> FullSync(Endpoint upstream, std::chrono::milliseconds timeout);
+  boost::asio::awaitable<Result<void>> FullSync(FullSyncAction action, std::chrono::milliseconds timeout);
 
  private:
   class Impl;

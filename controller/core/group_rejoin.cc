@@ -133,13 +133,8 @@ Task<void> GroupRunner::Rejoin(std::string name) {
     RecordHold(node, std::move(decision));
     co_return;
   }
+  if (verdict == Verdict::kFull && !MayFullSync(node, decision)) co_return;
   node.held_for.clear();
-  if (verdict == Verdict::kFull && fleet_.full_syncs >= fleet_.full_sync_limit) {
-    node.queued = "verdict full: waits for its turn, " + std::to_string(fleet_.full_syncs) + " of " +
-                  std::to_string(fleet_.full_sync_limit) + " full syncs are under way";
-    node.next_try_ms = environment_.NowMs() + kQueueRetryMs;
-    co_return;
-  }
   node.queued.clear();
   if (Mutated(Mutation::kUndecidedFullSync) && verdict == Verdict::kPadded) {
     decision.plan = {{name, FullSyncAction{survivor->endpoint}, "a mutation of the core"}};
@@ -211,6 +206,10 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   }
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
+  for (auto& step : decision.plan) {
+    auto* full_sync = std::get_if<FullSyncAction>(&step.action);
+    if (full_sync != nullptr) full_sync->bytes_per_second = fleet_.full_syncs.bytes_per_second;
+  }
   co_return decision;
 }
 
@@ -231,6 +230,35 @@ void GroupRunner::RecordHold(Node& node, Decision decision) {
   (void)Close(decision, outcome, nullptr);
 }
 
+bool GroupRunner::MayFullSync(Node& node, const Decision& decision) {
+  const auto why_not = WhyNoFullSync(Snapshot(), node.settings.name, fleet_.full_syncs);
+  if (!why_not) return true;
+  if (why_not->code == reason::kFullSyncQueued) {
+    // A queue moves by itself, and is no decision.
+    node.queued = "verdict full: " + why_not->sentence;
+    node.next_try_ms = environment_.NowMs() + kQueueRetryMs;
+    return false;
+  }
+  Decision hold = decision;
+  hold.verdict->verdict = Verdict::kHold;
+  hold.verdict->reasons.insert(hold.verdict->reasons.begin(), *why_not);
+  hold.plan.clear();
+  RecordHold(node, std::move(hold));
+  return false;
+}
+
+FullSyncProgress GroupRunner::ProgressOfFullSync(const std::string& name) const {
+  const OpenFullSync& open = full_syncs_.at(name);
+  const Node& node = nodes_.at(name);
+  const auto survivor = nodes_.find(open.decision.survivor);
+  std::optional<std::uint64_t> of_bytes;
+  if (survivor != nodes_.end() && survivor->second.view.report)
+    of_bytes = survivor->second.view.report->data_bytes;
+  const std::uint64_t now = node.view.report ? BytesToNode(*node.view.report) : open.bytes_before;
+  const std::uint64_t bytes = now >= open.bytes_before ? now - open.bytes_before : 0;
+  return ProgressOf(bytes, of_bytes, environment_.NowMs() - open.begun_ms);
+}
+
 Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   const std::string name = decision.node;
   Node& node = nodes_.at(name);
@@ -241,11 +269,12 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   if (master.view.report) outcome.survivor_before = master.view.report->counters;
 
   const bool full = decision.verdict->verdict == Verdict::kFull;
-  if (full) ++fleet_.full_syncs;  // until WatchFullSyncs sees its end
+  if (full) fleet_.full_syncs.Begin(node.settings.zone);  // until WatchFullSyncs sees its end
   const Execution execution = co_await Execute(decision);
-  if (full && execution.outcome != Outcome::kDone) --fleet_.full_syncs;
+  if (full && execution.outcome != Outcome::kDone) fleet_.full_syncs.End(node.settings.zone);
   if (full && execution.outcome == Outcome::kDone) {
-    full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before, environment_.NowMs()};
+    const std::int64_t now = environment_.NowMs();
+    full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before, now, now};
     co_return;
   }
   outcome.outcome = execution.outcome;
@@ -350,7 +379,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
     } else {
       Backoff(node);
     }
-    --fleet_.full_syncs;
+    fleet_.full_syncs.End(node.settings.zone);
     entry = full_syncs_.erase(entry);
   }
 }

@@ -524,6 +524,9 @@ boost::json::value GroupRunner::Status() {
     const Node& node = nodes_.at(name);
     auto condition = ConditionOf(snapshot, view);
     if (!node.queued.empty()) condition.sentence = node.queued;
+    if (full_syncs_.contains(name)) {
+      condition.sentence = "a full sync that was decided is under way: " + Describe(ProgressOfFullSync(name));
+    }
     boost::json::object item{{"node", name},
                              {"agent", node.settings.agent},
                              {"connected", view.connected},
@@ -534,6 +537,13 @@ boost::json::value GroupRunner::Status() {
     if (!view.candidate) item["candidate"] = false;
     if (const auto hold = state_.maintenance.find(name); hold != state_.maintenance.end()) {
       item["maintenance"] = hold->second.reason.empty() ? "in maintenance" : hold->second.reason;
+    }
+    if (full_syncs_.contains(name)) {
+      const FullSyncProgress progress = ProgressOfFullSync(name);
+      boost::json::object full_sync{{"bytes", progress.bytes}};
+      if (progress.of_bytes) full_sync["of_bytes"] = *progress.of_bytes;
+      if (progress.left_ms) full_sync["left_ms"] = *progress.left_ms;
+      item["full_sync"] = std::move(full_sync);
     }
     if (view.report) item["report"] = ToJson(*view.report);
     nodes.push_back(std::move(item));

@@ -25,6 +25,7 @@
 #include "controller/core/environment.h"
 #include "controller/core/failover_gate.h"
 #include "controller/core/finding.h"
+#include "controller/core/full_sync_guard.h"
 #include "controller/core/settings.h"
 #include "controller/core/snapshot.h"
 #include "controller/core/task.h"
@@ -33,8 +34,7 @@ namespace walstitch::core {
 
 // What all groups share.
 struct Fleet {
-  std::int64_t full_sync_limit = 1;
-  std::int64_t full_syncs = 0;    // under way
+  FullSyncQueue full_syncs;
   std::int64_t failing_over = 0;  // groups
 };
 
@@ -118,6 +118,7 @@ class GroupRunner {
     std::optional<SyncCounters> survivor_before;
     std::uint64_t bytes_seen = 0;  // to the node, when it last went on
     std::int64_t progress_ms = 0;
+    std::int64_t begun_ms = 0;
   };
   // An outcome that could not be written: nothing is decided before it is.
   struct Unclosed {
@@ -196,6 +197,9 @@ class GroupRunner {
   Task<Decision> DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id);
   Task<void> CarryOutRejoin(Decision decision);
   void RecordHold(Node& node, Decision decision);
+  // Whether a full sync that was decided may begin. If not, the node waits, and the record says why.
+  bool MayFullSync(Node& node, const Decision& decision);
+  [[nodiscard]] FullSyncProgress ProgressOfFullSync(const std::string& name) const;
   void Backoff(Node& node);
   Task<void> WatchFullSyncs();
   Task<boost::json::value> MakePlan();

@@ -145,6 +145,8 @@ agentTokenFile: /etc/walstitch/agent-token   # optional
 kvrocksPasswordFile: /etc/walstitch/requirepass   # of the servers; leave out if they have none
 policies: [/etc/walstitch/policies]          # files or directories of *.yaml
 maxConcurrentFullSyncs: 1
+maxConcurrentFullSyncsPerZone: 0   # of nodes in one zone; 0: no limit of its own
+fullSyncRate: 0                    # bytes a second of each, as 100Mi; 0: as fast as it goes
 logLevel: info
 lease:                      # what is left out has the value shown here
   duration: 3s              # a lost machine is replaced after about so long
@@ -185,6 +187,8 @@ Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::str
   reader.RequiredText("stateDir", config.state_dir);
   reader.Texts("policies", config.policies);
   reader.Number("maxConcurrentFullSyncs", 1, 1000, config.max_concurrent_full_syncs);
+  reader.Number("maxConcurrentFullSyncsPerZone", 0, 1000, config.max_concurrent_full_syncs_per_zone);
+  reader.Bytes("fullSyncRate", config.full_sync_rate);
   ReadFailover(path, reader, config.failover);
   reader.Text("logLevel", config.log_level);
   static const std::set<std::string> kLevels = {"trace", "debug", "info", "warning", "error"};

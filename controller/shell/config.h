@@ -30,6 +30,8 @@ struct ControllerConfig {
   std::string state_dir;
   std::vector<std::string> policies;  // files or directories
   std::int64_t max_concurrent_full_syncs = 1;
+  std::int64_t max_concurrent_full_syncs_per_zone = 0;  // 0: no limit of its own
+  std::uint64_t full_sync_rate = 0;                     // bytes a second; 0: no limit
   core::FailoverSettings failover;
   std::string log_level = "info";
   std::vector<GroupConfig> groups;

@@ -8,7 +8,9 @@ namespace walstitch::shell {
 
 Controller::Controller(ControllerConfig config, std::unique_ptr<Store> store)
     : config_(std::move(config)), store_(std::move(store)), policies_(config_.policies) {
-  fleet_.full_sync_limit = config_.max_concurrent_full_syncs;
+  fleet_.full_syncs.limit = config_.max_concurrent_full_syncs;
+  fleet_.full_syncs.zone_limit = config_.max_concurrent_full_syncs_per_zone;
+  fleet_.full_syncs.bytes_per_second = config_.full_sync_rate;
 }
 
 Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_executor executor,

@@ -67,6 +67,7 @@ struct RescueAction {
 // it goes on (relay: full sync, then following).
 struct FullSyncAction {
   Endpoint upstream;
+  std::uint64_t bytes_per_second = 0;  // at most, on the average; 0: as fast as it goes
 };
 
 // Take note of the epoch; the node must be a master, and is left alone (adoption of a master).

@@ -153,6 +153,8 @@ void Fields(V& visit, S& s) {
   visit("promised_left_ms", s.promised_left_ms);
   visit.Defaulted("leased", s.leased);
   visit("disk", s.disk);
+  visit("data_bytes", s.data_bytes);
+  visit("empties_before_full_sync", s.empties_before_full_sync);
   visit.Defaulted("writes_refused", s.writes_refused);
   visit.Defaulted("error", s.error);
 }
@@ -233,6 +235,7 @@ void Fields(V& visit, S& s) {
 template <typename V, Like<FullSyncAction> S>
 void Fields(V& visit, S& s) {
   visit("upstream", s.upstream);
+  visit.Defaulted("bytes_per_second", s.bytes_per_second);
 }
 
 template <typename V, Like<AdoptMasterAction> S>

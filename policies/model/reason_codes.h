@@ -37,6 +37,11 @@ inline constexpr std::string_view kTailLeftBehind = "tail-left-behind";
 inline constexpr std::string_view kPromotionHappened = "promotion-happened";
 inline constexpr std::string_view kRefused = "refused";
 
+// Of full syncs that were decided, and do not begin yet (controller/core/full_sync_guard.h).
+inline constexpr std::string_view kFullSyncQueued = "full-sync-queued";
+inline constexpr std::string_view kFullSyncNoRoom = "full-sync-no-room";
+inline constexpr std::string_view kFullSyncLastCopy = "full-sync-last-copy";
+
 // Of failovers that start by themselves, or do not (controller/core/failover_gate.h).
 inline constexpr std::string_view kMasterUnreachable = "master-unreachable";
 inline constexpr std::string_view kMasterHung = "master-hung";
@@ -71,6 +76,9 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
                                             kEvidenceMissing,
                                             kNotPreferred,
                                             kMasterLostRecords,
+                                            kFullSyncQueued,
+                                            kFullSyncNoRoom,
+                                            kFullSyncLastCopy,
                                             kTailRescued,
                                             kTailLeftBehind,
                                             kPromotionHappened,

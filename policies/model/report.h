@@ -94,6 +94,9 @@ struct Report {
   std::optional<std::int64_t> promised_left_ms;  // how long it refuses promotions yet; absent: not at all
   bool leased = false;                           // it has been given a lease once: without one it parks
   std::optional<DiskReport> disk;
+  // The server's files, by its own count (used_db_size): without what is only in memory and in the WAL.
+  std::optional<std::uint64_t> data_bytes;
+  std::optional<bool> empties_before_full_sync;  // slave-empty-db-before-fullsync
   std::string writes_refused;  // why the server itself refuses writes as a master, one sentence; or empty
   std::string error;           // the last thing that went wrong, one sentence; or empty
 };

@@ -130,8 +130,8 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl {
     relay.state = RelayState::kFollowing;
     co_return Result<void>();
   }
-  asio::awaitable<Result<void>> FullSync(Endpoint upstream, milliseconds) override {
-    asked.push_back("fullsync " + upstream.ToString());
+  asio::awaitable<Result<void>> FullSync(FullSyncAction action, milliseconds) override {
+    asked.push_back("fullsync " + action.upstream.ToString());
     if (relay_error) co_return Fail(*relay_error);
     co_return Result<void>();
   }

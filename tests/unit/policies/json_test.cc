@@ -86,6 +86,8 @@ Report AnyReport() {
   report.promised_left_ms = Maybe(AnySigned);
   report.leased = AnyBool();
   report.disk = Maybe(AnyDisk);
+  report.data_bytes = Maybe(AnyNumber);
+  report.empties_before_full_sync = Maybe(AnyBool);
   report.writes_refused = AnyText();
   report.error = AnyText();
   return report;
@@ -108,7 +110,7 @@ Action AnyAction() {
     case 3:
       return FollowAction{AnyEndpoint(), Maybe(AnySequence), Maybe(AnyBatch)};
     case 4:
-      return FullSyncAction{AnyEndpoint()};
+      return FullSyncAction{AnyEndpoint(), AnyNumber()};
     case 5:
       return AdoptMasterAction{Maybe(AnyLease)};
     default:

@@ -10,7 +10,7 @@ class FullSyncRelay : public RelayTest {
  protected:
   std::future<Result<void>> BeginFullSync(const Listener& upstream,
                                           std::chrono::milliseconds timeout = kPatience) {
-    return Begin(relay_->FullSync(upstream.At(), timeout));
+    return Begin(relay_->FullSync({upstream.At()}, timeout));
   }
   Peer RefusedNode(const std::string& next) {
     Peer node = Peer::Connect(port_);
