@@ -29,6 +29,7 @@ std::string ContentHash(Action action) {
     promote->lease.reset();
     promote->require_last.reset();
     promote->holder_fenced = false;
+    promote->replaces.clear();
   }
   if (auto* adopt = std::get_if<AdoptMasterAction>(&action)) adopt->lease.reset();
   return Sha256Hex(Dump(ToJson(action)));

@@ -364,12 +364,16 @@ Result<void> LeaseKeeper::MayPromote(const PromoteAction& action, std::uint64_t 
     }
     if (auto in_time = CheckTime(*action.lease, now_ms); !in_time) return in_time;
   }
-  if (action.holder_fenced) return {};
-  if (promised_until_ms_ > now_ms) {
+  // 1. n2 was promoted in n1's place, hangs, and nobody knows that it was; this node has promised it. 2.
+  // Another is to take n1's place, and n1 is known to be fenced. 3. Taken for all promises, that would void
+  // the one to n2, and there would be two masters.
+  const bool is_void = action.holder_fenced && (action.replaces.empty() || promised_to_ == action.replaces);
+  if (promised_until_ms_ > now_ms && !is_void) {
     return Fail(ErrorCode::kConflict, "the node has promised master " + ToPrintable(promised_to_) +
                                           " not to be promoted for another " +
                                           Milliseconds(promised_until_ms_ - now_ms));
   }
+  if (action.holder_fenced) return {};
   const std::int64_t end =
       QuarantineEnd(action.lease ? std::optional<LeaseTerms>(action.lease->terms) : std::nullopt);
   if (end > now_ms) {

@@ -10,6 +10,10 @@
 namespace walstitch::core {
 namespace {
 
+// A stream that broke without a word is noticed and made again within this (shell/group_host.cc: 1.5 s and
+// 0.25 s): a node that is back was not given the time to say so before.
+constexpr std::int64_t kStreamBackMs = 2500;
+
 GateAnswer No(std::string_view code, std::string sentence) {
   return {Gate::kNo, code, std::move(sentence), 0, false};
 }
@@ -83,18 +87,18 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
   // The same holds for the master itself where its server says that it is a replica: its agent may be heard
   // again any moment, and the node win.
   const bool parked_out_of_reach = snapshot.seen_replica && !snapshot.seen_replica->by_hand;
-  const std::int64_t patience_left = settings.lease.duration_ms - stood;
+  const std::int64_t patience_left = std::max(settings.lease.duration_ms, kStreamBackMs) - stood;
   if (facts.best_last && patience_left > 0) {
     for (const auto& [name, view] : snapshot.nodes) {
       if (name == state.master && !parked_out_of_reach) continue;
-      if (view.Fresh() != nullptr || !view.report || !view.candidate) continue;
+      if (view.Fresh() != nullptr || !view.known_last || !view.candidate) continue;
       const auto stream = state.nodes.find(name);
       const auto masters = state.nodes.find(state.master);
       const bool member = stream != state.nodes.end() && masters != state.nodes.end() &&
                           stream->second.epoch == masters->second.epoch;
-      if (!member || !view.report->last || *view.report->last <= *facts.best_last) continue;
+      if (!member || *view.known_last <= *facts.best_last) continue;
       return Wait(reason::kBetterMissing,
-                  name + " was last known to hold " + view.report->last->ToString() +
+                  name + " was last known to hold " + view.known_last->ToString() +
                       ", more than anybody who " + "answers (" + facts.best_last->ToString() +
                       "): it is waited for for another " + Seconds(patience_left),
                   patience_left);

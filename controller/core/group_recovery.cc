@@ -172,7 +172,9 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
           co_return false;
         }
       }
+      resumed_ = decision.id;
       (void)co_await CarryOutPromotion(std::move(decision), 5000, taken_back);
+      resumed_.clear();
       co_return false;
     }
     case DecisionKind::kAdopt:

@@ -376,7 +376,7 @@ Task<std::string> GroupRunner::BackToOldMaster(Decision decision, std::optional<
   command.epoch = decision.epoch;
   command.group = decision.group;
   command.node = decision.survivor;
-  command.action = PromoteAction{parked_at, MakeGrant(nodes_.at(decision.survivor)), true};
+  command.action = PromoteAction{parked_at, MakeGrant(nodes_.at(decision.survivor)), true, decision.survivor};
   lease_until_ms_ =
       std::max(lease_until_ms_, GrantorDeadline(environment_.NowMs(), settings_.failover.lease));
   const CommandResult back = co_await RunCommand(decision, command);
@@ -451,6 +451,20 @@ Task<std::optional<std::string>> GroupRunner::RunRescue(Decision decision, std::
   }
 }
 
+// An end without a promotion. One that an earlier run had begun may have been promoted by that run all the
+// same:
+//
+// 1. n2 is promoted, takes writes, and hangs; the controller ended before it could write that down. 2. The
+// next one repeats the decision, gets no answer from n2, and gives it up. 3. n3 is promoted, for n1 is known
+// to be parked. 4. n2 goes on. So n2 is a suspect then.
+void GroupRunner::CloseUnpromoted(const Decision& decision, const OutcomeRecord& outcome) {
+  GroupState state = state_;
+  if (resumed_ == decision.id) {
+    state.suspects.try_emplace(decision.node, Suspect{decision.epoch, Sequence(0), environment_.UnixMs()});
+  }
+  (void)Close(decision, outcome, &state);
+}
+
 // Carries out bootstrap, failover and switchover alike: [park the old master, wait for the candidate,] [hold
 // the replicas] [rescue] promote, hold the others. Repeats harmlessly: command ids are made of the decision's
 // id. An answer that is repeated from an agent's ledger tells what happened once; what is now, only a fresh
@@ -496,7 +510,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
                              : decision.survivor + " was parked, and is not any more; ";
       const std::string back = co_await BackToOldMaster(decision, taken_back ? park.last : std::nullopt);
       outcome.sentence += back;
-      (void)Close(decision, outcome, &state_);
+      CloseUnpromoted(decision, outcome);
       co_return RecordOf(decision);
     }
     parked_at = park.last;
@@ -514,7 +528,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
       const std::string back = co_await BackToOldMaster(decision, parked_at);
       outcome.sentence += back;
       outcome.without_master_ms = environment_.UnixMs() - start_ms;
-      (void)Close(decision, outcome, &state_);
+      CloseUnpromoted(decision, outcome);
       co_return RecordOf(decision);
     }
   }
@@ -525,7 +539,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
     if (problem) {
       outcome.outcome = Outcome::kFailed;
       outcome.sentence = "nobody was promoted: " + *problem;
-      (void)Close(decision, outcome, &state_);
+      CloseUnpromoted(decision, outcome);
       Wake();
       co_return RecordOf(decision);
     }
@@ -548,7 +562,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
             decision.node + " was not promoted, because " + *problem + "; it is decided anew" +
             (given_up ? ", without what " + decision.survivor + " has on its disk" : std::string());
       }
-      (void)Close(decision, outcome, &state_);
+      CloseUnpromoted(decision, outcome);
       Wake();
       co_return RecordOf(decision);
     }
@@ -567,7 +581,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
     outcome.outcome = Outcome::kFailed;
     outcome.sentence = "nobody was promoted: the process of " + decision.survivor +
                        " has ended meanwhile, and what it holds on its disk can be rescued";
-    (void)Close(decision, outcome, &state_);
+    CloseUnpromoted(decision, outcome);
     Wake();
     co_return RecordOf(decision);
   }
@@ -577,7 +591,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
         !may && (!fresh || fresh->role != Role::kMaster)) {
       outcome.outcome = Outcome::kFailed;
       outcome.sentence = "nobody was promoted: " + may.error().Message();
-      (void)Close(decision, outcome, &state_);
+      CloseUnpromoted(decision, outcome);
       Wake();
       co_return RecordOf(decision);
     }
@@ -586,7 +600,8 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
   const auto* promotion = std::get_if<PromoteAction>(&promote.action);
   WALSTITCH_CHECK(promotion != nullptr);
   const std::optional<Sequence> required = parked_at ? parked_at : promotion->require_last;
-  promote.action = PromoteAction{required, MakeGrant(nodes_.at(decision.node)), HolderFenced(decision)};
+  promote.action =
+      PromoteAction{required, MakeGrant(nodes_.at(decision.node)), HolderFenced(decision), decision.survivor};
   lease_until_ms_ =
       std::max(lease_until_ms_, GrantorDeadline(environment_.NowMs(), settings_.failover.lease));
   CommandResult promoted = co_await RunCommand(decision, promote);

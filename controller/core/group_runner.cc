@@ -106,6 +106,7 @@ void GroupRunner::OnConnection(const std::string& name, bool connected) {
 void GroupRunner::Track(Node& node) {
   const std::int64_t now = environment_.NowMs();
   const Report& report = *node.view.report;
+  if (report.last) node.view.known_last = report.last;
   const auto since = [now](std::int64_t& at, bool is_so) {
     if (!is_so) at = -1;
     if (is_so && at < 0) at = now;

@@ -234,6 +234,7 @@ class GroupRunner {
   // `taken_back`: an earlier run already sent the old master back.
   Task<OperatorAnswer> CarryOutPromotion(Decision decision, std::int64_t deadline_ms,
                                          bool taken_back = false);
+  void CloseUnpromoted(const Decision& decision, const OutcomeRecord& outcome);
   Task<std::optional<std::string>> HoldReplicas(Decision* decision, std::size_t* step);
   Task<std::optional<std::string>> RunRescue(Decision decision, std::size_t step, bool* given_up);
   bool RecognisePromotion();
@@ -286,6 +287,7 @@ class GroupRunner {
   bool woken_ = false;
   std::int64_t wake_in_ms_ = 0;  // the loop looks again after so long at the latest
   bool open_finished_ = false;
+  std::string resumed_;     // the promotion of an earlier run that is being finished
   bool switching_ = false;  // the master is being replaced: nobody gets a lease meanwhile
   std::string busy_;
   std::string store_problem_;

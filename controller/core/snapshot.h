@@ -25,11 +25,12 @@ struct NodeView {
   std::string node;
   std::int64_t priority = 0;  // higher is preferred
   std::string zone;
-  bool candidate = true;         // false: the configuration says that it is never promoted
-  bool connected = false;        // the agent answers
-  std::optional<Report> report;  // the newest one, perhaps old
-  bool full_sync_open = false;   // a decision for a full sync of this node is under way
-  bool rejoining = false;        // a rejoin of this node is being carried out
+  bool candidate = true;               // false: the configuration says that it is never promoted
+  bool connected = false;              // the agent answers
+  std::optional<Report> report;        // the newest one, perhaps old
+  std::optional<Sequence> known_last;  // that it was last known to hold, by whichever agent run
+  bool full_sync_open = false;         // a decision for a full sync of this node is under way
+  bool rejoining = false;              // a rejoin of this node is being carried out
   Durations durations;
   // How long the master's WAL will hold the node's next sequence, where that is not for ever.
   std::optional<std::int64_t> resume_left_ms;

@@ -23,12 +23,13 @@ struct ParkAction {};
 // Result: `last` before the promotion (the fork point), `last_after` after it.
 //
 // With a lease, also refused when the lease's time is over by the agent's own clock, or while the node has
-// promised another master not to be promoted, unless `holder_fenced`.
+// promised a master not to be promoted, unless `holder_fenced`.
 struct PromoteAction {
   std::optional<Sequence> require_last;
   std::optional<LeaseGrant> lease{};  // its first; without one, nothing parks it when the controller is gone
-  bool holder_fenced =
-      false;  // the master that it replaces is known to take no writes: promises to it are void
+  // The master that it replaces is known to take no writes, or there is none: promises to it are void.
+  bool holder_fenced = false;
+  std::string replaces{};  // that master; promises to any other stand. Empty: not told, and none stands
 };
 
 // Move a parked node from expected_next forward by no-op records up to `target`, marked with the

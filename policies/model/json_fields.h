@@ -207,6 +207,7 @@ void Fields(V& visit, S& s) {
   visit("require_last", s.require_last);
   visit("lease", s.lease);
   visit.Defaulted("holder_fenced", s.holder_fenced);
+  visit.Defaulted("replaces", s.replaces);
 }
 
 template <typename V, Like<PadAction> S>

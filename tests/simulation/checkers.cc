@@ -159,7 +159,8 @@ bool Checkers::Healthy(std::size_t node) const {
 void Checkers::Promoted(std::size_t node, const std::string& command) {
   const auto* entry = world_.controller->store.Find(DecisionOf(command));
   CheckCandidate(node, entry == nullptr ? world_.queue.NowUs() : entry->appended_us);
-  CheckRescued(node);
+  // What a master of before holds was given up, by name, when it was replaced.
+  if (entry != nullptr) CheckRescued(node, entry->record.decision.survivor);
   for (auto& machine : world_.machines) machine->server.died_as_master = false;
 }
 
@@ -202,13 +203,15 @@ void Checkers::CheckCandidate(std::size_t node, std::int64_t decided_us) {
   }
 }
 
-void Checkers::CheckRescued(std::size_t node) {
+void Checkers::CheckRescued(std::size_t node, const std::string& replaced) {
   const Machine& promoted = *world_.machines[node];
   const std::size_t controller = world_.ControllersMachine();
   for (std::size_t other = 0; other < world_.Nodes(); ++other) {
     const Machine& machine = *world_.machines[other];
     const ServerModel& dead = machine.server;
-    if (other == node || dead.Up() || !dead.died_as_master || dead.died_with_machine) continue;
+    if (world_.NameOf(other) != replaced || other == node || dead.Up() || !dead.died_as_master ||
+        dead.died_with_machine)
+      continue;
     if (!machine.up || !machine.agent || machine.agent->SinceUs() >= dead.died_us) continue;
     if (!promoted.agent || promoted.agent->SinceUs() >= dead.died_us) continue;
     if (promoted.server.UpSinceUs() >= dead.died_us || promoted.server.paused_us >= dead.died_us) continue;

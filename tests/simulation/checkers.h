@@ -68,7 +68,7 @@ class Checkers {
   [[nodiscard]] bool Exempt(std::size_t node) const;
   [[nodiscard]] bool Healthy(std::size_t node) const;
   void CheckCandidate(std::size_t node, std::int64_t decided_us);
-  void CheckRescued(std::size_t node);
+  void CheckRescued(std::size_t node, const std::string& replaced);
   [[nodiscard]] bool HeldForOperator(std::size_t node) const;
 
   World& world_;

@@ -70,12 +70,13 @@ class AgentUpstreamTest : public AgentTest {
 
   std::optional<std::string> AnswerAsUpstream(const FakeKvrocks::Words& words) {
     const std::lock_guard lock(mutex_);
-    if (words[0] == "AUTH") return words.at(1) == upstreams_password_ ? "+OK\r\n" : "-ERR invalid password\r\n";
+    if (words[0] == "AUTH")
+      return words.at(1) == upstreams_password_ ? "+OK\r\n" : "-ERR invalid password\r\n";
     if (words[0] == "_db_name") return "my.db\r\n";
     if (words[0] == "INFO") {
       if (upstream_hangs_) return std::nullopt;
-      return FakeKvrocks::Bulk("kvrocks_version:2.11.0\r\nloading:" + std::string(upstream_loads_ ? "1" : "0") +
-                               "\r\n" + upstreams_replication_);
+      return FakeKvrocks::Bulk("kvrocks_version:2.11.0\r\nloading:" +
+                               std::string(upstream_loads_ ? "1" : "0") + "\r\n" + upstreams_replication_);
     }
     if (words[0] == "PSYNC" && !accepts_) return std::nullopt;
     return "+OK\r\n";

@@ -297,6 +297,16 @@ TEST(LeaseKeeper, PromiseOutlivesARestart) {
   EXPECT_TRUE(other.MayPromote(PromoteAction{}, 8, 500 + kGranted));
 }
 
+TEST(LeaseKeeper, PromisesToAnotherMasterThanTheFencedOneStand) {
+  LeaseKeeper keeper = Keeper();
+  keeper.Start(kNow);
+  ASSERT_TRUE(keeper.Promise(Request(), 5, false, false, kNow).promised);
+  PromoteAction action;
+  action.holder_fenced = true;
+  action.replaces = "n8";
+  EXPECT_FALSE(keeper.MayPromote(action, 8, kNow + 1));
+}
+
 TEST(LeaseKeeper, AgentThatHasJustStartedPromotesNobody) {
   LeaseKeeper keeper = Keeper();
   keeper.Start(kNow);
@@ -567,6 +577,7 @@ class Group {
     if (!node.keeper) return;
     PromoteAction action;
     action.holder_fenced = fenced;
+    if (master_ >= 0) action.replaces = nodes_[Index(master_)].name;
     ++epoch_;
     action.lease = MakeGrant(i, Clock(node));
     node.epoch = epoch_;

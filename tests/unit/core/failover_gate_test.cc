@@ -193,7 +193,7 @@ TEST(FailoverGateTest, WhatADeadMasterHoldsIsLookedForButNotForEver) {
 
 TEST(FailoverGateTest, ANodeThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
   GroupSnapshot snapshot = Crashed();
-  snapshot.nodes["n3"].report->last = Sequence(150);
+  snapshot.nodes["n3"].known_last = Sequence(150);
   snapshot.nodes["n3"].connected = false;
   FailoverFacts facts = LeaseOver();
   facts.best_last = Sequence(100);
@@ -208,7 +208,7 @@ TEST(FailoverGateTest, ANodeThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
 // Its server says that it is a replica: it may be heard again, and win.
 TEST(FailoverGateTest, AParkedMasterThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
   GroupSnapshot snapshot = Lost();
-  snapshot.nodes["n1"].report->last = Sequence(150);
+  snapshot.nodes["n1"].known_last = Sequence(150);
   FailoverFacts facts = LeaseOver();
   facts.best_last = Sequence(100);
   facts.since_ms = facts.now_ms - 100;

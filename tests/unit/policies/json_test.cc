@@ -104,7 +104,7 @@ Action AnyAction() {
     case 0:
       return ParkAction{};
     case 1:
-      return PromoteAction{Maybe(AnySequence), Maybe(AnyLease), AnyBool()};
+      return PromoteAction{Maybe(AnySequence), Maybe(AnyLease), AnyBool(), AnyText()};
     case 2:
       return PadAction{AnySequence(), AnySequence(), AnyText(), AnyText()};
     case 3:
