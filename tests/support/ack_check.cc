@@ -252,7 +252,9 @@ std::vector<std::string> FindOverlaps(const AckLog& log, const std::vector<Decis
   for (const auto& [node, list] : log.acks()) {
     for (const Ack& ack : list) {
       const auto excuse = std::find_if(excuses.begin(), excuses.end(), [&, &name = node](const Excuse& one) {
-        return one.node == name && ack.done_us >= one.from_us && ack.done_us <= one.until_us;
+        // 1. It is answered. 2. The server is parked, and seen to be. 3. Only now the writer gets a processor
+        // and reads the answer: so it counts when it was sent.
+        return one.node == name && ack.done_us >= one.from_us && ack.sent_us <= one.until_us;
       });
       if (excuse == excuses.end()) {
         acks.emplace_back(node, ack);
