@@ -525,8 +525,14 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
       outcome.sentence = decision.node + " did not reach " + parked_at->ToString() + " within " +
                          std::to_string(deadline_ms) + " ms" +
                          (report && report->last ? ", it stands at " + report->last->ToString() : "") + "; ";
-      const std::string back = co_await BackToOldMaster(decision, parked_at);
-      outcome.sentence += back;
+      // By an earlier run it may have been promoted, and takes writes.
+      const bool may_be_master = resumed_ == decision.id && (!report || report->role != Role::kReplica);
+      if (may_be_master) {
+        outcome.sentence += "whether it was promoted before is not known";
+      } else {
+        const std::string back = co_await BackToOldMaster(decision, parked_at);
+        outcome.sentence += back;
+      }
       outcome.without_master_ms = environment_.UnixMs() - start_ms;
       CloseUnpromoted(decision, outcome);
       co_return RecordOf(decision);
@@ -626,11 +632,12 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
   if (promoted.outcome != Outcome::kDone) {
     outcome.outcome = promoted.outcome;
     outcome.sentence = "promoting " + decision.node + ": " + promoted.error;
-    if (promoted.outcome == Outcome::kFailed && parks) {
+    const bool may_be_master = promoted.outcome == Outcome::kUnknown || resumed_ == decision.id;
+    if (parks && !may_be_master) {
       const std::string back = co_await BackToOldMaster(decision, parked_at);
       outcome.sentence += "; " + back;
       state = state_;
-    } else if (promoted.outcome == Outcome::kUnknown) {
+    } else if (may_be_master) {
       // 1. The promotion is taken for failed because the node is still a replica. 2. Another is promoted. 3.
       // The server gets to its SLAVEOF NO ONE. So nobody else is promoted until this one was seen fenced.
       state.suspects[decision.node] = {decision.epoch, required.value_or(Sequence(0)), environment_.UnixMs()};
