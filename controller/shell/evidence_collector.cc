@@ -112,9 +112,9 @@ asio::awaitable<std::optional<BatchInfo>> BatchEndingAt(AgentClient node, Sequen
 
 // See Evidence::before_target. A batch of ours is not in the survivor's history.
 asio::awaitable<std::optional<BatchInfo>> BatchBefore(AgentClient rejoiner, AgentClient survivor,
-                                                      Sequence target, bool no_tail) {
+                                                      Sequence target, bool equal) {
   std::optional<BatchInfo> theirs = co_await BatchEndingAt(survivor, target);
-  if (!theirs || !no_tail) co_return theirs;
+  if (!theirs || !equal) co_return theirs;
   std::optional<BatchInfo> own = co_await BatchEndingAt(rejoiner, target);
   if (own && own->marker.empty()) co_return own;
   co_return theirs;
@@ -188,8 +188,12 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
 
   const SequenceRange tail{*evidence.fork + 1, next};
   if (evidence.target) {
+    // 1. A node is resumed over a divergence that the policy allows, with a pad of 0. 2. It is parked before
+    // it got anything. 3. By the record it is in the survivor's stream, and its own last batch is not. So
+    // only where the batches themselves are the proof, its own one speaks for both.
+    const bool equal = tail.Empty() && evidence.proof == ForkProof::kEqualBatches;
     evidence.before_target =
-        co_await BatchBefore(request.rejoiner, request.survivor, *evidence.target, tail.Empty());
+        co_await BatchBefore(request.rejoiner, request.survivor, *evidence.target, equal);
   }
   if (tail.Empty()) {
     evidence.tail = Touched{};

@@ -46,7 +46,7 @@ struct Evidence {
   std::string fork_note;           // how it was found, for people
   std::optional<Sequence> target;  // survivor's first boundary at or after the rejoiner's next
   // The survivor's batch that ends right before the target, where its WAL still holds it. Where the rejoiner
-  // stands there without a tail, it is the rejoiner's own: that one stands still.
+  // stands there by equal batches, it is the rejoiner's own: that one stands still.
   std::optional<BatchInfo> before_target;
   std::optional<Touched> tail;       // rejoiner's records in (fork, last]
   std::optional<Touched> missed;     // survivor's records in (fork, target)

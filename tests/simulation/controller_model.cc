@@ -463,7 +463,7 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
     };
     auto theirs = co_await last_of(survivor);
     if (theirs && theirs->front().End() == *evidence.target) evidence.before_target = theirs->front();
-    if (evidence.before_target && tail.Empty()) {
+    if (evidence.before_target && tail.Empty() && evidence.proof == ForkProof::kEqualBatches) {
       auto own = co_await last_of(rejoiner);
       const bool ends = own && own->front().End() == *evidence.target && own->front().marker.empty();
       if (ends) evidence.before_target = own->front();
