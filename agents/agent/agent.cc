@@ -26,6 +26,8 @@
 #include "agents/agent/offload.h"
 #include "agents/agent/peer_wal.h"
 #include "agents/agent/report_builder.h"
+#include "agents/agent/salvage_api.h"
+#include "agents/agent/salvage_service.h"
 #include "agents/agent/state_file.h"
 #include "agents/agent/wal_service.h"
 #include "agents/http/http_server.h"
@@ -133,6 +135,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   asio::awaitable<Result<wal::Stay>> AskStay(Sequence sequence) override;
   asio::awaitable<Result<UpstreamRole>> AskUpstreamRole() override;
   asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) override;
+  asio::awaitable<http::Response> HandleSalvage(http::Request request) override;
   [[nodiscard]] bool SlotEncoded() const override;
 
   // LeaseServiceOwner
@@ -169,6 +172,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<WalService> wal_;
   std::optional<HttpPeerWal> peer_wal_;
   std::optional<LeaseService> leases_;
+  std::optional<SalvageService> salvages_;
   std::optional<CommandRunner> runner_;
   std::optional<CommandService> commands_;
   std::optional<NodeMonitor> monitor_;
@@ -182,6 +186,8 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<bool> empties_before_full_sync_;
   Signal looked_;
   std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before a command
+
+  int waiting_commands_ = 0;  // that are no salvages
 
   bool wal_readable_ = false;
   std::optional<Sequence> wal_last_;  // of a process that is down
@@ -276,7 +282,18 @@ Result<void> Agent::Impl::Start() {
   RunnerOptions runner_options;
   runner_options.relay = config_.relay;
   peer_wal_.emplace(config_.token, *command_pool_);
-  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, runner_options);
+  SalvageServiceOptions salvage_options;
+  salvage_options.node = config_.node;
+  salvage_options.group = config_.group;
+  salvage_options.state_directory = config_.state_directory;
+  salvage_options.data_directory = config_.data_directory;
+  salvage_options.client = ClientTo(config_, kWalTimeout);
+  salvage_options.token = config_.token;
+  salvage_options.limits = config_.salvage;
+  salvage_options.slot_encoded = [this] { return SlotEncoded(); };
+  salvages_.emplace(std::move(salvage_options));
+  salvages_->Start();
+  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, *salvages_, runner_options);
   commands_.emplace(
       executor_, *command_pool_, std::move(*ledger),
       [this](Command command, Clock::time_point deadline) {
@@ -319,6 +336,7 @@ void Agent::Impl::Stop() {
   if (leases_) leases_->Stop();
   if (relay_) relay_->Stop();
   if (wal_) wal_->Stop();
+  if (salvages_) salvages_->Stop();
   if (command_pool_) {
     // A command under way ends soon, since stop_ ends its calls; whether it had its effect is said to be
     // unknown at the next start.
@@ -371,7 +389,12 @@ asio::awaitable<Report> Agent::Impl::FreshReport() {
 }
 
 asio::awaitable<Result<CommandResult>> Agent::Impl::Submit(Command command) {
-  co_return co_await commands_->Submit(std::move(command));
+  // A salvage may take minutes, and a promotion may not: it is made again.
+  const bool salvage = std::holds_alternative<SalvageAction>(command.action);
+  if (!salvage) salvages_->SetWaiting(++waiting_commands_);
+  auto result = co_await commands_->Submit(std::move(command));
+  if (!salvage) salvages_->SetWaiting(--waiting_commands_);
+  co_return result;
 }
 
 asio::awaitable<Result<std::string>> Agent::Impl::AskWal(WalService::Question question) {
@@ -418,6 +441,10 @@ asio::awaitable<Result<UpstreamRole>> Agent::Impl::AskUpstreamRole() {
   answer.upstream = upstream;
   answer.role = *role;
   co_return answer;
+}
+
+asio::awaitable<http::Response> Agent::Impl::HandleSalvage(http::Request request) {
+  co_return co_await HandleSalvageRequest(&*salvages_, commands_->Epoch(), std::move(request));
 }
 
 asio::awaitable<PromiseAnswer> Agent::Impl::Promise(PromiseRequest request) {

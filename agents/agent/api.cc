@@ -236,6 +236,9 @@ asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend) {
 
 asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
   const auto& segments = request.segments;
+  if (segments.size() >= 2 && segments[0] == "v1" && segments[1] == "salvage") {
+    co_return co_await backend->HandleSalvage(std::move(request));
+  }
   const bool command = request.path == "/v1/command";
   const bool promise = request.path == "/v1/promise";
   const bool posted = command || promise;

@@ -32,6 +32,8 @@ class ApiBackend {
   // What the server that the relay follows at this moment says that it is. Takes about a second at most.
   virtual boost::asio::awaitable<Result<UpstreamRole>> AskUpstreamRole() = 0;
   virtual boost::asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) = 0;
+  // A path that begins with /v1/salvage: see salvage_api.h.
+  virtual boost::asio::awaitable<http::Response> HandleSalvage(http::Request request) = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;
 };

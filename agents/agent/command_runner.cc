@@ -147,6 +147,8 @@ asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_p
     result = co_await Do(*follow, deadline);
   } else if (auto* rescue = std::get_if<RescueAction>(&command.action)) {
     result = co_await Do(*rescue, deadline);
+  } else if (auto* salvage = std::get_if<SalvageAction>(&command.action)) {
+    result = co_await Do(*salvage, deadline);
   } else if (auto* full_sync = std::get_if<FullSyncAction>(&command.action)) {
     result = co_await Do(*full_sync, deadline);
   } else if (auto* adopt = std::get_if<AdoptMasterAction>(&command.action)) {
@@ -471,6 +473,42 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
     if (not_applied) co_return failed(*not_applied);
   }
   co_return Done(last);
+}
+
+// What is kept is what the node holds: it must be the tail that was decided on, and stand still meanwhile.
+CommandRunner::Step CommandRunner::Do(SalvageAction action, Deadline deadline) {
+  const Sequence expected = action.range.to;
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (!BelongsToRelay(*facts)) {
+    co_return Failed("the node is " + Describe(*facts) + " and not parked on its relay: park it first",
+                     facts->last);
+  }
+  if (relay_.Report().state != RelayState::kParked) {
+    co_return Failed("the relay is not parked: park the node first", facts->last);
+  }
+  if (!facts->last || *facts->last + 1 != expected) {
+    co_return Failed("the node's next is " +
+                         (facts->last ? (*facts->last + 1).ToString() : std::string("not known")) + ", but " +
+                         expected.ToString() + " was expected; nothing was salvaged",
+                     facts->last);
+  }
+  auto kept = co_await salvages_.Keep(std::move(action), deadline);
+  if (!kept) {
+    co_return Failed(
+        kept.error().Message() + "; the tail is not given up before it is kept, and the node stays parked",
+        facts->last);
+  }
+  auto after = co_await node_.Info(options_.call_timeout);
+  if (!after) co_return Failed(after.error().Message());
+  if (!after->last || *after->last + 1 != expected) {
+    co_return Failed("the node did not stand still while its tail was salvaged", after->last);
+  }
+  CommandResult result;
+  result.outcome = Outcome::kDone;
+  result.salvage = std::move(*kept);
+  co_return result;
 }
 
 CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) {

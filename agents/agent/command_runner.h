@@ -82,6 +82,15 @@ class LeaseControl {
   virtual boost::asio::awaitable<Result<void>> ForgetLease() = 0;
 };
 
+// The agent's salvages, as far as commands need them (salvage_service.h).
+class SalvageControl {
+ public:
+  virtual ~SalvageControl() = default;
+  // Done means durable. An Error: nothing was kept, and it may be asked again.
+  virtual boost::asio::awaitable<Result<SalvageRef>> Keep(SalvageAction action,
+                                                          std::chrono::steady_clock::time_point deadline) = 0;
+};
+
 struct RunnerOptions {
   Endpoint relay;                                   // what the node is told to be the slave of
   std::chrono::milliseconds poll_interval{10};      // between two INFO of one command, at most
@@ -95,8 +104,14 @@ struct RunnerOptions {
 class CommandRunner {
  public:
   CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, PeerWal& peer, LeaseControl& leases,
-                RunnerOptions options)
-      : node_(node), relay_(relay), wal_(wal), peer_(peer), leases_(leases), options_(options) {}
+                SalvageControl& salvages, RunnerOptions options)
+      : node_(node),
+        relay_(relay),
+        wal_(wal),
+        peer_(peer),
+        leases_(leases),
+        salvages_(salvages),
+        options_(options) {}
 
   boost::asio::awaitable<CommandResult> Run(Command command, std::chrono::steady_clock::time_point deadline);
 
@@ -109,6 +124,7 @@ class CommandRunner {
   Step Do(PadAction action, Deadline deadline);
   Step Do(FollowAction action, Deadline deadline);
   Step Do(RescueAction action, Deadline deadline);
+  Step Do(SalvageAction action, Deadline deadline);
   Step Do(FullSyncAction action, Deadline deadline);
   Step Do(AdoptMasterAction action, Deadline deadline);
   Step Do(ReleaseAction action, Deadline deadline);
@@ -135,6 +151,7 @@ class CommandRunner {
   WalControl& wal_;
   PeerWal& peer_;
   LeaseControl& leases_;
+  SalvageControl& salvages_;
   RunnerOptions options_;
 };
 

@@ -8,6 +8,7 @@ namespace walstitch::agent {
 namespace {
 
 constexpr std::size_t kMaxName = 64;
+constexpr std::int64_t kMaxKeepMs = std::int64_t{10} * 366 * 24 * 3600 * 1000;
 
 bool ValidName(std::string_view name) {
   if (name.empty() || name.size() > kMaxName) return false;
@@ -88,6 +89,13 @@ Result<AgentConfig> ParseConfig(const std::string& path, std::string_view conten
   ReadSecret(reader, "upstreamPassword", "upstreamPasswordFile", config.upstream_password);
   reader.RequiredText("stateDir", config.state_directory);
   reader.Text("databaseName", config.database_name);
+  if (const YamlNode* node = reader.Node("salvage")) {
+    ConfigReader part(path, *node);
+    part.Duration("keepFor", 0, kMaxKeepMs, config.salvage.keep_for_ms);
+    part.Bytes("keepBytes", config.salvage.keep_bytes);
+    part.Bytes("diskFloor", config.salvage.disk_floor);
+    reader.Adopt(part.Finish());
+  }
   reader.Text("logLevel", config.log_level);
   constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
   bool known_level = false;
@@ -124,6 +132,10 @@ relay: {host: 127.0.0.1, port: 7666}         # start Kvrocks with --slaveof "127
 upstreamPasswordFile: /etc/walstitch/masterauth   # requirepass of the other nodes
 api: {host: 127.0.0.1, port: 7667, tokenFile: /etc/walstitch/agent-token}
 stateDir: /var/lib/walstitch-agent
+salvage:                      # tails that were given up, in stateDir/salvage
+  keepFor: 720h               # older ones are removed, but never the newest
+  keepBytes: 10Gi             # the oldest are removed until the rest is no more than this
+  diskFloor: 256Mi            # with less free space nothing is salvaged, and the node stays parked
 databaseName: ""              # Kvrocks' db-name; empty: asked from the node
 logLevel: info
 )";

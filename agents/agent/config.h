@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "agents/agent/salvage_store.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
 
@@ -23,6 +24,7 @@ struct AgentConfig {
   std::string token;  // bearer token of the API; empty: none is asked for
   std::string state_directory;
   std::string database_name;  // Kvrocks' db-name; empty: asked from the node
+  SalvageLimits salvage;
   std::string log_level = "info";
 };
 

@@ -87,7 +87,87 @@ class KvrocksClient::Impl {
     return reply;
   }
 
+  Result<std::vector<NodeReply>> Send(const std::vector<NodeCommand>& commands,
+                                      const KvrocksClient::SendOptions& options) {
+    std::vector<NodeReply> replies;
+    if (commands.empty()) return replies;
+    const std::string where = Where() + ": " + commands.front().front();
+    const auto deadline = Clock::now() + options.timeout;
+    if (options.connection && Connection() != *options.connection) {
+      return Fail(ErrorCode::kIo, where + ": the connection was lost in between");
+    }
+    DropIfStale();
+    if (!context_) {
+      if (auto connected = Connect(deadline, options.timeout); !connected)
+        return Fail(connected.error(), where);
+    }
+    for (const NodeCommand& command : commands)
+      Append(std::vector<std::string_view>(command.begin(), command.end()));
+    if (auto written = Flush(deadline, options.timeout); !written) return Fail(written.error(), where);
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      auto reply = ReadReplyOf(options.max_reply_bytes, deadline, options.timeout);
+      if (!reply) return Fail(reply.error(), where);
+      if (!*reply) {
+        replies.emplace_back().kind = NodeReply::Kind::kTooLarge;
+        break;
+      }
+      replies.push_back(Convert(**reply));
+    }
+    return replies;
+  }
+
+  std::uint64_t Connection() {
+    DropIfStale();
+    return context_ ? connections_ : 0;
+  }
+
  private:
+  static NodeReply Convert(const redisReply& reply) {
+    NodeReply out;
+    switch (reply.type) {
+      case REDIS_REPLY_STRING:
+      case REDIS_REPLY_STATUS:
+        out.kind = NodeReply::Kind::kText;
+        out.text = Text(reply);
+        break;
+      case REDIS_REPLY_ERROR:
+        out.kind = NodeReply::Kind::kError;
+        out.text = Text(reply);
+        break;
+      case REDIS_REPLY_INTEGER:
+        out.kind = NodeReply::Kind::kNumber;
+        out.number = reply.integer;
+        break;
+      case REDIS_REPLY_ARRAY:
+        out.kind = NodeReply::Kind::kList;
+        out.list.reserve(reply.elements);
+        for (std::size_t i = 0; i < reply.elements; ++i) out.list.push_back(Convert(*reply.element[i]));
+        break;
+      default:
+        break;
+    }
+    return out;
+  }
+
+  // An empty pointer: it is larger than that. What was read before with an earlier reply counts, too.
+  Result<Reply> ReadReplyOf(std::uint64_t max_bytes, Clock::time_point deadline,
+                            std::chrono::milliseconds timeout) {
+    constexpr std::uint64_t kBuffer = 16384;  // of hiredis, at a time
+    std::uint64_t reads = 0;
+    while (true) {
+      void* reply = nullptr;
+      if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) return Fail(Broken());
+      if (reply != nullptr) return Reply(static_cast<redisReply*>(reply));
+      if (reads * kBuffer > max_bytes) {
+        context_.reset();
+        return Reply();
+      }
+      if (auto ready = Wait(POLLIN, deadline, timeout); !ready) return Fail(ready.error());
+      if (redisBufferRead(context_.get()) != REDIS_OK) return Fail(Broken());
+      ++reads;
+    }
+  }
+
   [[nodiscard]] std::string Where() const {
     return "kvrocks " + options_.host + ":" + std::to_string(options_.port);
   }
@@ -111,6 +191,7 @@ class KvrocksClient::Impl {
     errno = 0;
     context_.reset(redisConnectWithTimeout(options_.host.c_str(), options_.port, time));
     if (!context_) return Fail(ErrorCode::kIo, "cannot connect: out of memory");
+    ++connections_;
     if (context_->err != 0) {
       int number = context_->err == REDIS_ERR_IO ? errno : 0;
       std::string why = context_->errstr;
@@ -150,6 +231,10 @@ class KvrocksClient::Impl {
   }
 
   void Append(std::initializer_list<std::string_view> arguments) {
+    Append(std::vector<std::string_view>(arguments));
+  }
+
+  void Append(const std::vector<std::string_view>& arguments) {
     std::vector<const char*> pointers;
     std::vector<std::size_t> sizes;
     for (std::string_view argument : arguments) {
@@ -210,6 +295,7 @@ class KvrocksClient::Impl {
 
   ClientOptions options_;
   std::unique_ptr<redisContext, ContextFree> context_;
+  std::uint64_t connections_ = 0;  // that were made
 };
 
 KvrocksClient::KvrocksClient(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -301,6 +387,13 @@ Result<KvrocksClient::Updates> KvrocksClient::PollUpdates(Sequence after, std::u
   updates.next = *next;
   return updates;
 }
+
+Result<std::vector<NodeReply>> KvrocksClient::Send(const std::vector<NodeCommand>& commands,
+                                                   const SendOptions& options) {
+  return impl_->Send(commands, options);
+}
+
+std::uint64_t KvrocksClient::Connection() { return impl_->Connection(); }
 
 int KvrocksClient::Descriptor() const { return impl_->Descriptor(); }
 

@@ -37,6 +37,24 @@ struct ClientOptions {
 // INFO, as parsed (info.h): section-less map of field to value.
 using InfoFields = std::map<std::string, std::string, std::less<>>;
 
+// One answer of the server, as it came.
+struct NodeReply {
+  enum class Kind {
+    kNil,
+    kText,
+    kNumber,
+    kList,
+    kError,     // the server's own word: text
+    kTooLarge,  // it was not read to its end, and the connection was given up
+  };
+  Kind kind = Kind::kNil;
+  std::string text;
+  std::int64_t number = 0;
+  std::vector<NodeReply> list;
+};
+
+using NodeCommand = std::vector<std::string>;
+
 class KvrocksClient {
  public:
   explicit KvrocksClient(ClientOptions options);
@@ -60,6 +78,21 @@ class KvrocksClient {
     Sequence next;  // feed back as `after`
   };
   Result<Updates> PollUpdates(Sequence after, std::uint32_t max_batches);
+
+  struct SendOptions {
+    std::chrono::milliseconds timeout{1000};  // of all together
+    std::uint64_t max_reply_bytes = std::uint64_t{1} << 30;
+    // Only on this connection (see Connection()): kIo, and nothing is sent, if it is there no more. What
+    // WATCH guards on one connection is not guarded on the next.
+    std::optional<std::uint64_t> connection{};
+  };
+  // Any commands, sent in one go; the answers in their order. An error that the server answers is a reply.
+  // There are fewer replies than commands only if the last one is kTooLarge: then nothing is known of the
+  // later ones.
+  Result<std::vector<NodeReply>> Send(const std::vector<NodeCommand>& commands, const SendOptions& options);
+
+  // A number for the connection that the next call would use; 0: there is none, it would make one.
+  [[nodiscard]] std::uint64_t Connection();
 
   // The socket, to be watched for its end between calls; -1 if there is none. Never read from it.
   [[nodiscard]] int Descriptor() const;

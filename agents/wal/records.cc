@@ -58,11 +58,20 @@ RecordInfo MakeInfo(const KvrocksRecord& record) {
 
 }  // namespace
 
-Result<void> ForEachRecord(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit) {
+Result<void> ForEachEntry(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit) {
   std::optional<std::string_view> command_type;
   return DecodeBatch(batch, [&](const BatchRecord& raw) {
     if (raw.operation == Operation::kLogData) command_type = LogDataType(raw.value);
-    return !raw.ConsumesSequence() || visit(Understand(raw, command_type, slot_encoded));
+    if (raw.ConsumesSequence()) return visit(Understand(raw, command_type, slot_encoded));
+    KvrocksRecord mark;
+    mark.raw = raw;
+    return visit(mark);
+  });
+}
+
+Result<void> ForEachRecord(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit) {
+  return ForEachEntry(batch, slot_encoded, [&](const KvrocksRecord& record) {
+    return !record.raw.ConsumesSequence() || visit(record);
   });
 }
 

@@ -34,6 +34,10 @@ using KvrocksRecordVisitor = std::function<bool(const KvrocksRecord&)>;
 // Visits the records of a batch that consume a sequence, in order. Errors as DecodeBatch.
 Result<void> ForEachRecord(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit);
 
+// The same of all that a batch holds: what consumes no sequence (LogData, marks of transactions) is of no
+// user key and of nothing internal.
+Result<void> ForEachEntry(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit);
+
 struct RecordInfo {
   Sequence sequence;
   std::uint32_t column_family = 0;

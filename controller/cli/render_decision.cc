@@ -36,6 +36,7 @@ std::string What(const Decision& decision) {
     case DecisionKind::kResume:
     case DecisionKind::kMaintenance:
     case DecisionKind::kUnblock:
+    case DecisionKind::kReplay:
     case DecisionKind::kRefusal:
       return kind + (node.empty() ? "" : ", " + node);
   }
@@ -281,6 +282,13 @@ std::string RenderOutcome(const DecisionRecord& record) {
   if (outcome.without_master_ms) {
     out += "  without a writable master for " + FormatDuration(*outcome.without_master_ms) + "\n";
   }
+  if (outcome.salvage) {
+    const SalvageRef& salvage = *outcome.salvage;
+    out += "  salvage " + Clean(salvage.id) + ": " + Count(salvage.records, "record") + " on " +
+           Count(salvage.keys, "key") + " of the tail are kept on " + Clean(salvage.node) + ", " +
+           HumanBytes(salvage.bytes) + " in " + Clean(salvage.path) + "\n";
+    if (!salvage.lacks.empty()) out += "    it lacks: " + Clean(salvage.lacks) + "\n";
+  }
   if (outcome.bytes_to_node > 0) out += "  sent to the node: " + HumanBytes(outcome.bytes_to_node) + "\n";
   return out + RenderCounters(record.decision, outcome);
 }
@@ -304,6 +312,9 @@ std::string DescribeAction(const Action& action) {
     }
     std::string operator()(const RescueAction& rescue) const {
       return "take what " + rescue.source + " has on its disk, up to " + (rescue.target - 1).ToString();
+    }
+    std::string operator()(const SalvageAction& salvage) const {
+      return "salvage " + salvage.range.ToString();
     }
     std::string operator()(const FullSyncAction& full) const {
       return "full sync from " + full.upstream.ToString();

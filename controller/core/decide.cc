@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/core/cost.h"
+#include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
 #include "policies/model/reason_codes.h"
 
@@ -344,6 +345,9 @@ class Case {
     if (full_possible_ && objections_.empty()) AddFindings(verdict, &decision.reasons);
     if (full_possible_ && evidence_.rejoiner.last) AddNumberFits(&decision.reasons);
     std::move(preference.begin(), preference.end(), std::back_inserter(decision.reasons));
+    if (auto tail = FindTailGivenUp(verdict, evidence_); tail.remark) {
+      decision.reasons.push_back(std::move(*tail.remark));
+    }
     for (const Verdict other :
          {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull, Verdict::kHold}) {
       if (other != verdict) decision.alternatives.push_back({other, Possible(other), CostOf(other)});

@@ -18,6 +18,9 @@
 // (within-policy, and number-fits-histories-differ where Kvrocks would resume by itself). What the policy
 // does not prefer is passed over (not-preferred); if nothing is left, `hold`.
 //
+// What of the tail cannot be salvaged before a padded or full rejoin is a reason, too (tail-not-salvaged,
+// tail-salvaged-in-part), and changes no verdict.
+//
 // Never `spliced` in this version. Every verdict carries at least one reason, and every other verdict is
 // among the alternatives with its cost, or with why it is not possible.
 #pragma once

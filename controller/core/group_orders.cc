@@ -111,6 +111,7 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
     case DecisionKind::kBootstrap:
     case DecisionKind::kAdopt:
     case DecisionKind::kRelease:
+    case DecisionKind::kReplay:
     case DecisionKind::kRefusal:
       co_return Fail(ErrorCode::kInvalid, "this is not a setting");
   }

@@ -39,7 +39,7 @@ bool WasBegun(const Report& rejoiner, const Decision& decision) {
 bool GroupRunner::OpenRoleSwitch() const {
   const auto open = environment_.Store().OpenRecords(settings_.name);
   return std::any_of(open.begin(), open.end(), [](const DecisionRecord& record) {
-    return record.decision.kind != DecisionKind::kRejoin;
+    return record.decision.kind != DecisionKind::kRejoin && record.decision.kind != DecisionKind::kReplay;
   });
 }
 
@@ -73,7 +73,7 @@ Task<bool> GroupRunner::FinishOpenDecisions() {
     const Decision& decision = record.decision;
     if (begun_here_.contains(decision.id)) continue;  // it is being carried out, or watched
     bool reachable = true;
-    if (decision.epoch == state_.epoch) {
+    if (decision.epoch == state_.epoch && decision.kind != DecisionKind::kReplay) {
       std::set<std::string> needed = {decision.node};
       if (decision.kind != DecisionKind::kBootstrap && !decision.survivor.empty())
         needed.insert(decision.survivor);
@@ -226,6 +226,11 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
     case DecisionKind::kUnblock:
       closed->outcome = Outcome::kDone;
       closed->sentence = "it was in force with the decision";
+      co_return true;
+    case DecisionKind::kReplay:
+      closed->outcome = Outcome::kUnknown;
+      closed->sentence =
+          "how far it came is not known: a replay with --dry-run shows which keys are still to be written";
       co_return true;
     case DecisionKind::kRefusal:
       closed->outcome = Outcome::kDone;

@@ -274,10 +274,12 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   if (full && execution.outcome != Outcome::kDone) fleet_.full_syncs.End(node.settings.zone);
   if (full && execution.outcome == Outcome::kDone) {
     const std::int64_t now = environment_.NowMs();
-    full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before, now, now};
+    full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before,
+                         now,      now,          execution.salvage};
     co_return;
   }
   outcome.outcome = execution.outcome;
+  outcome.salvage = execution.salvage;
   outcome.took_ms = environment_.UnixMs() - decision.time_ms;
   co_await Refresh(decision.survivor);
   co_await Refresh(name);
@@ -364,6 +366,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
     // The copy is the survivor's whole history.
     if (done) ApplyJoin(state, entry->first, Sequence(0));
     outcome.survivor_before = open.survivor_before;
+    outcome.salvage = open.salvage;
     if (report != nullptr && BytesToNode(*report) >= open.bytes_before) {
       outcome.bytes_to_node = BytesToNode(*report) - open.bytes_before;
     }

@@ -371,6 +371,16 @@ Decision GroupRunner::NewDecision(DecisionKind kind, std::uint64_t epoch) {
   return decision;
 }
 
+namespace {
+
+std::string DescribeSalvage(const SalvageRef& salvage) {
+  return "salvage " + salvage.id + ": " + std::to_string(salvage.records) + " records of " +
+         salvage.range.ToString() + " on " + std::to_string(salvage.keys) + " keys, in " + salvage.path +
+         (salvage.lacks.empty() ? "" : "; " + salvage.lacks);
+}
+
+}  // namespace
+
 // Gives one command and logs it as a step. The result is never absent: what certainly did not happen is
 // kFailed, what may have happened is kUnknown.
 Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, bool* answered) {
@@ -410,6 +420,7 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
     step.detail = "last " + result.last->ToString();
     if (result.last_after) step.detail += ", then " + result.last_after->ToString();
   }
+  if (step.detail.empty() && result.salvage) step.detail = DescribeSalvage(*result.salvage);
   LogStep(decision, step);
   co_return result;
 }
@@ -434,6 +445,7 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
     auto result = co_await RunCommand(decision, CommandOf(decision, step));
     execution.outcome = result.outcome;
     execution.error = result.error;
+    if (result.salvage) execution.salvage = std::move(result.salvage);
     if (result.outcome != Outcome::kDone) break;
   }
   co_return execution;

@@ -119,6 +119,7 @@ class GroupRunner {
     std::uint64_t bytes_seen = 0;  // to the node, when it last went on
     std::int64_t progress_ms = 0;
     std::int64_t begun_ms = 0;
+    std::optional<SalvageRef> salvage;
   };
   // An outcome that could not be written: nothing is decided before it is.
   struct Unclosed {
@@ -151,6 +152,7 @@ class GroupRunner {
   struct Execution {
     Outcome outcome = Outcome::kDone;
     std::string error;  // of the step that was not done
+    std::optional<SalvageRef> salvage;
   };
 
   // The loop (group_runner.cc).

@@ -1,6 +1,7 @@
 #include "controller/core/plan.h"
 
 #include "controller/core/finding.h"
+#include "controller/core/tail_given_up.h"
 #include "policies/model/result.h"
 
 namespace walstitch::core {
@@ -8,6 +9,8 @@ namespace walstitch::core {
 namespace {
 
 constexpr std::int64_t kFollowDeadlineMs = 4000;
+// A tail may be as long as the WAL. Nobody waits for its agent meanwhile: any other command ends a salvage.
+constexpr std::int64_t kSalvageDeadlineMs = 600000;
 
 }  // namespace
 
@@ -16,6 +19,12 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
   const std::string& node = evidence.rejoiner.node;
   const std::string& master = evidence.survivor.node;
   std::vector<PlanStep> steps;
+  const TailGivenUp tail = FindTailGivenUp(verdict, evidence);
+  if (tail.range) {
+    steps.push_back(
+        {node, SalvageAction{*tail.range, tail.fork, decision, master},
+         "keep what " + master + " never saw, " + tail.range->ToString() + ", before it is given up"});
+  }
   switch (verdict) {
     case Verdict::kAligned:
       steps.push_back({node, FollowAction{survivor, *evidence.rejoiner.last + 1, evidence.before_target},
@@ -142,6 +151,7 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   command.action = planned.action;
   // A node that does not get through at once is decided on anew: what was compared must not grow old.
   if (std::holds_alternative<FollowAction>(command.action)) command.deadline_ms = kFollowDeadlineMs;
+  if (std::holds_alternative<SalvageAction>(command.action)) command.deadline_ms = kSalvageDeadlineMs;
   return command;
 }
 

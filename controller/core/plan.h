@@ -13,7 +13,8 @@
 
 namespace walstitch::core {
 
-// The steps of a verdict; none for kHold. The evidence must have what the verdict rests on.
+// The steps of a verdict; none for kHold. The evidence must have what the verdict rests on. A tail that is
+// given up is salvaged first: if that fails, nothing else is done.
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
                                  const Endpoint& survivor);
 

@@ -126,6 +126,7 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   Evidence evidence;
   evidence.rejoiner = SideOf(request.rejoiner_report, {});
   evidence.survivor = SideOf(request.survivor_report, {});
+  evidence.promoted_at = request.known.promoted_at;
 
   auto rejoiner_extent = co_await request.rejoiner.Extent();
   if (!rejoiner_extent)

@@ -170,6 +170,39 @@ std::string Sha256Hex(std::string_view bytes) {
   return out;
 }
 
+class Sha256Stream::Impl {
+ public:
+  Impl() : context_(EVP_MD_CTX_new()) {
+    WALSTITCH_CHECK(context_ != nullptr && EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) == 1);
+  }
+  ~Impl() { EVP_MD_CTX_free(context_); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void Add(std::string_view bytes) {
+    WALSTITCH_CHECK(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1);
+  }
+
+  std::string FinishHex() {
+    std::array<unsigned char, 32> digest{};
+    unsigned int length = 0;
+    WALSTITCH_CHECK(EVP_DigestFinal_ex(context_, digest.data(), &length) == 1 && length == digest.size());
+    std::string out;
+    for (const unsigned char byte : digest) AppendHex(&out, static_cast<char>(byte));
+    return out;
+  }
+
+ private:
+  EVP_MD_CTX* context_;
+};
+
+Sha256Stream::Sha256Stream() : impl_(std::make_unique<Impl>()) {}
+Sha256Stream::~Sha256Stream() = default;
+Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
+Sha256Stream& Sha256Stream::operator=(Sha256Stream&&) noexcept = default;
+void Sha256Stream::Add(std::string_view bytes) { impl_->Add(bytes); }
+std::string Sha256Stream::FinishHex() { return impl_->FinishHex(); }
+
 std::string HumanBytes(std::uint64_t bytes) {
   if (bytes < 1024) return std::to_string(bytes) + " B";
   static constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

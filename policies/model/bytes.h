@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,22 @@ std::array<std::uint8_t, 32> Sha256(std::string_view bytes);
 
 // SHA-256 of the bytes as 64 lower-case hex digits.
 std::string Sha256Hex(std::string_view bytes);
+
+// The same of bytes that come piece by piece. Movable; not thread-safe.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(Sha256Stream&&) noexcept;
+  Sha256Stream& operator=(Sha256Stream&&) noexcept;
+  void Add(std::string_view bytes);
+  // Of all that was added; nothing may be added afterwards.
+  [[nodiscard]] std::string FinishHex();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 // "64Mi", "1 KiB" and the like, for people: 0 -> "0 B", 1536 -> "1.5 KiB".
 std::string HumanBytes(std::uint64_t bytes);

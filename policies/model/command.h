@@ -64,6 +64,16 @@ struct RescueAction {
   std::uint64_t max_bytes = 0;  // more than this is not taken, and the command fails; 0: any number
 };
 
+// Before a tail is given up: keep all that it holds in a salvage on the agent's disk
+// (agents/agent/salvage_format.h has its files). The node is parked, and stands still. Done when the salvage
+// is durable, or was before; a node whose salvage failed stays as it is. Result: `salvage`.
+struct SalvageAction {
+  SequenceRange range;   // the records. What of them the WAL no longer holds is named in the salvage
+  Sequence fork;         // since then a key counts as changed on the survivor
+  std::string decision;  // names the salvage
+  std::string survivor;  // for whose history the tail is given up
+};
+
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how
 // it goes on (relay: full sync, then following).
 struct FullSyncAction {
@@ -81,10 +91,10 @@ struct ReleaseAction {
   std::optional<Endpoint> upstream;
 };
 
-using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, FullSyncAction,
-                            AdoptMasterAction, ReleaseAction>;
+using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, SalvageAction,
+                            FullSyncAction, AdoptMasterAction, ReleaseAction>;
 
-// "park", "promote", "pad", "follow", "rescue", "full_sync", "adopt_master", "release"
+// "park", "promote", "pad", "follow", "rescue", "salvage", "full_sync", "adopt_master", "release"
 std::string_view ActionName(const Action& action);
 
 struct Command {
@@ -98,6 +108,18 @@ struct Command {
 
 enum class Outcome { kDone, kFailed, kUnknown };  // "done", "failed", "unknown"
 
+// Where a salvage is, and how much it keeps.
+struct SalvageRef {
+  std::string id;    // of the decision that it was made for
+  std::string node;  // whose agent has it
+  std::string path;  // its directory there
+  SequenceRange range;
+  std::uint64_t records = 0;  // of the tail that it holds
+  std::uint64_t keys = 0;     // that they touch
+  std::uint64_t bytes = 0;    // of its files
+  std::string lacks;          // what it lacks of the range, and why; empty: nothing
+};
+
 struct CommandResult {
   std::string id;
   Outcome outcome = Outcome::kUnknown;
@@ -105,6 +127,7 @@ struct CommandResult {
   std::optional<Sequence> last;
   std::optional<Sequence> last_after;
   std::int64_t took_us = 0;
+  std::optional<SalvageRef> salvage{};
 };
 
 std::string_view ToString(Outcome outcome);

@@ -27,6 +27,7 @@ enum class DecisionKind {
   kResume,       // the same
   kMaintenance,  // of a node: its begin or its end
   kUnblock,      // of a group, after a failover
+  kReplay,       // of a salvage: keys of it were written to the master
   kRefusal,      // something was not done
 };
 
@@ -109,6 +110,7 @@ struct OutcomeRecord {
   std::uint64_t bytes_to_node = 0;  // through the relay, stream and full-sync files
   std::int64_t took_ms = 0;
   std::optional<std::int64_t> without_master_ms;
+  std::optional<SalvageRef> salvage{};  // of the tail that was given up
 };
 
 struct DecisionRecord {

@@ -53,6 +53,9 @@ struct Evidence {
   std::string replication_id;        // the survivor's at target - 1, if it uses them
   std::vector<std::string> missing;  // what could not be had, and why; one sentence each
   bool expected_to_come = false;     // what is missing is expected to come (loading, starting)
+  // The survivor's last when it was promoted, by the record: the fork is there, or before (fork.h). What a
+  // tail is counted from where the fork is not known.
+  std::optional<Sequence> promoted_at{};
 
   // target - next, if both are known.
   [[nodiscard]] std::optional<std::uint64_t> Pad() const {

@@ -126,6 +126,17 @@ Result<boost::json::value> ParseJson(std::string_view text) {
               "JSON, line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + what);
 }
 
+bool IsText(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    const bool control = (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f;
+    const std::size_t length = control ? 0 : Utf8Length(bytes);
+    if (length == 0) return false;
+    bytes.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string Dump(const boost::json::value& json) { return boost::json::serialize(json); }
 
 std::string DumpPretty(const boost::json::value& json) {

@@ -11,6 +11,7 @@
 #include "policies/model/decision.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
+#include "policies/model/salvage.h"
 
 namespace walstitch {
 
@@ -36,6 +37,12 @@ boost::json::value ToJson(const Decision& value);
 boost::json::value ToJson(const StepRecord& value);
 boost::json::value ToJson(const OutcomeRecord& value);
 boost::json::value ToJson(const DecisionRecord& value);
+boost::json::value ToJson(const SalvageManifest& value);
+boost::json::value ToJson(const SalvageList& value);
+boost::json::value ToJson(const SalvagedKeys& value);
+boost::json::value ToJson(const ReplayRequest& value);
+boost::json::value ToJson(const ReplayedKey& value);
+boost::json::value ToJson(const ReplayAnswer& value);
 
 Result<Endpoint> EndpointFromJson(const boost::json::value& json);
 Result<Action> ActionFromJson(const boost::json::value& json);
@@ -59,9 +66,18 @@ Result<Decision> DecisionFromJson(const boost::json::value& json);
 Result<StepRecord> StepRecordFromJson(const boost::json::value& json);
 Result<OutcomeRecord> OutcomeRecordFromJson(const boost::json::value& json);
 Result<DecisionRecord> DecisionRecordFromJson(const boost::json::value& json);
+Result<SalvageManifest> SalvageManifestFromJson(const boost::json::value& json);
+Result<SalvageList> SalvageListFromJson(const boost::json::value& json);
+Result<SalvagedKeys> SalvagedKeysFromJson(const boost::json::value& json);
+Result<ReplayRequest> ReplayRequestFromJson(const boost::json::value& json);
+Result<ReplayedKey> ReplayedKeyFromJson(const boost::json::value& json);
+Result<ReplayAnswer> ReplayAnswerFromJson(const boost::json::value& json);
 
 // Parses bounded text (nesting at most 32 deep): one sentence with line and column on bad input.
 Result<boost::json::value> ParseJson(std::string_view text);
+// Valid UTF-8 without control characters but tab and line ends: bytes that JSON and people take as text.
+bool IsText(std::string_view bytes);
+
 std::string Dump(const boost::json::value& json);        // compact, one line
 std::string DumpPretty(const boost::json::value& json);  // two-space indent, for people
 

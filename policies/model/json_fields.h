@@ -233,6 +233,26 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("max_bytes", s.max_bytes);
 }
 
+template <typename V, Like<SalvageAction> S>
+void Fields(V& visit, S& s) {
+  visit("range", s.range);
+  visit("fork", s.fork);
+  visit("decision", s.decision);
+  visit("survivor", s.survivor);
+}
+
+template <typename V, Like<SalvageRef> S>
+void Fields(V& visit, S& s) {
+  visit("id", s.id);
+  visit("node", s.node);
+  visit("path", s.path);
+  visit("range", s.range);
+  visit("records", s.records);
+  visit("keys", s.keys);
+  visit("bytes", s.bytes);
+  visit.Defaulted("lacks", s.lacks);
+}
+
 template <typename V, Like<FullSyncAction> S>
 void Fields(V& visit, S& s) {
   visit("upstream", s.upstream);
@@ -267,6 +287,7 @@ void Fields(V& visit, S& s) {
   visit("last", s.last);
   visit("last_after", s.last_after);
   visit("took_us", s.took_us);
+  visit("salvage", s.salvage);
 }
 
 template <typename V, Like<SideEvidence> S>
@@ -295,6 +316,7 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("replication_id", s.replication_id);
   visit("missing", s.missing);
   visit("expected_to_come", s.expected_to_come);
+  visit("promoted_at", s.promoted_at);
 }
 
 template <typename V, Like<Reason> S>
@@ -377,6 +399,7 @@ void Fields(V& visit, S& s) {
   visit("bytes_to_node", s.bytes_to_node);
   visit("took_ms", s.took_ms);
   visit("without_master_ms", s.without_master_ms);
+  visit("salvage", s.salvage);
 }
 
 template <typename V, Like<DecisionRecord> S>

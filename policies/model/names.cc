@@ -161,6 +161,42 @@ std::string_view ToString(ForkProof proof) {
   NoSuchValue();
 }
 
+std::string_view ToString(KeptAs kept) {
+  switch (kept) {
+    case KeptAs::kValue:
+      return "value";
+    case KeptAs::kAbsent:
+      return "absent";
+    case KeptAs::kNotKept:
+      return "not-kept";
+  }
+  return "?";
+}
+
+std::string_view ToString(ReplayResult result) {
+  switch (result) {
+    case ReplayResult::kWritten:
+      return "written";
+    case ReplayResult::kDeleted:
+      return "deleted";
+    case ReplayResult::kEqual:
+      return "equal";
+    case ReplayResult::kChanged:
+      return "changed";
+    case ReplayResult::kExpired:
+      return "expired";
+    case ReplayResult::kAbsent:
+      return "absent";
+    case ReplayResult::kNotReplayable:
+      return "not-replayable";
+    case ReplayResult::kFailed:
+      return "failed";
+    case ReplayResult::kUnknown:
+      return "unknown";
+  }
+  return "?";
+}
+
 std::string_view ToString(DecisionKind kind) {
   switch (kind) {
     case DecisionKind::kRejoin:
@@ -183,6 +219,8 @@ std::string_view ToString(DecisionKind kind) {
       return "maintenance";
     case DecisionKind::kUnblock:
       return "unblock";
+    case DecisionKind::kReplay:
+      return "replay";
     case DecisionKind::kRefusal:
       return "refusal";
   }
@@ -196,6 +234,7 @@ std::string_view ActionName(const Action& action) {
     std::string_view operator()(const PadAction&) const { return "pad"; }
     std::string_view operator()(const FollowAction&) const { return "follow"; }
     std::string_view operator()(const RescueAction&) const { return "rescue"; }
+    std::string_view operator()(const SalvageAction&) const { return "salvage"; }
     std::string_view operator()(const FullSyncAction&) const { return "full_sync"; }
     std::string_view operator()(const AdoptMasterAction&) const { return "adopt_master"; }
     std::string_view operator()(const ReleaseAction&) const { return "release"; }
@@ -278,7 +317,22 @@ std::span<const DecisionKind> AllValues<DecisionKind>() {
       DecisionKind::kRejoin,    DecisionKind::kFailover, DecisionKind::kSwitchover,
       DecisionKind::kBootstrap, DecisionKind::kAdopt,    DecisionKind::kRelease,
       DecisionKind::kPause,     DecisionKind::kResume,   DecisionKind::kMaintenance,
-      DecisionKind::kUnblock,   DecisionKind::kRefusal};
+      DecisionKind::kUnblock,   DecisionKind::kReplay,   DecisionKind::kRefusal};
+  return kValues;
+}
+
+template <>
+std::span<const KeptAs> AllValues<KeptAs>() {
+  static constexpr std::array kValues = {KeptAs::kValue, KeptAs::kAbsent, KeptAs::kNotKept};
+  return kValues;
+}
+
+template <>
+std::span<const ReplayResult> AllValues<ReplayResult>() {
+  static constexpr std::array kValues = {
+      ReplayResult::kWritten,       ReplayResult::kDeleted, ReplayResult::kEqual,
+      ReplayResult::kChanged,       ReplayResult::kExpired, ReplayResult::kAbsent,
+      ReplayResult::kNotReplayable, ReplayResult::kFailed,  ReplayResult::kUnknown};
   return kValues;
 }
 

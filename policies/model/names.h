@@ -10,6 +10,7 @@
 #include "policies/model/decision.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
+#include "policies/model/salvage.h"
 
 namespace walstitch {
 
@@ -39,6 +40,10 @@ template <>
 std::span<const ForkProof> AllValues<ForkProof>();
 template <>
 std::span<const DecisionKind> AllValues<DecisionKind>();
+template <>
+std::span<const KeptAs> AllValues<KeptAs>();
+template <>
+std::span<const ReplayResult> AllValues<ReplayResult>();
 
 // FromString<Verdict>("full"); nullopt for any other text.
 template <typename Enum>

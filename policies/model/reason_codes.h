@@ -23,6 +23,10 @@ inline constexpr std::string_view kEvidenceMissing = "evidence-missing";
 inline constexpr std::string_view kNotPreferred = "not-preferred";
 inline constexpr std::string_view kMasterLostRecords = "master-lost-records";
 
+// Of a tail that is given up (controller/core/tail_given_up.h).
+inline constexpr std::string_view kTailNotSalvaged = "tail-not-salvaged";
+inline constexpr std::string_view kTailSalvagedInPart = "tail-salvaged-in-part";
+
 // Of holding a node until its evidence can be gathered, and of role switches.
 inline constexpr std::string_view kNotParked = "not-parked";
 inline constexpr std::string_view kOperatorAsked = "operator-asked";
@@ -60,51 +64,22 @@ inline constexpr std::string_view kLeaseRuns = "lease-runs";
 inline constexpr std::string_view kTooManyAtOnce = "too-many-at-once";
 
 // All of them, for the test that keeps the table of policies/README.md complete.
-inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
-                                            kWithinPolicy,
-                                            kNumberFitsHistoriesDiffer,
-                                            kKeyspaceFullSync,
-                                            kKeyspaceLimit,
-                                            kPadLimit,
-                                            kTailLimit,
-                                            kMissedLimit,
-                                            kForkUnproven,
-                                            kForkUnknown,
-                                            kWalPurged,
-                                            kRejoinerAhead,
-                                            kIncompatible,
-                                            kEvidenceMissing,
-                                            kNotPreferred,
-                                            kMasterLostRecords,
-                                            kFullSyncQueued,
-                                            kFullSyncNoRoom,
-                                            kFullSyncLastCopy,
-                                            kTailRescued,
-                                            kTailLeftBehind,
-                                            kPromotionHappened,
-                                            kNotParked,
-                                            kOperatorAsked,
-                                            kForced,
-                                            kMasterDown,
-                                            kMasterParked,
-                                            kMostAdvanced,
-                                            kCandidate,
-                                            kNotEligible,
-                                            kRefused,
-                                            kMasterUnreachable,
-                                            kMasterHung,
-                                            kMasterOutOfSight,
-                                            kMasterRefusesWrites,
-                                            kLeaseOver,
-                                            kFencedDirectly,
-                                            kNotAutomatic,
-                                            kPaused,
-                                            kInMaintenance,
-                                            kOtherMaster,
-                                            kBlocked,
-                                            kBetterMissing,
-                                            kReadingTail,
-                                            kLeaseRuns,
-                                            kTooManyAtOnce};
+inline constexpr std::string_view kAll[] = {
+    kPrefixOfSurvivor,    kWithinPolicy,    kNumberFitsHistoriesDiffer,
+    kKeyspaceFullSync,    kKeyspaceLimit,   kPadLimit,
+    kTailLimit,           kMissedLimit,     kForkUnproven,
+    kForkUnknown,         kWalPurged,       kRejoinerAhead,
+    kIncompatible,        kEvidenceMissing, kNotPreferred,
+    kMasterLostRecords,   kTailNotSalvaged, kTailSalvagedInPart,
+    kFullSyncQueued,      kFullSyncNoRoom,  kFullSyncLastCopy,
+    kTailRescued,         kTailLeftBehind,  kPromotionHappened,
+    kNotParked,           kOperatorAsked,   kForced,
+    kMasterDown,          kMasterParked,    kMostAdvanced,
+    kCandidate,           kNotEligible,     kRefused,
+    kMasterUnreachable,   kMasterHung,      kMasterOutOfSight,
+    kMasterRefusesWrites, kLeaseOver,       kFencedDirectly,
+    kNotAutomatic,        kPaused,          kInMaintenance,
+    kOtherMaster,         kBlocked,         kBetterMissing,
+    kReadingTail,         kLeaseRuns,       kTooManyAtOnce};
 
 }  // namespace walstitch::reason

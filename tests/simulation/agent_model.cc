@@ -640,6 +640,13 @@ AgentModel::Step AgentModel::Carry(Command command, std::int64_t deadline_us) {
   if (auto* rescue = std::get_if<RescueAction>(&command.action)) {
     co_return co_await Rescue(*rescue, deadline_us);
   }
+  // Its disk is not modelled: whatever is salvaged is kept at once.
+  if (auto* salvage = std::get_if<SalvageAction>(&command.action)) {
+    CommandResult result = Done(std::nullopt);
+    result.salvage = SalvageRef{
+        salvage->decision, world_.NameOf(index_), "salvage", salvage->range, salvage->range.Size(), 0, 0, ""};
+    co_return result;
+  }
   if (auto* full_sync = std::get_if<FullSyncAction>(&command.action)) {
     co_return co_await DoFullSync(*full_sync, deadline_us);
   }

@@ -382,6 +382,7 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
   Evidence evidence;
   evidence.rejoiner = SideOf(question.rejoiner, {});
   evidence.survivor = SideOf(question.survivor, {});
+  evidence.promoted_at = question.known.promoted_at;
   const std::size_t rejoiner = world_.IndexOf(question.rejoiner.node);
   const std::size_t survivor = world_.IndexOf(question.survivor.node);
   const auto extent = [this](std::size_t node) {

@@ -209,6 +209,7 @@ std::vector<std::string> Reigns(const std::vector<DecisionRecord>& decisions) {
       case DecisionKind::kResume:
       case DecisionKind::kMaintenance:
       case DecisionKind::kUnblock:
+      case DecisionKind::kReplay:
       case DecisionKind::kRefusal:
         break;
     }

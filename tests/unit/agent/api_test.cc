@@ -87,6 +87,10 @@ struct FakeBackend : ApiBackend {
     answer.epoch = 5;
     co_return answer;
   }
+  asio::awaitable<http::Response> HandleSalvage(http::Request request) override {
+    co_return http::Response{200, "{\"salvage\":" + std::to_string(request.segments.size()) + "}",
+                             "application/json"};
+  }
   [[nodiscard]] bool SlotEncoded() const override { return true; }
 
   bool alive = false;

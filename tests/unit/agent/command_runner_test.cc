@@ -34,9 +34,10 @@ TailBatches TailOf(const std::vector<std::string>& batches, std::uint64_t next) 
   return tail;
 }
 
-// A node, its relay, its WAL, its peer and its leases in one, with everything that was asked of them in
-// `asked`. Replies come at once; `lose_*` makes the call's answer get lost, with or without its effect.
-struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl {
+// A node, its relay, its WAL, its peer, its leases and its salvages in one, with everything that was asked of
+// them in `asked`. Replies come at once; `lose_*` makes the call's answer get lost, with or without its
+// effect.
+struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, SalvageControl {
   std::vector<std::string> asked;
   node::NodeFacts facts;
   RelayReport relay;
@@ -172,6 +173,17 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl {
     co_return Result<void>();
   }
   std::vector<std::string> leases;  // what came of them
+  asio::awaitable<Result<SalvageRef>> Keep(SalvageAction action,
+                                           std::chrono::steady_clock::time_point) override {
+    asked.push_back("salvage " + action.range.ToString());
+    if (moves_meanwhile) facts.last = *facts.last + 1;
+    if (salvage_error) co_return Fail(*salvage_error);
+    SalvageRef salvage;
+    salvage.id = action.decision;
+    co_return salvage;
+  }
+  std::optional<Error> salvage_error;
+  bool moves_meanwhile = false;
 };
 
 class CommandRunnerTest : public ::testing::Test {
@@ -182,7 +194,7 @@ class CommandRunnerTest : public ::testing::Test {
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
-    CommandRunner runner(world_, world_, world_, world_, world_, options);
+    CommandRunner runner(world_, world_, world_, world_, world_, world_, options);
     Command command;
     command.id = "c1";
     command.node = "n1";
@@ -577,6 +589,43 @@ TEST_F(RescueTest, AMasterIsLeftAlone) {
   MakeMaster();
   EXPECT_EQ(Run(RescueTo(110)).outcome, Outcome::kFailed);
   EXPECT_TRUE(world_.asked.empty());
+}
+
+// salvage
+
+SalvageAction SalvageOf(std::uint64_t from, std::uint64_t to) {
+  return {{Sequence(from), Sequence(to)}, Sequence(from - 1), "01JD3Z6Q7R8S9T0V1W2X3Y4Z5A", "n2"};
+}
+
+TEST_F(CommandRunnerTest, ASalvageOfAParkedNodeNamesWhatWasKept) {
+  const CommandResult result = Run(SalvageOf(90, 101));
+  EXPECT_EQ(result.outcome, Outcome::kDone);
+  ASSERT_TRUE(result.salvage);
+  EXPECT_EQ(result.salvage->id, "01JD3Z6Q7R8S9T0V1W2X3Y4Z5A");
+  EXPECT_EQ(world_.asked, (Asked{"salvage [90, 101)"}));
+}
+
+TEST_F(CommandRunnerTest, ASalvageThatFailsLeavesTheNodeAsItIs) {
+  world_.salvage_error = Error(ErrorCode::kIo, "the disk is full");
+  const CommandResult result = Run(SalvageOf(90, 101));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("the disk is full"), std::string::npos) << result.error;
+  EXPECT_NE(result.error.find("stays parked"), std::string::npos) << result.error;
+  EXPECT_EQ(world_.relay.state, RelayState::kParked);
+}
+
+TEST_F(CommandRunnerTest, NothingIsSalvagedOfANodeThatIsNotWhereItWasDecidedAbout) {
+  EXPECT_EQ(Run(SalvageOf(90, 100)).outcome, Outcome::kFailed);
+  world_.relay.state = RelayState::kFollowing;
+  EXPECT_EQ(Run(SalvageOf(90, 101)).outcome, Outcome::kFailed);
+  MakeMaster();
+  EXPECT_EQ(Run(SalvageOf(90, 101)).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, ANodeThatMovesWhileItIsSalvagedIsNotSalvaged) {
+  world_.moves_meanwhile = true;
+  EXPECT_EQ(Run(SalvageOf(90, 101)).outcome, Outcome::kFailed);
 }
 
 // full_sync, adopt_master, release

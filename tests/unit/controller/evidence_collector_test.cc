@@ -106,6 +106,9 @@ class Agent : public agent::ApiBackend {
     co_return Fail(ErrorCode::kConflict, "nobody is followed here");
   }
   asio::awaitable<PromiseAnswer> Promise(PromiseRequest) override { co_return PromiseAnswer{}; }
+  asio::awaitable<http::Response> HandleSalvage(http::Request) override {
+    co_return http::JsonError(404, "no salvages here");
+  }
   [[nodiscard]] bool SlotEncoded() const override { return false; }
 
   MemoryWal wal_;

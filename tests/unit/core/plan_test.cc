@@ -41,6 +41,32 @@ TEST(PlanTest, AnAlignedRejoinOnlyFollows) {
   EXPECT_EQ(std::get<FollowAction>(plan[0].action).expected_next, Sequence(100));
 }
 
+TEST(PlanTest, ATailIsSalvagedBeforeAnythingElse) {
+  Evidence evidence = Of(99, 105);
+  evidence.rejoiner.oldest = Sequence(1);
+  evidence.fork = Sequence(90);
+  evidence.proof = ForkProof::kEqualBatches;
+  auto plan = PlanRejoin("D", Verdict::kPadded, evidence, EndpointOf("n1"));
+  ASSERT_EQ(Steps(plan), "n3 salvage, n3 pad, n3 follow");
+  const auto& salvage = std::get<SalvageAction>(plan[0].action);
+  EXPECT_EQ(salvage.range, (SequenceRange{Sequence(91), Sequence(100)}));
+  EXPECT_EQ(salvage.fork, Sequence(90));
+  EXPECT_EQ(salvage.decision, "D");
+  EXPECT_EQ(salvage.survivor, "n1");
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kFull, evidence, EndpointOf("n1"))), "n3 salvage, n3 full_sync");
+  Decision decision;
+  decision.plan = std::move(plan);
+  EXPECT_EQ(CommandOf(decision, 0).deadline_ms, 600000);
+}
+
+TEST(PlanTest, WithoutATailNothingIsSalvaged) {
+  Evidence evidence = Of(99, 100);
+  evidence.fork = Sequence(99);
+  evidence.proof = ForkProof::kEqualBatches;
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kFull, evidence, EndpointOf("n1"))), "n3 full_sync");
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kAligned, evidence, EndpointOf("n1"))), "n3 follow");
+}
+
 TEST(PlanTest, AHoldDoesNothing) {
   EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kHold, Of(99, 100), EndpointOf("n1"))), "");
 }

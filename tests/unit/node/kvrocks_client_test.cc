@@ -222,5 +222,61 @@ TEST_F(KvrocksClientTest, StopEndsAWaitingCall) {
   EXPECT_FALSE(client.Info());
 }
 
+TEST_F(KvrocksClientTest, CommandsAreSentTogetherAndAnsweredInOrder) {
+  FakeKvrocks server([](const Words& words) -> std::optional<std::string> {
+    if (words[0] == "GET") return "$-1\r\n";
+    if (words[0] == "LLEN") return ":3\r\n";
+    if (words[0] == "BAD") return "-ERR so bad\r\n";
+    return "*2\r\n$1\r\na\r\n:7\r\n";
+  });
+  KvrocksClient client(Options(server.Port()));
+  const auto replies = client.Send({{"GET", "k"}, {"LLEN", "k"}, {"BAD"}, {"LIST"}}, {});
+  ASSERT_TRUE(replies) << replies.error().Message();
+  ASSERT_EQ(replies->size(), 4U);
+  EXPECT_EQ((*replies)[0].kind, NodeReply::Kind::kNil);
+  EXPECT_EQ((*replies)[1].number, 3);
+  EXPECT_EQ((*replies)[2].kind, NodeReply::Kind::kError);
+  EXPECT_EQ((*replies)[2].text, "ERR so bad");
+  ASSERT_EQ((*replies)[3].list.size(), 2U);
+  EXPECT_EQ((*replies)[3].list[0].text, "a");
+  EXPECT_EQ((*replies)[3].list[1].number, 7);
+}
+
+TEST_F(KvrocksClientTest, AnAnswerThatIsTooLargeIsNotReadToItsEnd) {
+  FakeKvrocks server([](const Words& words) -> std::optional<std::string> {
+    return words[0] == "GET" ? FakeKvrocks::Bulk(std::string(1 << 20, 'x')) : "+OK\r\n";
+  });
+  KvrocksClient client(Options(server.Port()));
+  KvrocksClient::SendOptions options;
+  options.timeout = milliseconds(5000);
+  options.max_reply_bytes = 100000;
+  auto replies = client.Send({{"PING"}, {"GET", "k"}, {"PING"}}, options);
+  ASSERT_TRUE(replies) << replies.error().Message();
+  ASSERT_EQ(replies->size(), 2U);
+  EXPECT_EQ(replies->back().kind, NodeReply::Kind::kTooLarge);
+  // The next ones have a connection of their own.
+  replies = client.Send({{"PING"}}, options);
+  ASSERT_TRUE(replies) << replies.error().Message();
+  EXPECT_EQ(replies->front().text, "OK");
+}
+
+TEST_F(KvrocksClientTest, WhatIsForOneConnectionIsNotSentOnTheNext) {
+  FakeKvrocks server(
+      [](const Words& words) -> std::optional<std::string> { return words[0] == "BYE" ? "" : "+OK\r\n"; });
+  KvrocksClient client(Options(server.Port()));
+  ASSERT_TRUE(client.Send({{"WATCH", "k"}}, {}));
+  KvrocksClient::SendOptions options;
+  options.timeout = milliseconds(5000);
+  options.connection = client.Connection();
+  EXPECT_TRUE(client.Send({{"EXEC"}}, options));
+  EXPECT_FALSE(client.Send({{"BYE"}}, {}));
+  const auto refused = client.Send({{"EXEC"}}, options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().Code(), ErrorCode::kIo);
+  int executed = 0;
+  for (const Words& words : server.Commands()) executed += words[0] == "EXEC" ? 1 : 0;
+  EXPECT_EQ(executed, 1);
+}
+
 }  // namespace
 }  // namespace walstitch::node

@@ -100,7 +100,7 @@ BatchInfo AnyBatch() {
 }
 
 Action AnyAction() {
-  switch (*rc::gen::inRange(0, 7)) {
+  switch (*rc::gen::inRange(0, 8)) {
     case 0:
       return ParkAction{};
     case 1:
@@ -112,6 +112,8 @@ Action AnyAction() {
     case 4:
       return FullSyncAction{AnyEndpoint(), AnyNumber()};
     case 5:
+      return SalvageAction{{AnySequence(), AnySequence()}, AnySequence(), AnyText(), AnyText()};
+    case 6:
       return AdoptMasterAction{Maybe(AnyLease)};
     default:
       return ReleaseAction{Maybe(AnyEndpoint)};
@@ -120,8 +122,14 @@ Action AnyAction() {
 
 Command AnyCommand() { return {AnyText(), AnyNumber(), AnyText(), AnyText(), AnyAction(), AnySigned()}; }
 
+SalvageRef AnySalvage() {
+  return {AnyText(),   AnyText(),   AnyText(),   {AnySequence(), AnySequence()},
+          AnyNumber(), AnyNumber(), AnyNumber(), AnyText()};
+}
+
 CommandResult AnyResult() {
-  return {AnyText(), AnyOf<Outcome>(), AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnySigned()};
+  return {AnyText(),          AnyOf<Outcome>(), AnyText(),        Maybe(AnySequence),
+          Maybe(AnySequence), AnySigned(),      Maybe(AnySalvage)};
 }
 
 PartDigest AnyPart() {
@@ -150,7 +158,7 @@ SideEvidence AnySide() {
 Evidence AnyEvidence() {
   return {AnySide(), AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
           AnyText(), Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
-          AnyText(), Several(AnyText),   AnyBool()};
+          AnyText(), Several(AnyText),   AnyBool(),          Maybe(AnySequence)};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }
@@ -192,11 +200,40 @@ StepRecord AnyStep() {
 }
 
 OutcomeRecord AnyOutcome() {
-  return {AnyOf<Outcome>(),   AnyText(),   AnySigned(), Maybe(AnyCounters),
-          Maybe(AnyCounters), AnyNumber(), AnySigned(), Maybe(AnySigned)};
+  return {AnyOf<Outcome>(), AnyText(),   AnySigned(),      Maybe(AnyCounters), Maybe(AnyCounters),
+          AnyNumber(),      AnySigned(), Maybe(AnySigned), Maybe(AnySalvage)};
 }
 
 DecisionRecord AnyRecord() { return {AnyDecision(), Several(AnyStep), Maybe(AnyOutcome)}; }
+
+SalvageManifest AnyManifest() {
+  SalvageManifest manifest;
+  manifest.id = AnyText();
+  manifest.group = AnyText();
+  manifest.node = AnyText();
+  manifest.survivor = AnyText();
+  manifest.range = {AnySequence(), AnySequence()};
+  manifest.fork = AnySequence();
+  manifest.time_ms = AnySigned();
+  manifest.records = AnyNumber();
+  manifest.keys = AnyNumber();
+  manifest.lacks = AnyText();
+  manifest.files = Several(+[] { return SalvageFile{AnyText(), AnyNumber(), AnyText()}; });
+  return manifest;
+}
+
+SalvagedKey AnySalvagedKey() {
+  return {AnyText(), AnyText(),        AnyText(),   AnyOf<KeptAs>(),
+          AnyText(), Maybe(AnySigned), AnyNumber(), AnyNumber()};
+}
+SalvagedKeys AnySalvagedKeys() { return {Several(AnySalvagedKey), Maybe(AnyNumber)}; }
+
+ReplayRequest AnyReplay() {
+  return {AnyNumber(), AnyText(),          AnyText(), AnyText(), AnyText(),
+          AnyText(),   Several(AnyNumber), AnyBool(), AnyBool(), AnyBool()};
+}
+ReplayedKey AnyReplayedKey() { return {AnyText(), AnyText(), AnyText(), AnyOf<ReplayResult>(), AnyText()}; }
+ReplayAnswer AnyReplayAnswer() { return {Several(AnyReplayedKey)}; }
 
 // Through text, as it goes over the wire, and back; and the same again from pretty text.
 template <typename T>
@@ -223,6 +260,10 @@ RC_GTEST_PROP(JsonRoundTrip, Touched, ()) { ComesBack(AnyTouched(), TouchedFromJ
 RC_GTEST_PROP(JsonRoundTrip, Digests, ()) { ComesBack(AnyDigests(), RangeDigestsFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Marked, ()) { ComesBack(AnyMarked(), MarkedBatchesFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, RangeBytes, ()) { ComesBack(AnyBytes(), RangeBytesFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, Manifest, ()) { ComesBack(AnyManifest(), SalvageManifestFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, SalvagedKeys, ()) { ComesBack(AnySalvagedKeys(), SalvagedKeysFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, Replay, ()) { ComesBack(AnyReplay(), ReplayRequestFromJson); }
+RC_GTEST_PROP(JsonRoundTrip, ReplayAnswer, ()) { ComesBack(AnyReplayAnswer(), ReplayAnswerFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Evidence, ()) { ComesBack(AnyEvidence(), EvidenceFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Verdict, ()) { ComesBack(AnyVerdict(), VerdictDecisionFromJson); }
 RC_GTEST_PROP(JsonRoundTrip, Decision, ()) { ComesBack(AnyDecision(), DecisionFromJson); }
@@ -286,7 +327,7 @@ TEST(JsonReading, ErrorsNameTheField) {
             "command.epoch: expected a whole number from 0 to 18446744073709551615, got null");
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"pad\"", "\"paddle\"")),
             "command.action.action: \"paddle\" is not known; expected one of park, promote, pad, follow, "
-            "rescue, full_sync, "
+            "rescue, salvage, full_sync, "
             "adopt_master, release");
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"target\":9", "\"target\":{}")),
             "command.action.target: expected a whole number from 0 to 18446744073709551615, got an object");

@@ -1,0 +1,268 @@
+#include "agents/agent/salvage_values.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "policies/model/bytes.h"
+
+namespace walstitch::agent {
+
+namespace {
+
+using node::NodeCommand;
+using node::NodeReply;
+using Kind = node::NodeReply::Kind;
+
+constexpr std::string_view kDefaultNamespace = "__namespace";
+constexpr std::chrono::milliseconds kTimeout{5000};
+// One key that takes too long is noted; so many in a row, and it is the server that does not answer.
+constexpr int kMaxTimeouts = 3;
+// A time to live is read with a clock's error on both sides.
+constexpr std::int64_t kSameExpiryMs = 1000;
+constexpr std::size_t kElementsPerCommand = 1000;
+
+std::int64_t UnixMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+struct Reading {
+  const char* type;
+  const char* count;                  // the command that tells how many elements; none for a string
+  std::vector<const char*> elements;  // what stands before and behind the key in the one that gives them
+};
+
+const Reading* ReadingOf(std::string_view type) {
+  static const std::vector<Reading> readings = {
+      {"string", "STRLEN", {"GET"}},
+      {"hash", "HLEN", {"HGETALL"}},
+      {"list", "LLEN", {"LRANGE", "0", "-1"}},
+      {"set", "SCARD", {"SMEMBERS"}},
+      {"zset", "ZCARD", {"ZRANGE", "0", "-1", "WITHSCORES"}},
+  };
+  for (const Reading& reading : readings) {
+    if (type == reading.type) return &reading;
+  }
+  return nullptr;
+}
+
+void NotKept(SalvagedValue* value, std::string why) {
+  value->key.kept = KeptAs::kNotKept;
+  value->key.why = std::move(why);
+  value->elements.clear();
+}
+
+void Absent(SalvagedValue* value) {
+  value->key.kept = KeptAs::kAbsent;
+  value->key.type.clear();
+  value->key.expire_ms.reset();
+  value->elements.clear();
+}
+
+// Hashes and sets have no order of their own: pairs, or members, sorted.
+std::vector<std::vector<std::string>> Comparable(const SalvagedValue& value) {
+  const std::size_t width = value.key.type == "hash" ? 2 : 1;
+  std::vector<std::vector<std::string>> parts;
+  for (std::size_t i = 0; i + width <= value.elements.size(); i += width) {
+    parts.emplace_back(value.elements.begin() + static_cast<std::ptrdiff_t>(i),
+                       value.elements.begin() + static_cast<std::ptrdiff_t>(i + width));
+  }
+  if (value.key.type == "hash" || value.key.type == "set") std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+}  // namespace
+
+ValueClient::ValueClient(node::ClientOptions administrator)
+    : options_(std::move(administrator)), administrator_(options_), waiting_(options_) {}
+
+Result<node::KvrocksClient*> ValueClient::Enter(const std::string& name_space) {
+  if (name_space == kDefaultNamespace) return &administrator_;
+  if (auto known = clients_.find(name_space); known != clients_.end()) return known->second.get();
+  if (!tokens_known_) {
+    auto replies = administrator_.Send({{"NAMESPACE", "GET", "*"}}, {.timeout = kTimeout});
+    if (!replies) return Fail(replies.error());
+    const NodeReply& reply = replies->front();
+    if (reply.kind == Kind::kList) {
+      for (std::size_t i = 0; i + 1 < reply.list.size(); i += 2)
+        tokens_[reply.list[i].text] = reply.list[i + 1].text;
+    }
+    tokens_known_ = true;
+  }
+  const auto token = tokens_.find(name_space);
+  if (token == tokens_.end()) {
+    return Fail(ErrorCode::kNotFound, "the server has no namespace " + ToPrintable(name_space));
+  }
+  node::ClientOptions options = options_;
+  options.password = token->second;
+  auto& client = clients_[name_space];
+  client = std::make_unique<node::KvrocksClient>(std::move(options));
+  return client.get();
+}
+
+// EXEC waits for every command that was begun before it, and is empty.
+Result<void> ValueClient::AwaitCommands() {
+  auto replies = waiting_.Send({{"MULTI"}, {"EXEC"}}, {.timeout = kTimeout});
+  if (!replies) return Fail(replies.error());
+  if (replies->back().kind == Kind::kError)
+    return Fail(ErrorCode::kConflict, ToPrintable(replies->back().text));
+  return {};
+}
+
+Result<std::vector<SalvagedValue>> ValueClient::Read(const std::vector<KeyName>& keys) {
+  std::vector<SalvagedValue> values(keys.size());
+  for (std::size_t from = 0; from < keys.size();) {
+    std::size_t to = from;
+    while (to < keys.size() && keys[to].name_space == keys[from].name_space) ++to;
+    if (auto read = ReadNamespace(keys[from].name_space, keys, from, to, &values); !read) {
+      return Fail(read.error());
+    }
+    from = to;
+  }
+  return values;
+}
+
+Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std::vector<KeyName>& keys,
+                                        std::size_t from, std::size_t to,
+                                        std::vector<SalvagedValue>* values) {
+  for (std::size_t i = from; i < to; ++i) {
+    (*values)[i].key.name_space = keys[i].name_space;
+    (*values)[i].key.key = keys[i].key;
+  }
+  auto client = Enter(name_space);
+  if (!client && client.error().Code() == ErrorCode::kNotFound) {
+    for (std::size_t i = from; i < to; ++i) NotKept(&(*values)[i], client.error().Message());
+    return {};
+  }
+  if (!client) return Fail(client.error());
+  std::vector<NodeCommand> questions;
+  for (std::size_t i = from; i < to; ++i) {
+    questions.push_back({"TYPE", keys[i].key});
+    questions.push_back({"PTTL", keys[i].key});
+  }
+  auto answers = (*client)->Send(questions, {.timeout = kTimeout});
+  if (!answers) return Fail(answers.error());
+  const std::int64_t now_ms = UnixMs();
+  for (std::size_t i = from; i < to; ++i) {
+    SalvagedValue& value = (*values)[i];
+    const NodeReply& type = (*answers)[2 * (i - from)];
+    const NodeReply& left = (*answers)[2 * (i - from) + 1];
+    if (type.kind == Kind::kError) {
+      NotKept(&value, "TYPE: the server answered: " + ToPrintable(type.text));
+      continue;
+    }
+    if (type.text == "none") {
+      Absent(&value);
+      continue;
+    }
+    value.key.type = ToPrintable(type.text);
+    if (left.kind == Kind::kNumber && left.number >= 0) value.key.expire_ms = now_ms + left.number;
+    if (auto read = ReadOne(**client, &value); !read) return read;
+  }
+  return {};
+}
+
+Result<void> ValueClient::ReadOne(node::KvrocksClient& client, SalvagedValue* value) {
+  const Reading* reading = ReadingOf(value->key.type);
+  if (reading == nullptr) {
+    NotKept(value, "a value of type " + value->key.type + " cannot be written back exactly");
+    return {};
+  }
+  const std::string& key = value->key.key;
+  const bool single = value->key.type == "string";
+  const auto ask = [&](const std::vector<const char*>& words) {
+    NodeCommand command;
+    for (const char* word : words) {
+      command.emplace_back(word);
+      if (command.size() == 1) command.push_back(key);
+    }
+    return client.Send({command}, {.timeout = kTimeout, .max_reply_bytes = kMaxValueBytes});
+  };
+  auto noted = [&](const Error& error) -> Result<void> {
+    if (error.Code() != ErrorCode::kTimeout || ++timeouts_ >= kMaxTimeouts) return Fail(error);
+    NotKept(value, "the server did not give it in time");
+    return {};
+  };
+  if (!single) {  // a string's length comes with it
+    auto counted = ask({reading->count});
+    if (!counted) return noted(counted.error());
+    if (counted->front().kind == Kind::kNumber && counted->front().number > kMaxValueElements) {
+      NotKept(value, "too large: " + std::to_string(counted->front().number) + " elements, and " +
+                         std::to_string(kMaxValueElements) + " are kept at most");
+      return {};
+    }
+  }
+  auto answer = ask(reading->elements);
+  if (!answer) return noted(answer.error());
+  timeouts_ = 0;
+  NodeReply& reply = answer->front();
+  switch (reply.kind) {
+    case Kind::kTooLarge:
+      NotKept(value, "too large: more than " + HumanBytes(kMaxValueBytes));
+      return {};
+    case Kind::kError:
+      NotKept(value, "the server answered: " + ToPrintable(reply.text));
+      return {};
+    case Kind::kNil:  // it expired just now
+      Absent(value);
+      return {};
+    case Kind::kText:
+    case Kind::kNumber:
+      if (!single || reply.kind == Kind::kNumber) break;
+      value->elements.push_back(std::move(reply.text));
+      value->key.kept = KeptAs::kValue;
+      return {};
+    case Kind::kList:
+      if (single) break;
+      if (reply.list.empty()) {
+        Absent(value);
+        return {};
+      }
+      value->elements.reserve(reply.list.size());
+      for (NodeReply& element : reply.list) value->elements.push_back(std::move(element.text));
+      value->key.kept = KeptAs::kValue;
+      return {};
+  }
+  NotKept(value, "the server's answer makes no sense");
+  return {};
+}
+
+std::vector<NodeCommand> CommandsToWrite(const SalvagedValue& value) {
+  const std::string& key = value.key.key;
+  std::vector<NodeCommand> commands = {{"DEL", key}};
+  if (value.key.kept != KeptAs::kValue) return commands;
+  const std::string& type = value.key.type;
+  if (type == "string") {
+    commands.push_back({"SET", key, value.elements.front()});
+  } else {
+    const bool pairs = type == "hash" || type == "zset";
+    const char* name = type == "hash" ? "HSET" : type == "list" ? "RPUSH" : type == "set" ? "SADD" : "ZADD";
+    for (std::size_t i = 0; i < value.elements.size(); i += kElementsPerCommand) {
+      NodeCommand& command = commands.emplace_back(NodeCommand{name, key});
+      const std::size_t end = std::min(i + kElementsPerCommand, value.elements.size());
+      for (std::size_t j = i; j + (pairs ? 1 : 0) < end; j += pairs ? 2 : 1) {
+        if (type == "zset") {  // the server gives member, score, and takes score, member
+          command.push_back(value.elements[j + 1]);
+          command.push_back(value.elements[j]);
+        } else {
+          command.push_back(value.elements[j]);
+          if (pairs) command.push_back(value.elements[j + 1]);
+        }
+      }
+    }
+  }
+  if (value.key.expire_ms) commands.push_back({"PEXPIREAT", key, std::to_string(*value.key.expire_ms)});
+  return commands;
+}
+
+bool SameValue(const SalvagedValue& a, const SalvagedValue& b) {
+  if (a.key.kept != b.key.kept || a.key.type != b.key.type || a.key.kept == KeptAs::kNotKept) return false;
+  if (a.key.expire_ms.has_value() != b.key.expire_ms.has_value()) return false;
+  if (a.key.expire_ms && std::llabs(*a.key.expire_ms - *b.key.expire_ms) > kSameExpiryMs) return false;
+  return Comparable(a) == Comparable(b);
+}
+
+}  // namespace walstitch::agent

@@ -1,0 +1,272 @@
+#include "agents/agent/salvage_values.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agents/agent/salvage_replay.h"
+#include "tests/unit/node/fake_kvrocks.h"
+#include "tests/unit/wal/wal_text.h"
+
+namespace walstitch::agent {
+namespace {
+
+using tests::FakeKvrocks;
+using Words = FakeKvrocks::Words;
+using wal::BatchText;
+using wal::MetadataKey;
+using wal::MetadataValue;
+
+// A master that holds strings, and gives one answer for every other type.
+class Master {
+ public:
+  Master() : server_([this](const Words& words) { return Answer(words); }) { signal(SIGPIPE, SIG_IGN); }
+
+  [[nodiscard]] node::ClientOptions Options() const {
+    node::ClientOptions options;
+    options.port = server_.Port();
+    options.timeout = std::chrono::milliseconds(5000);
+    return options;
+  }
+
+  std::map<std::string, std::string> strings;
+  std::map<std::string, std::string> types;    // of keys that are no strings
+  std::map<std::string, std::string> answers;  // to a command, by its name
+  bool refuses_exec = false;                   // a watched key changed
+  std::string role = "master";
+  std::vector<std::string> executed;  // words of what was executed
+
+ private:
+  std::optional<std::string> Answer(const Words& words) {
+    const std::lock_guard lock(mutex_);
+    if (const auto fixed = answers.find(words[0]); fixed != answers.end()) return fixed->second;
+    if (words[0] == "INFO") return FakeKvrocks::Bulk("role:" + role + "\r\n");
+    if (words[0] == "MULTI") {
+      queued_.clear();
+      multi_ = true;
+      return "+OK\r\n";
+    }
+    if (words[0] == "EXEC") {
+      multi_ = false;
+      if (queued_.empty()) return "*0\r\n";
+      if (refuses_exec) return "*-1\r\n";
+      std::string replies = "*" + std::to_string(queued_.size()) + "\r\n";
+      for (const Words& each : queued_) {
+        executed.push_back(each[0] + " " + each[1]);
+        if (each[0] == "DEL") strings.erase(each[1]);
+        if (each[0] == "SET") strings[each[1]] = each[2];
+        replies += ":1\r\n";
+      }
+      return replies;
+    }
+    if (multi_) {
+      queued_.push_back(words);
+      return "+QUEUED\r\n";
+    }
+    if (words[0] == "WATCH" || words[0] == "UNWATCH") return "+OK\r\n";
+    if (words[0] == "TYPE") {
+      if (const auto type = types.find(words[1]); type != types.end()) return "+" + type->second + "\r\n";
+      return strings.contains(words[1]) ? "+string\r\n" : "+none\r\n";
+    }
+    if (words[0] == "PTTL")
+      return strings.contains(words[1]) || types.contains(words[1]) ? ":-1\r\n" : ":-2\r\n";
+    if (words[0] == "GET") return FakeKvrocks::Bulk(strings[words[1]]);
+    return "-ERR not known here\r\n";
+  }
+
+  std::mutex mutex_;
+  std::vector<Words> queued_;
+  bool multi_ = false;
+  FakeKvrocks server_;
+};
+
+KeyName Default(const std::string& key) { return {"__namespace", key}; }
+
+TEST(ValueClientTest, ValuesAreReadExactly) {
+  Master master;
+  master.strings["number"] = "007";
+  master.types["hash"] = "hash";
+  master.answers["HLEN"] = ":2\r\n";
+  master.answers["HGETALL"] = "*4\r\n$1\r\nf\r\n$3\r\n007\r\n$1\r\ng\r\n$0\r\n\r\n";
+  ValueClient client(master.Options());
+  const auto values = client.Read({Default("number"), Default("hash"), Default("gone")});
+  ASSERT_TRUE(values) << values.error().Message();
+  EXPECT_EQ((*values)[0].key.kept, KeptAs::kValue);
+  EXPECT_EQ((*values)[0].elements, std::vector<std::string>{"007"});
+  EXPECT_EQ((*values)[1].elements, (std::vector<std::string>{"f", "007", "g", ""}));
+  EXPECT_EQ((*values)[2].key.kept, KeptAs::kAbsent);
+}
+
+TEST(ValueClientTest, WhatCannotBeWrittenBackIsNamed) {
+  Master master;
+  master.types = {{"stream", "stream"}, {"large", "set"}, {"bad", "list"}};
+  master.answers["SCARD"] = ":" + std::to_string(kMaxValueElements + 1) + "\r\n";
+  master.answers["LLEN"] = ":1\r\n";
+  master.answers["LRANGE"] = "-ERR broken\r\n";
+  ValueClient client(master.Options());
+  const auto values = client.Read({Default("stream"), Default("large"), Default("bad"), {"tenant", "k"}});
+  ASSERT_TRUE(values) << values.error().Message();
+  for (const SalvagedValue& value : *values) EXPECT_EQ(value.key.kept, KeptAs::kNotKept) << value.key.key;
+  EXPECT_NE((*values)[0].key.why.find("type stream"), std::string::npos);
+  EXPECT_NE((*values)[1].key.why.find("too large"), std::string::npos);
+  EXPECT_NE((*values)[2].key.why.find("broken"), std::string::npos);
+  EXPECT_NE((*values)[3].key.why.find("no namespace tenant"), std::string::npos);
+}
+
+TEST(ValueClientTest, AServerThatIsGoneIsAnError) {
+  node::ClientOptions nowhere;
+  {
+    const Master master;
+    nowhere = master.Options();
+  }
+  ValueClient client(nowhere);
+  EXPECT_FALSE(client.Read({Default("k")}));
+}
+
+SalvagedValue StringOf(const std::string& key, const std::string& value) {
+  SalvagedValue salvaged;
+  salvaged.key.name_space = "__namespace";
+  salvaged.key.key = key;
+  salvaged.key.type = "string";
+  salvaged.key.kept = KeptAs::kValue;
+  salvaged.elements = {value};
+  return salvaged;
+}
+
+TEST(ValueClientTest, HashesAndSetsAreEqualInAnyOrder) {
+  SalvagedValue a = StringOf("k", "");
+  SalvagedValue b = a;
+  a.key.type = b.key.type = "hash";
+  a.elements = {"f", "1", "g", "2"};
+  b.elements = {"g", "2", "f", "1"};
+  EXPECT_TRUE(SameValue(a, b));
+  b.elements = {"1", "f", "2", "g"};
+  EXPECT_FALSE(SameValue(a, b));
+  a.key.type = b.key.type = "list";
+  a.elements = {"x", "y"};
+  b.elements = {"y", "x"};
+  EXPECT_FALSE(SameValue(a, b));
+  a.key.type = b.key.type = "set";
+  EXPECT_TRUE(SameValue(a, b));
+  a.key.expire_ms = 1000000;
+  EXPECT_FALSE(SameValue(a, b));
+  b.key.expire_ms = 1000500;
+  EXPECT_TRUE(SameValue(a, b));
+}
+
+TEST(ValueClientTest, AZsetIsWrittenScoreFirst) {
+  SalvagedValue value = StringOf("z", "");
+  value.key.type = "zset";
+  value.elements = {"m", "1.5"};
+  value.key.expire_ms = 77;
+  EXPECT_EQ(CommandsToWrite(value), (std::vector<node::NodeCommand>{
+                                        {"DEL", "z"}, {"ZADD", "z", "1.5", "m"}, {"PEXPIREAT", "z", "77"}}));
+}
+
+// ---- replay
+
+class ReplayValuesTest : public ::testing::Test {
+ protected:
+  ReplayResult Replay(const SalvagedValue& value, std::string* why = nullptr) {
+    wal::ListSource source(batches_);
+    auto answer = ReplayValues(source, master_.Options(), false, request_, Sequence(100), {value}, 1000);
+    EXPECT_TRUE(answer) << answer.error().Message();
+    if (!answer || answer->keys.size() != 1) return ReplayResult::kFailed;
+    if (why != nullptr) *why = answer->keys.front().why;
+    return answer->keys.front().result;
+  }
+  static std::string Set(std::uint64_t sequence, const std::string& key) {
+    return BatchText(sequence).Put(1, MetadataKey("__namespace", key), MetadataValue(1, "v")).Bytes();
+  }
+
+  Master master_;
+  ReplayRequest request_;
+  std::vector<std::string> batches_{Set(100, "before"), Set(101, "changed"), Set(102, "other")};
+};
+
+TEST_F(ReplayValuesTest, AKeyThatNobodyChangedIsWritten) {
+  EXPECT_EQ(Replay(StringOf("lost", "value")), ReplayResult::kWritten);
+  EXPECT_EQ(master_.strings["lost"], "value");
+  EXPECT_EQ(Replay(StringOf("before", "value")), ReplayResult::kWritten);
+}
+
+TEST_F(ReplayValuesTest, ADryRunChangesNothing) {
+  request_.dry_run = true;
+  EXPECT_EQ(Replay(StringOf("lost", "value")), ReplayResult::kWritten);
+  EXPECT_TRUE(master_.executed.empty());
+}
+
+TEST_F(ReplayValuesTest, AKeyThatChangedSinceIsLeftAloneUnlessToldOtherwise) {
+  master_.strings["changed"] = "newer";
+  EXPECT_EQ(Replay(StringOf("changed", "value")), ReplayResult::kChanged);
+  EXPECT_EQ(master_.strings["changed"], "newer");
+  request_.overwrite = true;
+  EXPECT_EQ(Replay(StringOf("changed", "value")), ReplayResult::kWritten);
+  EXPECT_EQ(master_.strings["changed"], "value");
+}
+
+TEST_F(ReplayValuesTest, AKeyThatHasTheValueIsEqual) {
+  master_.strings["changed"] = "value";
+  EXPECT_EQ(Replay(StringOf("changed", "value")), ReplayResult::kEqual);
+  EXPECT_TRUE(master_.executed.empty());
+}
+
+TEST_F(ReplayValuesTest, AKeyThatChangesInThatMomentIsLeftAlone) {
+  master_.refuses_exec = true;
+  EXPECT_EQ(Replay(StringOf("lost", "value")), ReplayResult::kChanged);
+  EXPECT_FALSE(master_.strings.contains("lost"));
+}
+
+TEST_F(ReplayValuesTest, WhereTheWalDoesNotReachBackEveryKeyCountsAsChanged) {
+  batches_ = {BatchText(200).Put(1, "broken", "").Raw("\x7f").Bytes()};
+  std::string why;
+  EXPECT_EQ(Replay(StringOf("lost", "value"), &why), ReplayResult::kChanged);
+  EXPECT_NE(why.find("is not known"), std::string::npos) << why;
+}
+
+TEST_F(ReplayValuesTest, AFlushTouchesEveryKey) {
+  batches_.push_back(BatchText(103).DeleteRange(1, "a", "z").Bytes());
+  std::string why;
+  EXPECT_EQ(Replay(StringOf("lost", "value"), &why), ReplayResult::kChanged);
+  EXPECT_NE(why.find("flush"), std::string::npos) << why;
+}
+
+TEST_F(ReplayValuesTest, DeletionsAreForThoseWhoAskForThem) {
+  SalvagedValue absent = StringOf("before", "");
+  absent.key.kept = KeptAs::kAbsent;
+  absent.key.type.clear();
+  absent.elements.clear();
+  master_.strings["before"] = "still there";
+  EXPECT_EQ(Replay(absent), ReplayResult::kAbsent);
+  EXPECT_TRUE(master_.strings.contains("before"));
+  request_.deletions = true;
+  EXPECT_EQ(Replay(absent), ReplayResult::kDeleted);
+  EXPECT_FALSE(master_.strings.contains("before"));
+}
+
+TEST_F(ReplayValuesTest, WhatHasExpiredOrHasNoValueIsNotWritten) {
+  SalvagedValue value = StringOf("lost", "value");
+  value.key.expire_ms = 1000;
+  EXPECT_EQ(Replay(value), ReplayResult::kExpired);
+  value = StringOf("lost", "value");
+  value.key.kept = KeptAs::kNotKept;
+  value.key.why = "too large";
+  EXPECT_EQ(Replay(value), ReplayResult::kNotReplayable);
+}
+
+TEST_F(ReplayValuesTest, AReplicaIsNotWrittenTo) {
+  master_.role = "slave";
+  wal::ListSource source(batches_);
+  auto answer =
+      ReplayValues(source, master_.Options(), false, request_, Sequence(100), {StringOf("k", "v")}, 1000);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().Code(), ErrorCode::kConflict);
+}
+
+}  // namespace
+}  // namespace walstitch::agent
