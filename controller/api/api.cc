@@ -4,7 +4,10 @@
 #include <charconv>
 #include <functional>
 #include <map>
+#include <utility>
+#include <vector>
 
+#include "agents/http/http_client.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
@@ -15,9 +18,14 @@
 // POST /v1/groups/{group}/{failover|switchover|adopt|release} {"to","force","dry_run","rescue","deadline_ms"}
 // POST /v1/groups/{group}/{pause|resume|unblock} {"reason"}
 // POST /v1/groups/{group}/maintenance {"node","on","reason"}
-// GET  /v1/decisions?group=&node=&max=           records, newest first
-// GET  /v1/decisions/{id}                        one record
-// GET  /v1/log?from=&max=                        raw lines of the decision log, and its head
+// POST /v1/groups/{group}/replay
+// {"node","salvage","keys","namespaces","keyspaces","dry_run","overwrite","deletions"} GET  /v1/salvage every
+// group's salvages GET  /v1/groups/{group}/salvage                one group's GET
+// /v1/groups/{group}/salvage/{node}/{id}    one manifest, its files checked GET
+// /v1/groups/{group}/salvage/{node}/{id}/keys?after=&max=&key=&namespace=&keyspace= GET
+// /v1/groups/{group}/salvage/{node}/{id}/records?after=&max= GET  /v1/decisions?group=&node=&max= records,
+// newest first GET  /v1/decisions/{id}                        one record GET  /v1/log?from=&max= raw lines of
+// the decision log, and its head
 namespace walstitch::api {
 
 namespace asio = boost::asio;
@@ -26,6 +34,7 @@ namespace {
 
 constexpr std::uint64_t kMaxRecords = 1000;
 constexpr std::uint64_t kMaxLines = 5000;
+constexpr std::uint64_t kMaxKeys = 10000;
 constexpr std::size_t kMaxReason = 500;
 
 http::Response Json(const boost::json::value& value) { return {200, Dump(value), "application/json"}; }
@@ -116,6 +125,121 @@ asio::awaitable<http::Response> Act(shell::GroupHost& group, shell::GroupHost::O
   co_return Json({{"record", ToJson(*answer)}});
 }
 
+Result<std::vector<std::string>> TextsOf(const boost::json::value& value) {
+  std::vector<std::string> texts;
+  const auto* list = value.if_array();
+  if (list == nullptr) return Fail(ErrorCode::kInvalid, "expected a list of texts");
+  for (const auto& item : *list) {
+    if (!item.is_string()) return Fail(ErrorCode::kInvalid, "expected a list of texts");
+    texts.emplace_back(item.get_string());
+  }
+  return texts;
+}
+
+Result<core::ReplayOrder> ReadReplayOrder(const std::string& body) {
+  auto json = ParseJson(body);
+  if (!json) return Fail(json.error(), "request body");
+  const auto* object = json->if_object();
+  if (object == nullptr) return Fail(ErrorCode::kInvalid, "request body: expected a JSON object");
+  core::ReplayOrder order;
+  const std::map<std::string_view, std::string*> words = {{"node", &order.source},
+                                                          {"salvage", &order.salvage}};
+  const std::map<std::string_view, bool*> flags = {
+      {"dry_run", &order.dry_run}, {"overwrite", &order.overwrite}, {"deletions", &order.deletions}};
+  const std::map<std::string_view, std::vector<std::string>*> lists = {
+      {"keys", &order.choice.keys},
+      {"namespaces", &order.choice.namespaces},
+      {"keyspaces", &order.choice.keyspaces}};
+  for (const auto& [key, value] : *object) {
+    const std::string_view name(key.data(), key.size());
+    if (const auto word = words.find(name); word != words.end() && value.is_string()) {
+      *word->second = std::string(value.get_string());
+    } else if (const auto flag = flags.find(name); flag != flags.end() && value.is_bool()) {
+      *flag->second = value.get_bool();
+    } else if (const auto list = lists.find(name); list != lists.end()) {
+      auto texts = TextsOf(value);
+      if (!texts) return Fail(texts.error(), "request body: " + std::string(name));
+      *list->second = std::move(*texts);
+    } else {
+      return Fail(
+          ErrorCode::kInvalid,
+          "request body: '" + ToPrintable(name) +
+              "' is unknown or of a wrong type; expected node and salvage (text), keys, namespaces and "
+              "keyspaces (lists of text), dry_run, overwrite and deletions (true or false)");
+    }
+  }
+  if (order.source.empty() || order.salvage.empty()) {
+    return Fail(ErrorCode::kInvalid,
+                "request body: node and salvage must say whose salvage it is, and which");
+  }
+  return order;
+}
+
+asio::awaitable<http::Response> Replay(shell::GroupHost& group, std::string body) {
+  auto order = ReadReplayOrder(body);
+  if (!order) co_return http::JsonError(order.error());
+  const bool dry_run = order->dry_run;
+  auto report = co_await group.Replay(std::move(*order));
+  if (!report) co_return http::JsonError(report.error());
+  boost::json::array keys;
+  for (const ReplayedKey& key : report->summary.keys) keys.push_back(ToJson(key));
+  boost::json::object counts;
+  for (const auto& [result, count] : report->summary.counts) counts[ToString(result)] = count;
+  boost::json::object answer;
+  if (!dry_run) answer["record"] = ToJson(report->record);
+  answer["sentence"] = report->summary.Sentence(dry_run);
+  answer["counts"] = std::move(counts);
+  answer["keys"] = std::move(keys);
+  if (!report->summary.ended_early.empty()) answer["ended_early"] = report->summary.ended_early;
+  co_return Json(answer);
+}
+
+// /v1/groups/{group}/salvage...
+asio::awaitable<http::Response> Salvage(shell::GroupHost& group, http::Request request) {
+  const auto& segments = request.segments;
+  if (request.method != "GET") co_return http::JsonError(405, "use GET");
+  if (segments.size() == 4) co_return Json(co_await group.Salvages());
+  if (segments.size() < 6) co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+  const std::string node = segments[4];
+  std::string target = "/v1/salvage/" + http::PercentEncode(segments[5]);
+  if (segments.size() == 7) {
+    auto after = QueryNumber(request, "after", 0, 0, INT64_MAX);
+    if (!after) co_return http::JsonError(after.error());
+    auto max = QueryNumber(request, "max", 1000, 1, kMaxKeys);
+    if (!max) co_return http::JsonError(max.error());
+    if (segments[6] == "keys") {
+      core::ReplayChoice choice;
+      for (auto [name, list] : {std::pair("key", &choice.keys), std::pair("namespace", &choice.namespaces),
+                                std::pair("keyspace", &choice.keyspaces)}) {
+        if (const std::string text = QueryText(request, name); !text.empty()) *list = {text};
+      }
+      auto keys = co_await group.SalvageKeys(node, segments[5], std::move(choice), *after, *max);
+      if (!keys) co_return http::JsonError(keys.error());
+      co_return Json(ToJson(*keys));
+    }
+    if (segments[6] != "records")
+      co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+    target += "/records?after=" + std::to_string(*after) + "&max=" + std::to_string(*max);
+  } else if (segments.size() > 7) {
+    co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+  }
+  auto answer = co_await group.AskAboutSalvage(node, std::move(target));
+  if (!answer) co_return http::JsonError(answer.error());
+  co_return Json(*answer);
+}
+
+asio::awaitable<http::Response> AllSalvages(shell::Controller& controller) {
+  boost::json::object all;
+  for (const char* name : {"salvages", "damaged", "unheard"}) all[name] = boost::json::array();
+  for (const auto& [name, group] : controller.Groups()) {
+    boost::json::object of_group = co_await group->Salvages();
+    for (auto& [key, list] : of_group) {
+      for (auto& item : list.get_array()) all[key].get_array().push_back(std::move(item));
+    }
+  }
+  co_return Json(all);
+}
+
 asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Request request) {
   shell::GroupHost* group = controller.FindGroup(request.segments[2]);
   if (group == nullptr) co_return NoGroup(request.segments[2]);
@@ -124,6 +248,13 @@ asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Requ
     co_return Json(group->Status());
   }
   const std::string& action = request.segments[3];
+  if (action == "salvage") co_return co_await Salvage(*group, std::move(request));
+  if (request.segments.size() > 4)
+    co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+  if (action == "replay") {
+    if (request.method != "POST") co_return http::JsonError(405, "use POST");
+    co_return co_await Replay(*group, std::move(request.body));
+  }
   if (action == "plan") {
     if (request.method != "GET") co_return http::JsonError(405, "use GET");
     co_return Json(co_await group->Plan());
@@ -165,7 +296,7 @@ asio::awaitable<http::Response> Handle(shell::Controller& controller, http::Requ
   if (segments.size() == 1 && segments[0] == "healthz")
     co_return http::Response{200, "{\"ok\":true}", "application/json"};
   const bool versioned = segments.size() >= 2 && segments[0] == "v1";
-  if (versioned && segments[1] == "groups" && (segments.size() == 3 || segments.size() == 4)) {
+  if (versioned && segments[1] == "groups" && segments.size() >= 3) {
     co_return co_await Groups(controller, std::move(request));
   }
   if (versioned && request.method != "GET") co_return http::JsonError(405, "use GET");
@@ -181,6 +312,8 @@ asio::awaitable<http::Response> Handle(shell::Controller& controller, http::Requ
     if (!record) co_return http::JsonError(record.error());
     co_return Json({{"record", ToJson(*record)}});
   }
+  if (versioned && segments.size() == 2 && segments[1] == "salvage")
+    co_return co_await AllSalvages(controller);
   if (versioned && segments.size() == 2 && segments[1] == "log") co_return Log(controller, request);
   co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
 }

@@ -10,6 +10,7 @@
 #include "controller/cli/decision_commands.h"
 #include "controller/cli/group_commands.h"
 #include "controller/cli/policy_commands.h"
+#include "controller/cli/salvage_commands.h"
 #include "controller/cli/text.h"
 #include "controller/cli/wal_commands.h"
 #include "policies/config_reader.h"
@@ -53,6 +54,8 @@ struct Parsed {
   DecisionListOptions list;
   std::string decision = "latest";
   std::uint64_t max_keys = 20;
+  SalvageShowOptions salvage;
+  SalvageReplayOptions replay;
   std::string file;
   std::string expect;
   std::vector<std::string> policy_paths;
@@ -152,6 +155,7 @@ class CommandLine {
     AddGroupCommands();
     AddOrders();
     AddDecisionCommands();
+    AddSalvageCommands();
     AddPolicyCommands();
     AddWalCommands();
   }
@@ -338,6 +342,73 @@ class CommandLine {
         [](const Console& console, const ControllerClient& controller) {
           return ExportLogCommand(console, controller);
         });
+  }
+
+  void AddSalvageCommands() {
+    auto* salvage =
+        Add(&app_, "salvage", "Tails that were given up: shows what they held, and brings it back",
+            "Before a node gives up records that its master never saw, its agent keeps them.\n\n"
+            "Examples:\n  walstitch salvage list\n  walstitch salvage show latest\n"
+            "  walstitch salvage replay latest --key 'cart:*' --dry-run\n",
+            nullptr);
+    auto* list = Add(salvage, "list", "Lists salvages, newest first",
+                     "Exits with 1 if one is damaged, with 3 if an agent was not heard.\n\n"
+                     "Examples:\n  walstitch salvage list\n  walstitch salvage list shop\n",
+                     [this](const Console& console, const ControllerClient& controller) {
+                       return ListSalvagesCommand(console, controller, parsed_.group);
+                     });
+    list->add_option("group", parsed_.group, "Only of this group");
+
+    auto* show =
+        Add(salvage, "show", "Shows what a salvage holds: its keys, or with --records its records",
+            "Its files are checked first: one that is not as it was written is said to be damaged.\n\n"
+            "Examples:\n  walstitch salvage show latest\n"
+            "  walstitch salvage show 01JD3Z --key 'cart:*' --max 100\n"
+            "  walstitch salvage show 01JD3Z --records -o json | jq '.records[].key'\n",
+            [this](const Console& console, const ControllerClient& controller) {
+              return ShowSalvageCommand(console, controller, parsed_.salvage);
+            });
+    show->add_option("id", parsed_.salvage.id,
+                     "Its id, or a beginning or end of it that is unique; or latest")
+        ->capture_default_str();
+    show->add_option("--key", parsed_.salvage.key, "Only keys that match, such as 'cart:*'")
+        ->type_name("GLOB");
+    show->add_option("--namespace", parsed_.salvage.name_space, "Only of this namespace")->type_name("GLOB");
+    show->add_option("--keyspace", parsed_.salvage.keyspace, "Only of this keyspace of the policy in force")
+        ->type_name("NAME");
+    show->add_flag("--records", parsed_.salvage.records, "The records of the tail, instead of its keys");
+    show->add_option("--max", parsed_.salvage.max, "At most so many")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1000000}))
+        ->capture_default_str();
+
+    auto* replay = Add(
+        salvage, "replay", "Writes keys of a salvage back to the master",
+        "A key that the master changed since is left alone, unless --overwrite is given; so is every key\n"
+        "where the master's WAL no longer tells. It is a decision on record.\n\n"
+        "Examples:\n  walstitch salvage replay latest --key 'cart:*' --dry-run\n"
+        "  walstitch salvage replay 01JD3Z --key 'cart:*' --key 'order:*'\n"
+        "  walstitch salvage replay 01JD3Z --keyspace carts --overwrite\n",
+        [this](const Console& console, const ControllerClient& controller) {
+          return ReplaySalvageCommand(console, controller, parsed_.replay);
+        });
+    replay
+        ->add_option("id", parsed_.replay.id, "Its id, or a beginning or end of it that is unique; or latest")
+        ->required();
+    replay->add_option("--key", parsed_.replay.keys, "Keys that match, such as 'cart:*'; may be repeated")
+        ->type_name("GLOB")
+        ->allow_extra_args(false);
+    replay->add_option("--namespace", parsed_.replay.namespaces, "Of this namespace; may be repeated")
+        ->type_name("GLOB")
+        ->allow_extra_args(false);
+    replay
+        ->add_option("--keyspace", parsed_.replay.keyspaces,
+                     "Of this keyspace of the policy in force; may be repeated")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    replay->add_flag("--all", parsed_.replay.all, "Every key of it");
+    replay->add_flag("--dry-run", parsed_.replay.dry_run, "Show what would be done, and change nothing");
+    replay->add_flag("--overwrite", parsed_.replay.overwrite, "Also keys that changed since");
+    replay->add_flag("--deletions", parsed_.replay.deletions, "Also delete the keys that the tail deleted");
   }
 
   void AddPolicyCommands() {

@@ -14,6 +14,7 @@
 
 #include "controller/core/fork.h"
 #include "controller/core/group_state.h"
+#include "controller/core/replay.h"
 #include "policies/model/batch.h"
 #include "policies/model/command.h"
 #include "policies/model/decision.h"
@@ -82,6 +83,9 @@ class Environment {
   // go.
   virtual void StaysFor(const std::string& node, Sequence sequence,
                         Done<Result<std::optional<std::int64_t>>> done) = 0;
+
+  // Writes keys of a salvage to the master. An Error: nothing was written.
+  virtual void CarryOutReplay(ReplayOrder order, Done<Result<ReplaySummary>> done) = 0;
 
   // The controller's own way to a server: what is it; and hold it as the slave of `relay`. kUnavailable:
   // nobody listens there.

@@ -132,4 +132,78 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
   co_return RecordOf(decision);
 }
 
+void GroupRunner::Replay(ReplayOrder order, ReplayCallback done) {
+  tasks_.Spawn(AnsweringReplay(std::move(order), std::move(done)));
+}
+
+Task<void> GroupRunner::AnsweringReplay(ReplayOrder order, ReplayCallback done) {
+  Result<ReplayReport> answer = Fail(ErrorCode::kUnavailable, "the order was not carried out to its end");
+  try {
+    answer = co_await OrderReplay(std::move(order));
+  } catch (const std::exception& problem) {
+    answer = Fail(ErrorCode::kUnavailable, std::string("the order failed: ") + problem.what());
+    Alarm(answer.error().Message());
+  }
+  done(std::move(answer));
+}
+
+// It takes minutes where there are many keys, and moves nobody's role, so it does not hold the group: if the
+// master is replaced meanwhile, its agent refuses the rest.
+Task<Result<ReplayReport>> GroupRunner::OrderReplay(ReplayOrder order) {
+  if (!nodes_.contains(order.source)) {
+    co_return Fail(ErrorCode::kNotFound, "no node '" + order.source + "' in group " + Name());
+  }
+  if (auto known = CheckChoice(order.choice, environment_.Policy()); !known) co_return Fail(known.error());
+  if (Snapshot().LiveMaster() == nullptr || switching_) {
+    co_return Fail(ErrorCode::kConflict, "the group has no master now that could be written to");
+  }
+  order.master = state_.master;
+  order.epoch = state_.epoch;
+  ReplayReport report;
+  Decision decision = NewDecision(DecisionKind::kReplay, state_.epoch);
+  decision.node = state_.master;
+  decision.finding =
+      "an operator wants back what salvage " + order.salvage + " of " + order.source + " holds";
+  decision.reasons = {{std::string(reason::kOperatorAsked),
+                       "an operator asked to write " + Describe(order.choice) + " of it to " + state_.master +
+                           "; a key that " + "changed since is " +
+                           (order.overwrite ? "overwritten" : "left alone") +
+                           (order.deletions ? ", and what the tail deleted is deleted" : "")}};
+  if (order.dry_run) {
+    begun_here_.erase(decision.id);
+    decision.id.clear();
+  } else {
+    if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
+    if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
+      store_problem_ = written.error().Message();
+      co_return Fail(written.error());
+    }
+    Info(decision.id + " replay of salvage " + order.salvage + ": " + Describe(order.choice));
+  }
+  auto done = co_await Answer<Result<ReplaySummary>>(
+      [&](auto told) { environment_.CarryOutReplay(order, std::move(told)); });
+  if (order.dry_run) {
+    if (!done) co_return Fail(done.error());
+    report.record.decision = std::move(decision);
+    report.summary = std::move(*done);
+    co_return report;
+  }
+  OutcomeRecord outcome;
+  if (done) {
+    report.summary = std::move(*done);
+    outcome.sentence = report.summary.Sentence(false);
+    const bool unknown = report.summary.Of(ReplayResult::kUnknown) > 0 || !report.summary.ended_early.empty();
+    outcome.outcome = unknown                                        ? Outcome::kUnknown
+                      : report.summary.Of(ReplayResult::kFailed) > 0 ? Outcome::kFailed
+                                                                     : Outcome::kDone;
+  } else {
+    outcome.outcome = Outcome::kFailed;
+    outcome.sentence = "no key was written: " + done.error().Message();
+  }
+  (void)Close(decision, outcome, nullptr);
+  if (!done) co_return Fail(done.error());
+  report.record = RecordOf(decision);
+  co_return report;
+}
+
 }  // namespace walstitch::core

@@ -83,6 +83,9 @@ class GroupRunner {
   void Resume(OperatorRequest request, AnswerCallback done);
   void Maintenance(OperatorRequest request, AnswerCallback done);
   void Unblock(OperatorRequest request, AnswerCallback done);
+  // Keys of a salvage back to the master.
+  using ReplayCallback = std::function<void(Result<ReplayReport>)>;
+  void Replay(ReplayOrder order, ReplayCallback done);
 
  private:
   struct Node {
@@ -257,6 +260,8 @@ class GroupRunner {
   Task<OperatorAnswer> OrderSetting(DecisionKind kind, OperatorRequest request);
   void Spawn(Task<OperatorAnswer> order, AnswerCallback done);
   Task<void> Answering(Task<OperatorAnswer> order, AnswerCallback done);
+  Task<void> AnsweringReplay(ReplayOrder order, ReplayCallback done);
+  Task<Result<ReplayReport>> OrderReplay(ReplayOrder order);
   Task<void> AnsweringPlan(std::function<void(boost::json::value)> done);
 
   // Decisions that an earlier run left open (group_recovery.cc).

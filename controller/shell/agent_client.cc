@@ -177,4 +177,32 @@ boost::asio::awaitable<Result<Role>> AgentClient::RoleOfUpstream(Endpoint server
   co_return *known;
 }
 
+boost::asio::awaitable<Result<boost::json::value>> AgentClient::Ask(std::string target) const {
+  co_return co_await Get(std::move(target), kLongReadTimeout);
+}
+
+boost::asio::awaitable<Result<SalvagedKeys>> AgentClient::SalvageKeys(std::string id, std::uint64_t after,
+                                                                      std::size_t max) const {
+  // Files that were not read for long are checked as a whole first.
+  auto json = co_await Get("/v1/salvage/" + http::PercentEncode(id) + "/keys?after=" + std::to_string(after) +
+                               "&max=" + std::to_string(max),
+                           kLongReadTimeout);
+  if (!json) co_return Fail(json.error());
+  auto keys = SalvagedKeysFromJson(*json);
+  if (!keys) co_return Fail(keys.error(), "agent of " + node_);
+  co_return std::move(*keys);
+}
+
+boost::asio::awaitable<Result<ReplayAnswer>> AgentClient::Replay(ReplayRequest request) const {
+  auto response = co_await http::Fetch(url_, "POST", "/v1/salvage/replay", Dump(ToJson(request)), token_,
+                                       kLongReadTimeout);
+  if (!response) co_return Fail(response.error(), "agent of " + node_);
+  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
+  auto json = ParseJson(response->body);
+  if (!json) co_return Fail(json.error(), "agent of " + node_);
+  auto answer = ReplayAnswerFromJson(*json);
+  if (!answer) co_return Fail(answer.error(), "agent of " + node_);
+  co_return std::move(*answer);
+}
+
 }  // namespace walstitch::shell

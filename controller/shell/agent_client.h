@@ -15,6 +15,7 @@
 #include "policies/model/command.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
+#include "policies/model/salvage.h"
 
 namespace walstitch::shell {
 
@@ -45,6 +46,13 @@ class AgentClient {
   boost::asio::awaitable<Result<std::string>> ReplicationId(Sequence at) const;
   // What the server that the agent's relay follows says that it is. An Error if that is not `server`.
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
+
+  // Whatever the agent answers there; for what the controller only passes on.
+  boost::asio::awaitable<Result<boost::json::value>> Ask(std::string target) const;
+  boost::asio::awaitable<Result<SalvagedKeys>> SalvageKeys(std::string id, std::uint64_t after,
+                                                           std::size_t max) const;
+  // Of the master. kTimeout: some of the keys may have been written.
+  boost::asio::awaitable<Result<ReplayAnswer>> Replay(ReplayRequest request) const;
 
  private:
   boost::asio::awaitable<Result<boost::json::value>> Get(std::string target,

@@ -19,6 +19,8 @@
 #include "controller/core/ulid.h"
 #include "controller/shell/evidence_collector.h"
 #include "controller/shell/fault_point.h"
+#include "controller/shell/salvage_replay.h"
+#include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
 namespace walstitch::shell {
@@ -144,6 +146,68 @@ asio::awaitable<core::OperatorAnswer> GroupHost::Give(Order order, core::Operato
   co_return std::move(*answer);
 }
 
+asio::awaitable<Result<core::ReplayReport>> GroupHost::Replay(core::ReplayOrder order) {
+  using Shared = std::shared_ptr<Result<core::ReplayReport>>;
+  auto start = [this](auto handler, core::ReplayOrder what) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    runner_.Replay(std::move(what), [shared](Result<core::ReplayReport> report) {
+      std::move (*shared)(std::make_shared<Result<core::ReplayReport>>(std::move(report)));
+    });
+  };
+  const Shared report = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Shared)>(
+      start, asio::use_awaitable, std::move(order));
+  co_return std::move(*report);
+}
+
+asio::awaitable<boost::json::object> GroupHost::Salvages() {
+  boost::json::array salvages;
+  boost::json::array damaged;
+  boost::json::array unheard;
+  for (auto& [name, node] : nodes_) {
+    auto json = co_await node.client.Ask("/v1/salvage");
+    auto list = json ? SalvageListFromJson(*json) : Result<SalvageList>(Fail(json.error()));
+    if (!list) {
+      unheard.push_back({{"group", config_.name}, {"node", name}, {"error", list.error().Message()}});
+      continue;
+    }
+    for (const SalvageManifest& manifest : list->salvages) salvages.push_back(ToJson(manifest));
+    for (const DamagedSalvage& each : list->damaged) {
+      damaged.push_back(
+          {{"group", config_.name}, {"node", name}, {"id", each.id}, {"problem", each.problem}});
+    }
+  }
+  boost::json::object all;
+  all["salvages"] = std::move(salvages);
+  all["damaged"] = std::move(damaged);
+  all["unheard"] = std::move(unheard);
+  co_return all;
+}
+
+asio::awaitable<Result<boost::json::value>> GroupHost::AskAboutSalvage(std::string node, std::string target) {
+  const auto found = nodes_.find(node);
+  if (found == nodes_.end()) {
+    co_return Fail(ErrorCode::kNotFound, "no node '" + ToPrintable(node) + "' in group " + config_.name);
+  }
+  AgentClient client = found->second.client;
+  co_return co_await client.Ask(std::move(target));
+}
+
+asio::awaitable<Result<SalvagedKeys>> GroupHost::SalvageKeys(std::string node, std::string id,
+                                                             core::ReplayChoice choice, std::uint64_t after,
+                                                             std::size_t max) {
+  const auto found = nodes_.find(node);
+  if (found == nodes_.end()) {
+    co_return Fail(ErrorCode::kNotFound, "no node '" + ToPrintable(node) + "' in group " + config_.name);
+  }
+  const TolerancePolicy policy = Policy();
+  if (auto known = core::CheckChoice(choice, policy); !known) co_return Fail(known.error());
+  AgentClient client = found->second.client;
+  auto keys = co_await client.SalvageKeys(std::move(id), after, max);
+  if (!keys) co_return Fail(keys.error());
+  std::erase_if(keys->keys, [&](const SalvagedKey& key) { return !core::IsChosen(choice, policy, key); });
+  co_return std::move(*keys);
+}
+
 std::int64_t GroupHost::NowMs() const {
   return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
@@ -236,6 +300,14 @@ void GroupHost::StaysFor(const std::string& node, Sequence sequence,
   };
   Spawn<Result<std::optional<std::int64_t>>>(context_.executor, work(nodes_.at(node).client, sequence),
                                              std::move(done));
+}
+
+void GroupHost::CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) {
+  const Node& source = nodes_.at(order.source);
+  const AgentClient& master = nodes_.at(order.master).client;
+  ReplayTask task{std::move(order), config_.name, source.client, source.config.agent, master, Policy()};
+  Spawn<Result<core::ReplaySummary>>(context_.executor, shell::CarryOutReplay(std::move(task)),
+                                     std::move(done));
 }
 
 void GroupHost::Probe(const Endpoint& server, Done<Result<Role>> done) {

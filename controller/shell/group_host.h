@@ -48,6 +48,18 @@ class GroupHost : public core::Environment {
   // GroupRunner::Failover and so on.
   boost::asio::awaitable<core::OperatorAnswer> Give(Order order, core::OperatorRequest request);
 
+  // Keys of a salvage back to the master.
+  boost::asio::awaitable<Result<core::ReplayReport>> Replay(core::ReplayOrder order);
+  // What the agents have: {"salvages": [...], "damaged": [...], "unheard": [{"node", "error"}]}, each of a
+  // node.
+  boost::asio::awaitable<boost::json::object> Salvages();
+  // A question about a salvage, passed on to the node's agent. kNotFound: there is no such node.
+  boost::asio::awaitable<Result<boost::json::value>> AskAboutSalvage(std::string node, std::string target);
+  // The same, of its keys: those that the choice is about.
+  boost::asio::awaitable<Result<SalvagedKeys>> SalvageKeys(std::string node, std::string id,
+                                                           core::ReplayChoice choice, std::uint64_t after,
+                                                           std::size_t max);
+
   // core::Environment
   [[nodiscard]] std::int64_t NowMs() const override;
   [[nodiscard]] std::int64_t UnixMs() const override;
@@ -66,6 +78,7 @@ class GroupHost : public core::Environment {
                    Done<Result<Touched>> done) override;
   void StaysFor(const std::string& node, Sequence sequence,
                 Done<Result<std::optional<std::int64_t>>> done) override;
+  void CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) override;
   void Probe(const Endpoint& server, Done<Result<Role>> done) override;
   void ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) override;
   void Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) override;

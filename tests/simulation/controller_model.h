@@ -81,6 +81,10 @@ class ControllerRun : public core::Environment {
                    Done<Result<Touched>> done) override;
   void StaysFor(const std::string& node, Sequence sequence,
                 Done<Result<std::optional<std::int64_t>>> done) override;
+  // Agents have no disks here to keep salvages on.
+  void CarryOutReplay(core::ReplayOrder, Done<Result<core::ReplaySummary>> done) override {
+    Later(1, [done = std::move(done)] { done(Fail(ErrorCode::kUnavailable, "there are no salvages here")); });
+  }
   void Probe(const Endpoint& server, Done<Result<Role>> done) override;
   void ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) override;
   void Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) override;

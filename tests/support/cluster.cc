@@ -120,7 +120,8 @@ void Cluster::WriteAgentConfig(const Member& member) const {
   yaml << "relay: {port: " << member.relay_port << "}\napi:\n  port: " << member.api_port << "\n";
   if (!options_.token.empty()) yaml << "  token: " << options_.token << "\n";
   if (!options_.password.empty()) yaml << "upstreamPassword: " << options_.password << "\n";
-  yaml << "stateDir: " << directory_.path() << "/agent-" << member.name << "\nlogLevel: debug\n";
+  yaml << "stateDir: " << directory_.path() << "/agent-" << member.name << "\nlogLevel: debug\n"
+       << options_.agent_config;
   WriteFile(directory_.path() + "/agent-" + member.name + ".yaml", yaml.str());
 }
 

@@ -57,7 +57,8 @@ struct ClusterOptions {
   std::string token;                              // of every HTTP API
   NodeConfig node_config;                         // more lines of kvrocks.conf
   int max_concurrent_full_syncs = 1;
-  bool proxied = false;  // links between machines can be cut
+  bool proxied = false;      // links between machines can be cut
+  std::string agent_config;  // more lines of every agent's YAML
   // More lines of the controller's YAML. A test says itself when somebody is to be promoted, unless that is
   // what it is about.
   std::string controller_config = "failover: {automatic: false}\n";

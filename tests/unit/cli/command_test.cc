@@ -93,7 +93,7 @@ TEST_F(CommandTest, HelpOfEveryCommandHasAnExample) {
         "decisions export", "policy",     "policy check",   "policy explain", "wal",
         "wal info",         "wal locate", "wal batches",    "wal records",    "wal diff",
         "wal stat",         "wal verify", "pause",          "resume",         "unblock",
-        "maintenance"}) {
+        "maintenance",      "salvage",    "salvage list",   "salvage show",   "salvage replay"}) {
     std::vector<std::string> arguments;
     std::istringstream words(command);
     for (std::string word; words >> word;) arguments.push_back(word);
@@ -115,10 +115,10 @@ TEST_F(CommandTest, WrongUsageIsOneSentenceAndTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{},
        "walstitch: a command is expected: status, plan, failover, switchover, adopt, release, pause, resume, "
-       "unblock, maintenance, decisions, policy, wal (see walstitch --help)\n"},
+       "unblock, maintenance, decisions, salvage, policy, wal (see walstitch --help)\n"},
       {{"stats"},
        "walstitch: 'stats' is no command: status, plan, failover, switchover, adopt, release, pause, resume, "
-       "unblock, maintenance, decisions, policy, wal (see walstitch --help)\n"},
+       "unblock, maintenance, decisions, salvage, policy, wal (see walstitch --help)\n"},
       {{"decisions", "tell"},
        "walstitch: 'tell' is no command: list, show, verify, export (see walstitch decisions --help)\n"},
       {{"failover"}, "walstitch: group is required (see walstitch failover --help)\n"},
