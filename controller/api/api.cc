@@ -18,14 +18,16 @@
 // POST /v1/groups/{group}/{failover|switchover|adopt|release} {"to","force","dry_run","rescue","deadline_ms"}
 // POST /v1/groups/{group}/{pause|resume|unblock} {"reason"}
 // POST /v1/groups/{group}/maintenance {"node","on","reason"}
-// POST /v1/groups/{group}/replay
-// {"node","salvage","keys","namespaces","keyspaces","dry_run","overwrite","deletions"} GET  /v1/salvage every
-// group's salvages GET  /v1/groups/{group}/salvage                one group's GET
-// /v1/groups/{group}/salvage/{node}/{id}    one manifest, its files checked GET
-// /v1/groups/{group}/salvage/{node}/{id}/keys?after=&max=&key=&namespace=&keyspace= GET
-// /v1/groups/{group}/salvage/{node}/{id}/records?after=&max= GET  /v1/decisions?group=&node=&max= records,
-// newest first GET  /v1/decisions/{id}                        one record GET  /v1/log?from=&max= raw lines of
-// the decision log, and its head
+// POST /v1/groups/{group}/replay                 {"node","salvage","keys","namespaces","keyspaces","dry_run",
+//                                                 "overwrite","deletions"}
+// GET  /v1/salvage                               every group's salvages
+// GET  /v1/groups/{group}/salvage                one group's
+// GET  /v1/groups/{group}/salvage/{node}/{id}    one manifest, its files checked
+// GET  .../{node}/{id}/keys?after=&max=&key=&namespace=&keyspace=
+// GET  .../{node}/{id}/records?after=&max=
+// GET  /v1/decisions?group=&node=&max=           records, newest first
+// GET  /v1/decisions/{id}                        one record
+// GET  /v1/log?from=&max=                        raw lines of the decision log, and its head
 namespace walstitch::api {
 
 namespace asio = boost::asio;

@@ -43,11 +43,16 @@ TEST_F(AdoptionTest, AdoptSwitchOverAndReleaseUnderLoad) {
   std::atomic<bool> stop{false};
   std::atomic<int> acknowledged{0};
   std::atomic<uint16_t> master_port{cluster().Node("n1").port()};
-  // Goes to the next node when one does not take writes.
+  // Goes to the next node when one does not take writes. Paced, since every key is compared in the end.
+  constexpr auto kPace = std::chrono::milliseconds(1);
   std::thread writer([&] {
     while (!stop) {
       RedisClient client(master_port);
-      while (!stop && client("SET", "load-" + std::to_string(acknowledged), "value").IsOk()) ++acknowledged;
+      while (!stop && client("SET", "load-" + std::to_string(acknowledged), "value").IsOk()) {
+        ++acknowledged;
+        std::this_thread::sleep_for(kPace);
+      }
+      std::this_thread::sleep_for(kPace);
     }
   });
   const auto written_more = [&] {

@@ -6,6 +6,8 @@
 #include <set>
 #include <tuple>
 
+#include "policies/model/reason_codes.h"
+
 namespace walstitch::test {
 namespace {
 
@@ -183,6 +185,38 @@ void CheckDecisions(const Observed& observed, AckFindings* findings) {
   }
 }
 
+bool SaysWhyNotSalvaged(const VerdictDecision& verdict) {
+  return std::any_of(verdict.reasons.begin(), verdict.reasons.end(), [](const Reason& reason) {
+    return reason.code == reason::kTailNotSalvaged || reason.code == reason::kTailSalvagedInPart;
+  });
+}
+
+// By its step where the outcome does not tell: a controller that ended meanwhile.
+bool WasSalvaged(const DecisionRecord& record, const Touched& tail) {
+  if (record.outcome && record.outcome->salvage) {
+    const SalvageRef& salvage = *record.outcome->salvage;
+    return salvage.range == tail.range && salvage.records == tail.records && salvage.lacks.empty();
+  }
+  return std::any_of(record.steps.begin(), record.steps.end(), [](const StepRecord& step) {
+    return step.action == ActionName(SalvageAction{}) && step.outcome == Outcome::kDone;
+  });
+}
+
+void CheckSalvages(const Observed& observed, AckFindings* findings) {
+  for (const DecisionRecord& record : observed.decisions) {
+    const Decision& decision = record.decision;
+    if (decision.kind != DecisionKind::kRejoin || !decision.verdict || !decision.evidence) continue;
+    const Verdict verdict = decision.verdict->verdict;
+    if (verdict != Verdict::kPadded && verdict != Verdict::kFull) continue;
+    if (!record.outcome || record.outcome->outcome != Outcome::kDone) continue;  // it was not given up
+    const std::optional<Touched>& tail = decision.evidence->tail;
+    if (!tail || tail->records == 0 || SaysWhyNotSalvaged(*decision.verdict)) continue;
+    if (WasSalvaged(record, *tail)) continue;
+    findings->not_salvaged.push_back("decision " + decision.id + " gave up " + std::to_string(tail->records) +
+                                     " records of " + decision.node + " that no salvage holds");
+  }
+}
+
 // Acknowledged writes of one node, none of another in between.
 struct Run {
   std::string node;
@@ -241,7 +275,7 @@ std::vector<Run> RunsOf(const std::vector<std::pair<std::string, Ack>>& acks) {
 
 std::vector<std::string> AckFindings::Sentences() const {
   std::vector<std::string> all;
-  for (const auto* list : {&lost, &different, &overlapping, &full_syncs, &open, &other}) {
+  for (const auto* list : {&lost, &different, &overlapping, &full_syncs, &open, &not_salvaged, &other}) {
     all.insert(all.end(), list->begin(), list->end());
   }
   return all;
@@ -295,6 +329,7 @@ AckFindings Check(const AckLog& log, const Observed& observed, const std::vector
   AckFindings findings;
   findings.overlapping = FindOverlaps(log, observed.decisions, excuses, &findings);
   CheckDecisions(observed, &findings);
+  CheckSalvages(observed, &findings);
   if (observed.masters.size() != 1) {
     findings.other.push_back(std::to_string(observed.masters.size()) + " nodes say that they are the master");
   }

@@ -12,6 +12,8 @@
 // in the
 //    tail of a rejoin, as left behind by a failover, or as missed by a node that was padded, and is the
 //    master now. Then it is counted as given up. Nothing is there that was refused, or half of a batch.
+//
+// And what a rejoin gave up of a node's tail was salvaged before, all of it, unless its record says why not.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +48,7 @@ struct AckFindings {
   std::vector<std::string> overlapping;
   std::vector<std::string> full_syncs;
   std::vector<std::string> open;
+  std::vector<std::string> not_salvaged;
   std::vector<std::string> other;
 
   uint64_t given_up = 0;           // registers and counters whose acknowledged write a record names

@@ -340,6 +340,7 @@ class Runner {
     count("overlapping masters", findings_.overlapping.size());
     count("keys that differ, and no record says so", findings_.different.size());
     count("full syncs that nobody decided", findings_.full_syncs.size());
+    count("tails given up, and not salvaged", findings_.not_salvaged.size());
     count("decisions without an outcome", findings_.open.size());
     std::cout << "\nSeed " << arguments_.seed << ", "
               << (NodeServer::IsRealKvrocks() ? "a real Kvrocks" : "the reference node") << "\n\n"

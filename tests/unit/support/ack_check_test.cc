@@ -25,6 +25,8 @@ DecisionRecord Promotion(uint64_t epoch, const std::string& node) {
 
 Touched TouchedKeys(const std::vector<std::string>& keys) {
   Touched touched;
+  touched.records = keys.size();
+  touched.range = {Sequence(11), Sequence(11 + keys.size())};
   for (const std::string& key : keys) {
     TouchedKey& named = touched.keys.emplace_back();
     named.name_space = "__namespace";
@@ -45,6 +47,11 @@ DecisionRecord Rejoin(const std::string& node, Verdict verdict, const std::vecto
   record.decision.evidence->tail = TouchedKeys(tail);
   record.decision.evidence->missed = TouchedKeys(missed);
   record.outcome.emplace().outcome = Outcome::kDone;
+  if (!tail.empty()) {
+    SalvageRef& salvage = record.outcome->salvage.emplace();
+    salvage.range = record.decision.evidence->tail->range;
+    salvage.records = record.decision.evidence->tail->records;
+  }
   return record;
 }
 
@@ -120,6 +127,26 @@ TEST_F(AckCheckTest, WriteThatARejoinNamesInItsTailIsGivenUp) {
   observed_.decisions.back() = Rejoin("n1", Verdict::kPadded, {"key"});
   EXPECT_TRUE(Findings().IsClean());
   EXPECT_EQ(1U, Findings().given_up);
+}
+
+TEST_F(AckCheckTest, TailThatIsGivenUpMustBeInASalvageOrTheRecordSaysWhyNot) {
+  Acknowledged("n1", 1, 2, "key");
+  DecisionRecord& rejoin = observed_.decisions.emplace_back(Rejoin("n1", Verdict::kPadded, {"key"}));
+
+  --rejoin.outcome->salvage->records;
+  EXPECT_EQ(1U, Findings().not_salvaged.size()) << "a part of it only";
+  rejoin.outcome->salvage.reset();
+  EXPECT_EQ(1U, Findings().not_salvaged.size());
+  rejoin.outcome->outcome = Outcome::kFailed;
+  EXPECT_EQ(0U, Findings().not_salvaged.size()) << "it was not given up";
+  rejoin.outcome->outcome = Outcome::kDone;
+  StepRecord& step = rejoin.steps.emplace_back();
+  step.action = "salvage";
+  step.outcome = Outcome::kDone;
+  EXPECT_EQ(0U, Findings().not_salvaged.size());
+  rejoin.steps.clear();
+  rejoin.decision.verdict->reasons = {{"tail-not-salvaged", "its WAL is gone"}};
+  EXPECT_EQ(0U, Findings().not_salvaged.size());
 }
 
 TEST_F(AckCheckTest, WriteThatAPaddedNodeMissedIsGivenUpWhenThatIsTheMaster) {
