@@ -17,7 +17,8 @@ std::string BigEndian(std::uint64_t value, int bytes) {
 }
 
 TEST(KvrocksValuesTest, AStringsValueFollowsItsExpiry) {
-  const auto fields = ParseMetadata("\x81" + BigEndian(1700000000123, 8) + "text");
+  const std::string value = "\x81" + BigEndian(1700000000123, 8) + "text";
+  const auto fields = ParseMetadata(value);
   ASSERT_TRUE(fields);
   EXPECT_EQ(fields->type, 1);
   EXPECT_EQ(fields->expire_ms, 1700000000123U);
@@ -26,7 +27,8 @@ TEST(KvrocksValuesTest, AStringsValueFollowsItsExpiry) {
 }
 
 TEST(KvrocksValuesTest, AHashHasVersionAndSize) {
-  const auto fields = ParseMetadata("\x82" + BigEndian(0, 8) + BigEndian(77, 8) + BigEndian(3, 8));
+  const std::string value = "\x82" + BigEndian(0, 8) + BigEndian(77, 8) + BigEndian(3, 8);
+  const auto fields = ParseMetadata(value);
   ASSERT_TRUE(fields);
   EXPECT_EQ(fields->expire_ms, 0U);
   EXPECT_EQ(fields->version, 77U);
@@ -35,8 +37,8 @@ TEST(KvrocksValuesTest, AHashHasVersionAndSize) {
 }
 
 TEST(KvrocksValuesTest, TheOlderEncodingCountsSecondsAndHasSmallSizes) {
-  const auto fields =
-      ParseMetadata("\x03" + BigEndian(1700000000, 4) + BigEndian(77, 8) + BigEndian(3, 4) + "ht");
+  const std::string value = "\x03" + BigEndian(1700000000, 4) + BigEndian(77, 8) + BigEndian(3, 4) + "ht";
+  const auto fields = ParseMetadata(value);
   ASSERT_TRUE(fields);
   EXPECT_EQ(fields->expire_ms, 1700000000000U);
   EXPECT_EQ(fields->size, 3U);
@@ -47,8 +49,8 @@ TEST(KvrocksValuesTest, WhatIsCutOffOrUnknownIsNoGuess) {
   const std::string whole = "\x82" + BigEndian(0, 8) + BigEndian(77, 8) + BigEndian(3, 8);
   for (std::size_t size = 0; size < whole.size(); ++size)
     EXPECT_FALSE(ParseMetadata(whole.substr(0, size))) << size;
-  EXPECT_FALSE(ParseMetadata("\x80" + BigEndian(0, 32)));  // none
-  EXPECT_FALSE(ParseMetadata("\x8e" + BigEndian(0, 32)));  // of a later version
+  EXPECT_FALSE(ParseMetadata("\x80" + std::string(32, '\0')));  // none
+  EXPECT_FALSE(ParseMetadata("\x8e" + std::string(32, '\0')));  // of a later version
 }
 
 // As Kvrocks turns them: the sign bit of what is not negative is set, the bits of what is are inverted.
