@@ -315,7 +315,7 @@ class Merger {
   void ReadSpec(const YamlNode& spec) {
     if (!IsMapping(spec, "spec",
                    {"groups", "keyspaces", "default", "internal", "prefer", "limits", "failover",
-                    "requireForkProof", "onLimit"},
+                    "requireForkProof", "onLimit", "salvage"},
                    {})) {
       return;
     }
@@ -341,6 +341,9 @@ class Merger {
       } else if (key.scalar == "onLimit") {
         auto on_limit = OneOf(value, "spec.onLimit", {OnLimit::kFullSync, OnLimit::kHold});
         if (on_limit && Settle(value, "spec.onLimit", value.scalar)) policy_.on_limit = *on_limit;
+      } else if (key.scalar == "salvage") {
+        auto rule = OneOf(value, "spec.salvage", {SalvageRule::kRequired, SalvageRule::kTry});
+        if (rule && Settle(value, "spec.salvage", value.scalar)) policy_.salvage = *rule;
       }
     }
   }

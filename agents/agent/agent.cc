@@ -283,6 +283,7 @@ Result<void> Agent::Impl::Start() {
   runner_options.relay = config_.relay;
   peer_wal_.emplace(config_.token, *command_pool_);
   SalvageServiceOptions salvage_options;
+  salvage_options.executor = executor_;
   salvage_options.node = config_.node;
   salvage_options.group = config_.group;
   salvage_options.state_directory = config_.state_directory;

@@ -494,11 +494,12 @@ CommandRunner::Step CommandRunner::Do(SalvageAction action, Deadline deadline) {
                          expected.ToString() + " was expected; nothing was salvaged",
                      facts->last);
   }
+  const bool required = action.required;
   auto kept = co_await salvages_.Keep(std::move(action), deadline);
   if (!kept) {
-    co_return Failed(
-        kept.error().Message() + "; the tail is not given up before it is kept, and the node stays parked",
-        facts->last);
+    std::string why = "the tail could not be salvaged: " + kept.error().Message();
+    if (required) why += "; it is not given up before it is kept, unless the policy says salvage: try";
+    co_return Failed(std::move(why), facts->last);
   }
   auto after = co_await node_.Info(options_.call_timeout);
   if (!after) co_return Failed(after.error().Message());

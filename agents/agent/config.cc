@@ -92,6 +92,7 @@ Result<AgentConfig> ParseConfig(const std::string& path, std::string_view conten
   if (const YamlNode* node = reader.Node("salvage")) {
     ConfigReader part(path, *node);
     part.Duration("keepFor", 0, kMaxKeepMs, config.salvage.keep_for_ms);
+    part.Duration("keepAtLeast", 0, kMaxKeepMs, config.salvage.keep_at_least_ms);
     part.Bytes("keepBytes", config.salvage.keep_bytes);
     part.Bytes("diskFloor", config.salvage.disk_floor);
     reader.Adopt(part.Finish());
@@ -134,6 +135,7 @@ api: {host: 127.0.0.1, port: 7667, tokenFile: /etc/walstitch/agent-token}
 stateDir: /var/lib/walstitch-agent
 salvage:                      # tails that were given up, in stateDir/salvage
   keepFor: 720h               # older ones are removed, but never the newest
+  keepAtLeast: 24h            # none is removed for keepBytes before
   keepBytes: 10Gi             # the oldest are removed until the rest is no more than this
   diskFloor: 256Mi            # with less free space nothing is salvaged, and the node stays parked
 databaseName: ""              # Kvrocks' db-name; empty: asked from the node

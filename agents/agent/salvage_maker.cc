@@ -22,10 +22,13 @@ bool GoneForGood(const Error& error) {
   return error.Code() == ErrorCode::kNotFound || error.Code() == ErrorCode::kDamaged;
 }
 
+// What cannot be read, and may be later: waited for only where a salvage is required.
+bool CannotBeRead(const Error& error) { return error.Code() == ErrorCode::kIo; }
+
 using BatchTaker = std::function<Result<void>(const wal::BatchView&)>;
 
 // Every batch of the range that can be read. What cannot, and why, is added to `lacks`.
-Result<void> ReadTail(wal::WalSource& source, SequenceRange range, const BatchTaker& take,
+Result<void> ReadTail(wal::WalSource& source, SequenceRange range, bool required, const BatchTaker& take,
                       std::string* lacks) {
   Sequence expected = range.from;
   Sequence from = range.from;
@@ -53,7 +56,8 @@ Result<void> ReadTail(wal::WalSource& source, SequenceRange range, const BatchTa
       return true;
     });
     if (!taken) return taken;
-    if (!read && !GoneForGood(read.error())) return Fail(read.error());
+    if (!read && !GoneForGood(read.error()) && (required || !CannotBeRead(read.error())))
+      return Fail(read.error());
     if (expected >= range.to) break;
     if (any) step = 1;
     if (read) {
@@ -106,7 +110,8 @@ class SmallestKeys {
 };
 
 Result<void> WriteValues(SalvageWriter& writer, const SalvageOrder& order, const ReadValues& read,
-                         const GoOn& go_on, SalvageManifest* manifest) {
+                         const GoOn& go_on, const std::function<bool()>& time_is_left,
+                         SalvageManifest* manifest) {
   std::optional<KeyName> after;
   bool more = true;
   while (more) {
@@ -128,6 +133,12 @@ Result<void> WriteValues(SalvageWriter& writer, const SalvageOrder& order, const
     const std::vector<KeyName> keys = smallest.Take();
     for (std::size_t i = 0; i < keys.size(); i += kKeysPerQuestion) {
       if (going = go_on(); !going) return going;
+      if (!time_is_left()) {
+        manifest->lacks += std::string(manifest->lacks.empty() ? "" : "; ") +
+                           "there was no time to read the values of all keys: of those behind " +
+                           ToPrintable(keys[i].key) + " there are the records";
+        return {};
+      }
       const auto from = keys.begin() + static_cast<std::ptrdiff_t>(i);
       auto values =
           read({from, from + static_cast<std::ptrdiff_t>(std::min(kKeysPerQuestion, keys.size() - i))});
@@ -146,38 +157,45 @@ Result<void> WriteValues(SalvageWriter& writer, const SalvageOrder& order, const
   return {};
 }
 
-// The SHA-256 of what batches.raw would be.
-Result<std::string> SumOfBatches(wal::WalSource& source, SequenceRange range, const GoOn& go_on) {
-  Sha256Stream sum;
+// The SHA-256 of what batches.raw would be, and what it would lack.
+struct BatchesSum {
+  std::string sha256;
   std::string lacks;
+};
+Result<BatchesSum> SumOfBatches(wal::WalSource& source, const SalvageAction& action, const GoOn& go_on) {
+  Sha256Stream sum;
+  BatchesSum of_batches;
   auto read = ReadTail(
-      source, range,
+      source, action.range, action.required,
       [&](const wal::BatchView& batch) {
         sum.Add(FrameHeader(batch.bytes.size()));
         sum.Add(batch.bytes);
         return go_on();
       },
-      &lacks);
+      &of_batches.lacks);
   if (!read) return Fail(read.error());
-  if (!lacks.empty()) return Fail(ErrorCode::kNotFound, lacks);
-  return sum.FinishHex();
+  of_batches.sha256 = sum.FinishHex();
+  return of_batches;
 }
 
 std::optional<SalvageManifest> FindSame(wal::WalSource& source, SalvageStore& store,
                                         const SalvageOrder& order, const GoOn& go_on) {
-  std::optional<std::string> sum;
+  std::optional<BatchesSum> sum;
   for (const SalvageManifest& other : store.List().salvages) {
     if (other.range != order.action.range || other.fork != order.action.fork || other.node != order.node ||
-        other.group != order.group || !other.lacks.empty()) {
+        other.group != order.group) {
       continue;
     }
     if (!sum) {
-      auto read = SumOfBatches(source, order.action.range, go_on);
+      auto read = SumOfBatches(source, order.action, go_on);
       if (!read) return std::nullopt;
       sum = *read;
     }
+    // Behind what the batches lack it may lack values.
+    if (other.lacks != sum->lacks && !sum->lacks.empty() && !other.lacks.starts_with(sum->lacks + "; "))
+      continue;
     const bool same = std::any_of(other.files.begin(), other.files.end(), [&](const SalvageFile& file) {
-      return file.name == kBatchesFile && file.sha256 == *sum;
+      return file.name == kBatchesFile && file.sha256 == sum->sha256;
     });
     if (!same) continue;
     if (auto checked = store.ReadChecked(other.id)) return *checked;
@@ -188,7 +206,8 @@ std::optional<SalvageManifest> FindSame(wal::WalSource& source, SalvageStore& st
 }  // namespace
 
 Result<SalvageManifest> MakeSalvage(wal::WalSource& source, SalvageStore& store, const SalvageOrder& order,
-                                    const ReadValues& read, const GoOn& go_on) {
+                                    const ReadValues& read, const GoOn& go_on,
+                                    const std::function<bool()>& time_is_left) {
   const SalvageAction& action = order.action;
   if (auto own = store.ReadChecked(action.decision)) {
     if (own->range == action.range && own->node == order.node && own->group == order.group) return own;
@@ -209,7 +228,7 @@ Result<SalvageManifest> MakeSalvage(wal::WalSource& source, SalvageStore& store,
   RecordCounts counts;
   std::string lines;
   auto taken = ReadTail(
-      source, action.range,
+      source, action.range, action.required,
       [&](const wal::BatchView& batch) -> Result<void> {
         if (auto going = go_on(); !going) return going;
         ++manifest.batches;
@@ -222,7 +241,8 @@ Result<SalvageManifest> MakeSalvage(wal::WalSource& source, SalvageStore& store,
   if (!taken) return Fail(taken.error());
   manifest.records = counts.records;
   manifest.range_deletes = counts.range_deletes;
-  if (auto values = WriteValues(*writer, order, read, go_on, &manifest); !values) return Fail(values.error());
+  if (auto values = WriteValues(*writer, order, read, go_on, time_is_left, &manifest); !values)
+    return Fail(values.error());
   if (auto committed = writer->Commit(&manifest); !committed) return Fail(committed.error());
   return manifest;
 }

@@ -17,6 +17,9 @@ using Kind = node::NodeReply::Kind;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kTimeout{5000};
+// Where a value of several commands is put together, before it takes its key's place. If the agent ends just
+// then, the next replay of that salvage removes it.
+constexpr std::string_view kTemporary = "__walstitch_replay:";
 // With `overwrite`, a key that changes in that very moment is tried again.
 constexpr int kAttempts = 3;
 
@@ -78,24 +81,64 @@ class Replay {
     if (auto read = changes_.ReadOn(); !read) return Fail(read.error());
     auto present = server_.Read({name});
     if (!present) return Fail(present.error());
-    if (SameValue(value, present->front())) return With(done, ReplayResult::kEqual, "");
+    const SalvagedValue& there = present->front();
+    if (SameValue(value, there)) return With(done, ReplayResult::kEqual, "");
     if (!request_.overwrite && changes_.Changed(name)) {
       return With(done, ReplayResult::kChanged, changes_.WhyAll());
     }
+    if (client.Connection() != connection) {  // a value that is too large to be read ends it
+      const std::string why = there.key.kept == KeptAs::kNotKept ? there.key.why : "the connection was lost";
+      return With(done, ReplayResult::kFailed, "nothing was changed: the master's own value: " + why);
+    }
     const ReplayResult result = deletes ? ReplayResult::kDeleted : ReplayResult::kWritten;
     if (request_.dry_run) return With(done, result, "");
-    std::vector<node::NodeCommand> commands = {{"MULTI"}};
-    for (auto& command : CommandsToWrite(value)) commands.push_back(std::move(command));
-    commands.push_back({"EXEC"});
-    auto replies = client.Send(commands, {.timeout = kTimeout, .connection = connection});
+    std::vector<node::NodeCommand> commands = CommandsToWrite(value, name.key);
+    const bool alone =
+        commands.size() == 1 && (deletes || value.key.type == "string" || there.key.kept == KeptAs::kAbsent);
+    if (alone) return Execute(client, connection, std::move(commands.front()), result, done);
+    // What is there is replaced in one step, or not at all.
+    const std::string temporary = std::string(kTemporary) + request_.salvage;
+    std::vector<node::NodeCommand> making = {{"DEL", temporary}};
+    for (auto& command : CommandsToWrite(value, temporary)) making.push_back(std::move(command));
+    auto made = client.Send(making, {.timeout = kTimeout, .connection = connection});
+    if (!made) return With(done, ReplayResult::kFailed, "nothing was changed: " + made.error().Message());
+    Result<std::optional<ReplayedKey>> executed = std::optional<ReplayedKey>();
+    const auto refused = std::find_if(made->begin(), made->end(),
+                                      [](const NodeReply& reply) { return reply.kind == Kind::kError; });
+    if (refused != made->end()) {
+      executed = With(done, ReplayResult::kFailed, "nothing was changed: " + ToPrintable(refused->text));
+    } else {
+      executed = Execute(client, connection, {"RENAME", temporary, name.key}, result, done);
+      if (executed && *executed && (*executed)->result == result) return executed;
+    }
+    (void)client.Send({{"DEL", temporary}}, {.timeout = kTimeout});
+    return executed;
+  }
+
+  // One command under the WATCH. Kvrocks answers EXEC before it commits, and says behind that if it cannot:
+  // only the answer to a command behind EXEC tells that it is over.
+  static Result<std::optional<ReplayedKey>> Execute(node::KvrocksClient& client, std::uint64_t connection,
+                                                    node::NodeCommand command, ReplayResult result,
+                                                    const ReplayedKey& done) {
+    auto replies = client.Send({{"MULTI"}, std::move(command), {"EXEC"}, {"PING"}},
+                               {.timeout = kTimeout, .connection = connection});
     if (!replies) return With(done, ReplayResult::kUnknown, replies.error().Message());
-    const NodeReply& exec = replies->back();
+    const NodeReply& exec = (*replies)[2];
+    const NodeReply& behind = replies->back();
+    if (behind.kind != Kind::kText || behind.text != "PONG") {
+      client.Disconnect();
+      return With(done, ReplayResult::kUnknown,
+                  "the server could not commit it: " + ToPrintable(behind.text));
+    }
     if (exec.kind == Kind::kNil) return std::optional<ReplayedKey>();
     for (const NodeReply& reply : *replies) {
       if (reply.kind == Kind::kError) return With(done, ReplayResult::kFailed, ToPrintable(reply.text));
     }
-    for (const NodeReply& reply : exec.list) {
-      if (reply.kind == Kind::kError) return With(done, ReplayResult::kFailed, ToPrintable(reply.text));
+    if (exec.kind != Kind::kList || exec.list.size() != 1) {
+      return With(done, ReplayResult::kUnknown, "the server's answer makes no sense");
+    }
+    if (exec.list.front().kind == Kind::kError) {
+      return With(done, ReplayResult::kFailed, ToPrintable(exec.list.front().text));
     }
     return With(done, result, "");
   }

@@ -5,8 +5,14 @@
 // reaches back to the fork, or holds a flush. Each key is one transaction:
 //
 // 1. WATCH. 2. An empty EXEC on another connection waits for the commands that were begun before, which WATCH
-// may have missed. 3. The WAL is read up to its end: it has whatever these wrote. 4. MULTI, the commands,
-// EXEC: refused by the server if the key changed after 1. So no change is overlooked, however late it comes.
+// may have missed. 3. The WAL is read up to its end: it has whatever these wrote. 4. MULTI, one command,
+// EXEC: refused by the server if the key changed after 1. A change is overlooked only if the server's own
+// WATCH does not see it: one between 3 and 4 by a script that did not declare the key, or that failed behind
+// its write.
+//
+// One command, so that it happens as a whole or not at all, also on a server that refuses what makes it
+// larger (max-db-size): a string's SET, a DEL, or the RENAME of a key under which the value was put together
+// before.
 #pragma once
 
 #include <cstdint>

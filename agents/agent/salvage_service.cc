@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/json.hpp>
 #include <iterator>
 #include <memory>
@@ -32,6 +34,7 @@ constexpr std::chrono::milliseconds kPeerTimeout{30000};
 constexpr std::size_t kMaxReplayBytes = std::size_t{16} << 20;
 // A part of a replay ends after so long, well before whoever asked gives up.
 constexpr std::int64_t kReplayBudgetMs = 2000;
+constexpr std::chrono::hours kRetireInterval{1};
 
 std::int64_t UnixMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -82,6 +85,7 @@ Result<PeerValues> ReadPeerValues(const std::string& body) {
 
 SalvageService::SalvageService(SalvageServiceOptions options)
     : options_(std::move(options)),
+      retirement_(options_.executor),
       store_(options_.state_directory, options_.limits),
       wal_(options_.data_directory, options_.client) {}
 
@@ -90,10 +94,29 @@ SalvageService::~SalvageService() { Stop(); }
 void SalvageService::Start() {
   store_.CleanUp();
   Retire("");
+  ScheduleRetirement();
+}
+
+void SalvageService::ScheduleRetirement() {
+  retirement_.expires_after(kRetireInterval);
+  retirement_.async_wait([this](boost::system::error_code error) {
+    if (error || stop_) return;
+    // On the worker that makes them: nothing is removed while another is written.
+    auto retire = [this]() -> asio::awaitable<void> {
+      WalService::Question question = [this](wal::WalSource&) -> Result<std::string> {
+        Retire("");
+        return std::string();
+      };
+      (void)co_await wal_.Ask(std::move(question));
+    };
+    asio::co_spawn(retirement_.get_executor(), retire, asio::detached);
+    ScheduleRetirement();
+  });
 }
 
 void SalvageService::Stop() {
   stop_ = true;
+  retirement_.cancel();
   wal_.Stop();
   reads_.stop();
   reads_.join();
@@ -115,9 +138,11 @@ asio::awaitable<Result<SalvageRef>> SalvageService::Keep(SalvageAction action, C
   order.node = options_.node;
   order.slot_encoded = options_.slot_encoded();
   order.now_ms = UnixMs();
+  // Most of the time is for the values, and the rest for the disk.
+  const auto values_until = Clock::now() + (deadline - Clock::now()) / 10 * 8;
   // The result comes beside the answer: an answer of the question is about the WAL.
   auto made = std::make_shared<std::optional<Result<SalvageManifest>>>();
-  WalService::Question question = [this, order, deadline,
+  WalService::Question question = [this, order, deadline, values_until,
                                    made](wal::WalSource& source) -> Result<std::string> {
     auto values = std::make_shared<ValueClient>(WithStop(options_.client, &stop_));
     const ReadValues read = [values](const std::vector<KeyName>& keys) { return values->Read(keys); };
@@ -127,7 +152,9 @@ asio::awaitable<Result<SalvageRef>> SalvageService::Keep(SalvageAction action, C
       if (Clock::now() >= deadline) return Fail(ErrorCode::kTimeout, "the command's deadline has passed");
       return {};
     };
-    *made = MakeSalvage(source, store_, order, read, go_on);
+    const auto time_is_left = [values_until] { return Clock::now() < values_until; };
+    Retire("");  // what is too old must not keep a new one from its place
+    *made = MakeSalvage(source, store_, order, read, go_on, time_is_left);
     if (*made && (*made)->has_value()) Retire((**made)->id);
     return std::string();
   };

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
@@ -28,6 +30,7 @@ namespace walstitch::agent {
 inline constexpr std::size_t kMaxPlaces = 100;
 
 struct SalvageServiceOptions {
+  boost::asio::any_io_executor executor;
   std::string node;
   std::string group;
   std::string state_directory;
@@ -43,7 +46,8 @@ class SalvageService : public SalvageControl {
   explicit SalvageService(SalvageServiceOptions options);
   ~SalvageService() override;
 
-  // Removes what is unfinished, and what is too old. Blocks for as long as the disk does.
+  // Removes what is unfinished, and what is too old; that it does every hour, too. Blocks for as long as the
+  // disk does.
   void Start();
   void Stop();
 
@@ -68,8 +72,10 @@ class SalvageService : public SalvageControl {
   template <typename T>
   boost::asio::awaitable<Result<T>> Read(std::function<Result<T>()> work);
   void Retire(const std::string& keep);
+  void ScheduleRetirement();
 
   SalvageServiceOptions options_;
+  boost::asio::steady_timer retirement_;
   SalvageStore store_;
   std::atomic<bool> stop_{false};
   std::atomic<int> waiting_{0};

@@ -271,7 +271,10 @@ void SalvageStore::CleanUp() {
 
 Result<SalvageWriter> SalvageStore::Begin(const std::string& id) {
   WALSTITCH_CHECK(ValidSalvageId(id));
-  if (mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (mkdir(directory_.c_str(), 0700) == 0) {
+    const std::string parent = directory_.substr(0, directory_.rfind('/'));
+    if (auto synced = SyncDirectory(parent); !synced) return Fail(synced.error());
+  } else if (errno != EEXIST) {
     return Fail(SystemError(directory_ + ": cannot be made", errno));
   }
   SalvageWriter writer(directory_, id, limits_.disk_floor);
@@ -422,7 +425,14 @@ void SalvageStore::Remove(const std::string& id) {
 }
 
 std::vector<std::string> SalvageStore::Retire(std::int64_t now_ms, const std::string& keep) {
-  std::vector<std::string> ids = ToRetire(List().salvages, limits_, now_ms, keep);
+  const SalvageList list = List();
+  std::vector<std::string> ids = ToRetire(list.salvages, limits_, now_ms, keep);
+  for (const DamagedSalvage& damaged : list.damaged) {  // whose own word on its age cannot be had
+    struct stat directory {};
+    if (stat(PathOf(damaged.id).c_str(), &directory) != 0) continue;
+    const std::int64_t made_ms = std::int64_t{directory.st_mtim.tv_sec} * 1000;
+    if (damaged.id != keep && now_ms - made_ms > limits_.keep_for_ms) ids.push_back(damaged.id);
+  }
   for (const std::string& id : ids) Remove(id);
   return ids;
 }
@@ -436,7 +446,8 @@ std::vector<std::string> ToRetire(const std::vector<SalvageManifest>& salvages, 
     std::uint64_t own = 0;
     for (const SalvageFile& file : salvage.files) own += file.bytes;
     const bool old = now_ms - salvage.time_ms > limits.keep_for_ms;
-    const bool too_much = bytes + own > limits.keep_bytes;
+    const bool too_much =
+        bytes + own > limits.keep_bytes && now_ms - salvage.time_ms > limits.keep_at_least_ms;
     if (i > 0 && salvage.id != keep && (old || too_much)) {
       ids.push_back(salvage.id);
     } else {

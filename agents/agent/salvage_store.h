@@ -24,8 +24,9 @@ namespace walstitch::agent {
 
 struct SalvageLimits {
   std::int64_t keep_for_ms = std::int64_t{30} * 24 * 3600 * 1000;
-  std::uint64_t keep_bytes = std::uint64_t{10} << 30;   // of all salvages together
-  std::uint64_t disk_floor = std::uint64_t{256} << 20;  // with less free space nothing is written
+  std::int64_t keep_at_least_ms = std::int64_t{24} * 3600 * 1000;  // none is removed for keep_bytes before
+  std::uint64_t keep_bytes = std::uint64_t{10} << 30;              // of all salvages together
+  std::uint64_t disk_floor = std::uint64_t{256} << 20;             // with less free space nothing is written
 };
 
 class SalvageWriter {
@@ -94,8 +95,9 @@ class SalvageStore {
   Result<Lines> ReadLines(const std::string& id, std::string_view file, std::uint64_t from,
                           std::size_t max_lines, std::uint64_t max_bytes);
 
-  // Removes salvages that are older than is kept, then the oldest ones until the rest is small enough; never
-  // the newest, nor `keep`. Gives the ids that were removed.
+  // Removes salvages that are older than is kept, damaged ones, too; then the oldest ones until the rest is
+  // small enough, but none that somebody may not have looked at yet (keep_at_least_ms). Never the newest, nor
+  // `keep`. Gives the ids that were removed.
   std::vector<std::string> Retire(std::int64_t now_ms, const std::string& keep);
 
  private:

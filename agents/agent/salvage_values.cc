@@ -17,7 +17,7 @@ using Kind = node::NodeReply::Kind;
 
 constexpr std::string_view kDefaultNamespace = "__namespace";
 constexpr std::chrono::milliseconds kTimeout{5000};
-// One key that takes too long is noted; so many in a row, and it is the server that does not answer.
+// A key that takes too long is noted; after so many in a row the server is asked whether it answers at all.
 constexpr int kMaxTimeouts = 3;
 // A time to live is read with a clock's error on both sides.
 constexpr std::int64_t kSameExpiryMs = 1000;
@@ -27,6 +27,19 @@ std::int64_t UnixMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+// An answer that may be another one soon: nothing is known of the key.
+bool IsPassing(std::string_view error) {
+  for (const std::string_view begin : {"LOADING", "MASTERDOWN", "NOAUTH", "ERR max number of clients"}) {
+    if (error.starts_with(begin)) return true;
+  }
+  return false;
+}
+
+Error Passing(std::string_view command, const NodeReply& reply) {
+  return Error(ErrorCode::kUnavailable,
+               std::string(command) + ": the server answered: " + ToPrintable(reply.text));
 }
 
 struct Reading {
@@ -150,6 +163,7 @@ Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std
     SalvagedValue& value = (*values)[i];
     const NodeReply& type = (*answers)[2 * (i - from)];
     const NodeReply& left = (*answers)[2 * (i - from) + 1];
+    if (type.kind == Kind::kError && IsPassing(type.text)) return tl::unexpected(Passing("TYPE", type));
     if (type.kind == Kind::kError) {
       NotKept(&value, "TYPE: the server answered: " + ToPrintable(type.text));
       continue;
@@ -182,7 +196,12 @@ Result<void> ValueClient::ReadOne(node::KvrocksClient& client, SalvagedValue* va
     return client.Send({command}, {.timeout = kTimeout, .max_reply_bytes = kMaxValueBytes});
   };
   auto noted = [&](const Error& error) -> Result<void> {
-    if (error.Code() != ErrorCode::kTimeout || ++timeouts_ >= kMaxTimeouts) return Fail(error);
+    if (error.Code() != ErrorCode::kTimeout) return Fail(error);
+    if (++timeouts_ >= kMaxTimeouts) {
+      auto alive = administrator_.Send({{"PING"}}, {.timeout = kTimeout});
+      if (!alive) return Fail(error);
+      timeouts_ = 0;
+    }
     NotKept(value, "the server did not give it in time");
     return {};
   };
@@ -204,6 +223,7 @@ Result<void> ValueClient::ReadOne(node::KvrocksClient& client, SalvagedValue* va
       NotKept(value, "too large: more than " + HumanBytes(kMaxValueBytes));
       return {};
     case Kind::kError:
+      if (IsPassing(reply.text)) return tl::unexpected(Passing(reading->elements.front(), reply));
       NotKept(value, "the server answered: " + ToPrintable(reply.text));
       return {};
     case Kind::kNil:  // it expired just now
@@ -230,27 +250,30 @@ Result<void> ValueClient::ReadOne(node::KvrocksClient& client, SalvagedValue* va
   return {};
 }
 
-std::vector<NodeCommand> CommandsToWrite(const SalvagedValue& value) {
-  const std::string& key = value.key.key;
-  std::vector<NodeCommand> commands = {{"DEL", key}};
-  if (value.key.kept != KeptAs::kValue) return commands;
+std::vector<NodeCommand> CommandsToWrite(const SalvagedValue& value, const std::string& key) {
+  if (value.key.kept != KeptAs::kValue) return {NodeCommand{"DEL", key}};
+  std::vector<NodeCommand> commands;
   const std::string& type = value.key.type;
   if (type == "string") {
-    commands.push_back({"SET", key, value.elements.front()});
-  } else {
-    const bool pairs = type == "hash" || type == "zset";
-    const char* name = type == "hash" ? "HSET" : type == "list" ? "RPUSH" : type == "set" ? "SADD" : "ZADD";
-    for (std::size_t i = 0; i < value.elements.size(); i += kElementsPerCommand) {
-      NodeCommand& command = commands.emplace_back(NodeCommand{name, key});
-      const std::size_t end = std::min(i + kElementsPerCommand, value.elements.size());
-      for (std::size_t j = i; j + (pairs ? 1 : 0) < end; j += pairs ? 2 : 1) {
-        if (type == "zset") {  // the server gives member, score, and takes score, member
-          command.push_back(value.elements[j + 1]);
-          command.push_back(value.elements[j]);
-        } else {
-          command.push_back(value.elements[j]);
-          if (pairs) command.push_back(value.elements[j + 1]);
-        }
+    NodeCommand& command = commands.emplace_back(NodeCommand{"SET", key, value.elements.front()});
+    if (value.key.expire_ms) {
+      command.emplace_back("PXAT");
+      command.push_back(std::to_string(*value.key.expire_ms));
+    }
+    return commands;
+  }
+  const bool pairs = type == "hash" || type == "zset";
+  const char* name = type == "hash" ? "HSET" : type == "list" ? "RPUSH" : type == "set" ? "SADD" : "ZADD";
+  for (std::size_t i = 0; i < value.elements.size(); i += kElementsPerCommand) {
+    NodeCommand& command = commands.emplace_back(NodeCommand{name, key});
+    const std::size_t end = std::min(i + kElementsPerCommand, value.elements.size());
+    for (std::size_t j = i; j + (pairs ? 1 : 0) < end; j += pairs ? 2 : 1) {
+      if (type == "zset") {  // the server gives member, score, and takes score, member
+        command.push_back(value.elements[j + 1]);
+        command.push_back(value.elements[j]);
+      } else {
+        command.push_back(value.elements[j]);
+        if (pairs) command.push_back(value.elements[j + 1]);
       }
     }
   }

@@ -61,8 +61,10 @@ class ValueClient {
   int timeouts_ = 0;                                                     // in a row
 };
 
-// The commands that make the key what it is in the salvage, from whatever it is; for one transaction.
-std::vector<node::NodeCommand> CommandsToWrite(const SalvagedValue& value);
+// The commands that make an absent key what it is in the salvage; for a string or a deletion, also a key that
+// is there. A server that is full may refuse any of them but DEL: more than one belong to a key that nobody
+// needs, to be renamed when all of them are done.
+std::vector<node::NodeCommand> CommandsToWrite(const SalvagedValue& value, const std::string& key);
 
 // The same type, elements and time to live, as near as the clock can tell.
 bool SameValue(const SalvagedValue& a, const SalvagedValue& b);

@@ -121,6 +121,8 @@ class KvrocksClient::Impl {
     return context_ ? connections_ : 0;
   }
 
+  void Disconnect() { context_.reset(); }
+
  private:
   static NodeReply Convert(const redisReply& reply) {
     NodeReply out;
@@ -394,6 +396,8 @@ Result<std::vector<NodeReply>> KvrocksClient::Send(const std::vector<NodeCommand
 }
 
 std::uint64_t KvrocksClient::Connection() { return impl_->Connection(); }
+
+void KvrocksClient::Disconnect() { impl_->Disconnect(); }
 
 int KvrocksClient::Descriptor() const { return impl_->Descriptor(); }
 

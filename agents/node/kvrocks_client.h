@@ -91,6 +91,9 @@ class KvrocksClient {
   // later ones.
   Result<std::vector<NodeReply>> Send(const std::vector<NodeCommand>& commands, const SendOptions& options);
 
+  // Drops the connection: an answer came that was not asked for. The next call makes another.
+  void Disconnect();
+
   // A number for the connection that the next call would use; 0: there is none, it would make one.
   [[nodiscard]] std::uint64_t Connection();
 

@@ -8,8 +8,6 @@
 namespace walstitch::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kQuestionTimeout{10000};
-
 ExitCode CodeOf(int status, bool changes) {
   switch (status) {
     case 400:
@@ -34,8 +32,9 @@ ExitCode CodeOf(int status, bool changes) {
 
 }  // namespace
 
-Answer<boost::json::object> ControllerClient::Get(const std::string& target) const {
-  return Ask("GET", target, "", options_.timeout.value_or(kQuestionTimeout), false);
+Answer<boost::json::object> ControllerClient::Get(const std::string& target,
+                                                  std::chrono::milliseconds timeout) const {
+  return Ask("GET", target, "", options_.timeout.value_or(timeout), false);
 }
 
 Answer<boost::json::object> ControllerClient::Post(const std::string& target, const boost::json::value& body,

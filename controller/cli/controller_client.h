@@ -40,7 +40,8 @@ class ControllerClient {
       : options_(std::move(options)), fetch_(std::move(fetch)) {}
 
   // A question: it may be asked again without harm.
-  [[nodiscard]] Answer<boost::json::object> Get(const std::string& target) const;
+  [[nodiscard]] Answer<boost::json::object> Get(
+      const std::string& target, std::chrono::milliseconds timeout = std::chrono::seconds(10)) const;
 
   // An order. No answer to it means that its effect is unknown: kUnknown, not kUnreachable. One that
   // `changes` nothing (a dry run) is a question.

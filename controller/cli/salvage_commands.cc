@@ -15,6 +15,8 @@ namespace walstitch::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kReplayTimeout{600000};
+// Its files, which may be large, are read from end to end first.
+constexpr std::chrono::milliseconds kCheckTimeout{120000};
 constexpr std::uint64_t kPage = 1000;
 constexpr std::size_t kShownValue = 60;
 
@@ -84,8 +86,23 @@ ExitCode ComplainOfOthers(const Console& console, const boost::json::object& ans
   return code;
 }
 
+// The latest one is no good name for what is written to a master, unless it is sure which one that is.
+std::optional<std::string> WhyNotLatest(const std::vector<SalvageManifest>& manifests,
+                                        const std::string& unheard) {
+  if (!unheard.empty()) {
+    return "which salvage is the latest is not known, for these nodes were not heard: " + unheard +
+           "; give its id (walstitch salvage list)";
+  }
+  const bool one_group = std::all_of(manifests.begin(), manifests.end(), [&](const SalvageManifest& each) {
+    return each.group == manifests.front().group;
+  });
+  if (one_group) return std::nullopt;
+  return "there are salvages of several groups: give the id of the one that is meant (walstitch salvage "
+         "list)";
+}
+
 // The one that is meant by an id, a part of one, or "latest".
-Answer<SalvageManifest> Find(const ControllerClient& controller, const std::string& id) {
+Answer<SalvageManifest> Find(const ControllerClient& controller, const std::string& id, bool to_write) {
   auto answer = controller.Get("/v1/salvage");
   if (!answer) return tl::unexpected(answer.error());
   auto manifests = ManifestsOf(*answer);
@@ -93,7 +110,15 @@ Answer<SalvageManifest> Find(const ControllerClient& controller, const std::stri
   const auto refuse = [](ExitCode code, std::string sentence) {
     return tl::unexpected(Refusal{code, std::move(sentence), std::nullopt});
   };
-  if (id == "latest" && !manifests->empty()) return manifests->front();
+  std::string unheard;
+  if (const auto* list = ListIn(*answer, "unheard")) {
+    for (const auto& item : *list) unheard += (unheard.empty() ? "" : ", ") + TextIn(item, "node");
+  }
+  if (id == "latest" && !manifests->empty()) {
+    if (auto why_not = to_write ? WhyNotLatest(*manifests, unheard) : std::nullopt)
+      return refuse(ExitCode::kUsage, *why_not);
+    return manifests->front();
+  }
   std::vector<SalvageManifest> found;
   for (auto& manifest : *manifests) {
     if (manifest.id == id) return std::move(manifest);
@@ -105,10 +130,6 @@ Answer<SalvageManifest> Find(const ControllerClient& controller, const std::stri
   if (found.size() > 1) {
     return refuse(ExitCode::kUsage,
                   "'" + id + "' fits " + std::to_string(found.size()) + " salvages; give more of the id");
-  }
-  std::string unheard;
-  if (const auto* list = ListIn(*answer, "unheard")) {
-    for (const auto& item : *list) unheard += (unheard.empty() ? "" : ", ") + TextIn(item, "node");
   }
   if (!unheard.empty()) {
     return refuse(ExitCode::kUnreachable,
@@ -201,8 +222,9 @@ ExitCode ShowRecords(const Console& console, const ControllerClient& controller,
   std::optional<std::uint64_t> after = 0;
   bool more = false;
   while (after && !more) {
-    auto page = controller.Get(TargetOf(manifest) + "/records?after=" + std::to_string(*after) +
-                               "&max=" + std::to_string(kPage));
+    auto page = controller.Get(
+        TargetOf(manifest) + "/records?after=" + std::to_string(*after) + "&max=" + std::to_string(kPage),
+        kCheckTimeout);
     if (!page) return Complain(console, page.error());
     const auto* records = ListIn(*page, "records");
     if (records == nullptr) return NotUnderstood(console, "no records");
@@ -277,10 +299,10 @@ ExitCode ListSalvagesCommand(const Console& console, const ControllerClient& con
 
 ExitCode ShowSalvageCommand(const Console& console, const ControllerClient& controller,
                             const SalvageShowOptions& options) {
-  auto found = Find(controller, options.id);
+  auto found = Find(controller, options.id, false);
   if (!found) return Complain(console, found.error());
   // With its files checked.
-  auto checked = controller.Get(TargetOf(*found));
+  auto checked = controller.Get(TargetOf(*found), kCheckTimeout);
   if (!checked) return Complain(console, checked.error());
   auto manifest = SalvageManifestFromJson(*checked);
   if (!manifest) return NotUnderstood(console, manifest.error().Message());
@@ -302,7 +324,8 @@ ExitCode ShowSalvageCommand(const Console& console, const ControllerClient& cont
   bool more = false;
   while (after && !more) {
     auto page = controller.Get(TargetOf(*manifest) + "/keys?after=" + std::to_string(*after) +
-                               "&max=" + std::to_string(kPage) + filter);
+                                   "&max=" + std::to_string(kPage) + filter,
+                               kCheckTimeout);
     if (!page) return Complain(console, page.error());
     auto read = SalvagedKeysFromJson(*page);
     if (!read) return NotUnderstood(console, read.error().Message());
@@ -336,7 +359,7 @@ ExitCode ReplaySalvageCommand(const Console& console, const ControllerClient& co
                             options.all ? "--all is every key: give it alone"
                                         : "which keys? Give --key, --namespace or --keyspace, or --all");
   }
-  auto found = Find(controller, options.id);
+  auto found = Find(controller, options.id, true);
   if (!found) return Complain(console, found.error());
   const auto texts = [](const std::vector<std::string>& list) {
     boost::json::array array;
@@ -379,7 +402,9 @@ ExitCode ReplaySalvageCommand(const Console& console, const ControllerClient& co
         decision = "; decision " + TextIn(object->at("decision"), "id");
       }
     }
-    console.Print(table.Render() + TextIn(*answer, "sentence") + decision + "\n" +
+    console.Print("salvage " + Clean(found->id) + " of " + Clean(found->node) + ", group " +
+                  Clean(found->group) + ", " + FormatTime(found->time_ms) + "\n" + table.Render() +
+                  TextIn(*answer, "sentence") + decision + "\n" +
                   (options.dry_run ? "nothing was changed\n" : ""));
   }
   if (answer->contains("ended_early") || counts->get_object().contains("unknown")) return ExitCode::kUnknown;

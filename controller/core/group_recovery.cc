@@ -111,7 +111,9 @@ Task<void> GroupRunner::FinishOpenDecision(DecisionRecord record) {
   Info(decision.id + " " + std::string(ToString(decision.kind)) + " was left open; it is finished now");
   const bool nodes_known =
       nodes_.contains(decision.node) && (decision.survivor.empty() || nodes_.contains(decision.survivor));
-  if (decision.epoch != state_.epoch) {
+  if (decision.kind == DecisionKind::kReplay) {
+    (void)co_await ResumeDecision(decision, record, &closed);  // what was written was written, in any epoch
+  } else if (decision.epoch != state_.epoch) {
     closed.sentence = "superseded by epoch " + std::to_string(state_.epoch);
   } else if (!nodes_known && decision.kind != DecisionKind::kRefusal) {
     closed.outcome = Outcome::kUnknown;
@@ -215,9 +217,8 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
                            " will be decided on anew";
         co_return true;
       }
-      const std::string name = decision.node;
-      co_await CarryOutRejoin(std::move(decision));
-      nodes_.at(name).view.rejoining = false;
+      nodes_.at(decision.node).busy = true;
+      tasks_.Spawn(ResumedRejoin(std::move(decision)));
       co_return false;
     }
     case DecisionKind::kPause:

@@ -32,6 +32,10 @@ std::string CodesOf(const VerdictDecision& verdict) {
   return codes;
 }
 
+std::string NotSalvaged(const std::string& why) {
+  return why.empty() ? "" : "; its tail was given up without a salvage, as the policy allows: " + why;
+}
+
 std::uint64_t BytesToNode(const Report& report) {
   return report.relay.bytes_forwarded + report.relay.full_sync_bytes;
 }
@@ -56,16 +60,36 @@ Task<void> GroupRunner::RejoinTask(std::string name) {
     Alarm("the rejoin of " + name + " failed: " + problem.what());
     Backoff(nodes_.at(name));
   }
-  nodes_.at(name).busy = false;
-  nodes_.at(name).view.rejoining = false;
+  EndRejoin(name);
+}
+
+// One that an earlier run of the controller left open. As any rejoin, it does not hold up the group.
+Task<void> GroupRunner::ResumedRejoin(Decision decision) {
+  const std::string name = decision.node;
+  try {
+    co_await CarryOutRejoin(std::move(decision));
+  } catch (const std::exception& problem) {
+    Alarm("the rejoin of " + name + " failed: " + problem.what());
+    Backoff(nodes_.at(name));
+  }
+  EndRejoin(name);
+}
+
+void GroupRunner::EndRejoin(const std::string& name) {
+  Node& node = nodes_.at(name);
+  node.busy = false;
+  node.salvaging = false;
+  node.view.rejoining = false;
   Wake();
 }
 
+// But for salvages: what follows one is not done once the group's master is being changed.
 Task<void> GroupRunner::RejoinsEnd() {
   const std::int64_t give_up = environment_.NowMs() + kRejoinPatienceMs;
   for (;;) {
-    const bool busy =
-        std::any_of(nodes_.begin(), nodes_.end(), [](const auto& item) { return item.second.busy; });
+    const bool busy = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& item) {
+      return item.second.busy && !item.second.salvaging;
+    });
     if (!busy || environment_.NowMs() >= give_up) co_return;
     co_await Sleep(10);
   }
@@ -209,6 +233,8 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   for (auto& step : decision.plan) {
     auto* full_sync = std::get_if<FullSyncAction>(&step.action);
     if (full_sync != nullptr) full_sync->bytes_per_second = fleet_.full_syncs.bytes_per_second;
+    auto* salvage = std::get_if<SalvageAction>(&step.action);
+    if (salvage != nullptr) salvage->required = policy.salvage == SalvageRule::kRequired;
   }
   co_return decision;
 }
@@ -263,19 +289,16 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   const std::string name = decision.node;
   Node& node = nodes_.at(name);
   Node& master = nodes_.at(decision.survivor);
-  node.view.rejoining = true;
   const std::uint64_t bytes_before = node.view.report ? BytesToNode(*node.view.report) : 0;
   OutcomeRecord outcome;
   if (master.view.report) outcome.survivor_before = master.view.report->counters;
 
   const bool full = decision.verdict->verdict == Verdict::kFull;
-  if (full) fleet_.full_syncs.Begin(node.settings.zone);  // until WatchFullSyncs sees its end
   const Execution execution = co_await Execute(decision);
-  if (full && execution.outcome != Outcome::kDone) fleet_.full_syncs.End(node.settings.zone);
   if (full && execution.outcome == Outcome::kDone) {
     const std::int64_t now = environment_.NowMs();
     full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before,
-                         now,      now,          execution.salvage};
+                         now,      now,          execution.salvage,       execution.not_salvaged};
     co_return;
   }
   outcome.outcome = execution.outcome;
@@ -300,7 +323,8 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     if (decision.verdict->verdict == Verdict::kAligned && known.shared_from)
       from = std::min(from, *known.shared_from);
     ApplyJoin(state, name, from);
-    outcome.sentence = name + " follows " + decision.survivor + " again";
+    outcome.sentence =
+        name + " follows " + decision.survivor + " again" + NotSalvaged(execution.not_salvaged);
     const auto& before = outcome.survivor_before;
     const auto& after = outcome.survivor_after;
     if (before && after) {
@@ -316,6 +340,7 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     node.next_try_ms = 0;
   } else {
     outcome.sentence = execution.error + "; " + name + " stays parked";
+    node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
   }
   environment_.FaultPoint("before-outcome");
@@ -340,7 +365,8 @@ Task<void> GroupRunner::WatchFullSyncs() {
           report->link_up && report->full_sync == FullSyncState::kNone) {
         ended = done = true;
         outcome.outcome = Outcome::kDone;
-        outcome.sentence = entry->first + " holds a full copy and follows " + open.decision.survivor;
+        outcome.sentence = entry->first + " holds a full copy and follows " + open.decision.survivor +
+                           NotSalvaged(open.not_salvaged);
       } else if (relay.state == RelayState::kParked || relay.state == RelayState::kIdle) {
         ended = true;
         outcome.outcome = Outcome::kFailed;

@@ -4,7 +4,9 @@
 #include <boost/json.hpp>
 #include <exception>
 #include <memory>
+#include <utility>
 
+#include "controller/core/full_sync_guard.h"
 #include "controller/core/mutation.h"
 #include "controller/core/plan.h"
 #include "policies/model/json.h"
@@ -18,6 +20,7 @@ constexpr std::int64_t kIdleTickMs = 500;
 constexpr std::int64_t kBootstrapRetryMs = 5000;
 // How often it is asked how long a replica's resume point stays in its master's WAL.
 constexpr std::int64_t kStayIntervalMs = 10000;
+constexpr std::int64_t kSalvageLookMs = 500;
 
 }  // namespace
 
@@ -399,8 +402,10 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
     const bool promotes = std::holds_alternative<PromoteAction>(command.action);
     const std::optional<std::int64_t> before_ms = node.promoting_ms;
     if (promotes) node.promoting_ms = environment_.NowMs();
-    auto ran = co_await Answer<Result<CommandResult>>(
-        [&](auto done) { environment_.Run(command, std::move(done)); });
+    auto ran = co_await Answer<Result<CommandResult>>([&](auto done) {
+      if (std::holds_alternative<SalvageAction>(command.action)) return RunSalvage(command, std::move(done));
+      environment_.Run(command, std::move(done));
+    });
     if (promotes && !ran) node.promoting_ms = before_ms;  // of an earlier one nothing new is known
     if (promotes && ran) node.promoting_ms.reset();
     if (promotes && ran && ran->outcome == Outcome::kUnknown) node.promoting_ms = environment_.NowMs();
@@ -425,6 +430,38 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
   co_return result;
 }
 
+// A salvage may take minutes. Its agent may be lost meanwhile, with its machine: then nobody waits for the
+// answer.
+void GroupRunner::RunSalvage(const Command& command, std::function<void(Result<CommandResult>)> done) {
+  struct Shared {
+    std::function<void(Result<CommandResult>)> done;
+    void Done(Result<CommandResult> result) {
+      if (auto call = std::exchange(done, nullptr)) call(std::move(result));
+    }
+  };
+  auto shared = std::make_shared<Shared>();
+  shared->done = std::move(done);
+  environment_.Run(command, [shared](Result<CommandResult> result) { shared->Done(std::move(result)); });
+  tasks_.Spawn(WatchSalvage(
+      command.node, [shared] { return shared->done != nullptr; },
+      [shared, id = command.id] {
+        CommandResult lost;
+        lost.id = id;
+        lost.error = "its agent was lost while it salvaged the tail";
+        shared->Done(std::move(lost));
+      }));
+}
+
+Task<void> GroupRunner::WatchSalvage(std::string node, std::function<bool()> runs,
+                                     std::function<void()> lost) {
+  while (runs()) {
+    co_await Sleep(kSalvageLookMs);
+    if (nodes_.at(node).view.connected) continue;
+    lost();
+    co_return;
+  }
+}
+
 void GroupRunner::LogStep(const Decision& decision, const StepRecord& step) {
   if (auto logged = environment_.Store().AppendStep(decision.id, step.end_ms, step); !logged) {
     Alarm(logged.error().Message());
@@ -433,19 +470,52 @@ void GroupRunner::LogStep(const Decision& decision, const StepRecord& step) {
        (step.detail.empty() ? "" : ": " + step.detail));
 }
 
+// Why a rejoin is not gone on with, before its next step; empty: it is. A salvage may have taken minutes.
+std::string GroupRunner::WhyNotOn(const Decision& decision, std::size_t step) {
+  if (step == 0 || decision.kind != DecisionKind::kRejoin) return "";
+  if (Superseded(decision)) return "the group's master was changed in between";
+  if (!std::holds_alternative<SalvageAction>(decision.plan[step - 1].action)) return "";
+  if (state_.paused) return "the group was paused in between";
+  if (state_.maintenance.contains(decision.node)) return "it was put into maintenance in between";
+  const GroupSnapshot snapshot = Snapshot();
+  if (snapshot.LiveMaster() == nullptr) return "master " + state_.master + " was lost in between";
+  if (std::holds_alternative<FullSyncAction>(decision.plan[step].action)) {
+    if (auto why_not = WhyNoFullSync(snapshot, decision.node, fleet_.full_syncs)) return why_not->sentence;
+  }
+  return "";
+}
+
 // One step after another, as long as the decision still stands.
 Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
   Execution execution;
+  const bool rejoin = decision.kind == DecisionKind::kRejoin && nodes_.contains(decision.node) &&
+                      decision.verdict && decision.verdict->verdict != Verdict::kHold;
   for (std::size_t step = 0; step < decision.plan.size(); ++step) {
-    if (step > 0 && decision.kind == DecisionKind::kRejoin && Superseded(decision)) {
+    if (std::string why_not = WhyNotOn(decision, step); !why_not.empty()) {
       execution.outcome = Outcome::kFailed;
-      execution.error = "the group's master was changed in between";
+      execution.error = std::move(why_not);
       break;
     }
+    const Action& action = decision.plan[step].action;
+    const auto* salvage = std::get_if<SalvageAction>(&action);
+    const bool full_sync = std::holds_alternative<FullSyncAction>(action);
+    if (rejoin) {
+      nodes_.at(decision.node).salvaging = salvage != nullptr;
+      if (salvage == nullptr) nodes_.at(decision.node).view.rejoining = true;
+    }
+    const std::string zone = full_sync ? nodes_.at(decision.node).settings.zone : std::string();
+    if (full_sync) fleet_.full_syncs.Begin(zone);  // until WatchFullSyncs sees its end
     auto result = co_await RunCommand(decision, CommandOf(decision, step));
+    if (full_sync && result.outcome != Outcome::kDone) fleet_.full_syncs.End(zone);
+    if (rejoin) nodes_.at(decision.node).salvaging = false;
     execution.outcome = result.outcome;
     execution.error = result.error;
     if (result.salvage) execution.salvage = std::move(result.salvage);
+    if (salvage != nullptr && !salvage->required && result.outcome == Outcome::kFailed) {
+      execution.not_salvaged = result.error;
+      execution.outcome = Outcome::kDone;
+      continue;
+    }
     if (result.outcome != Outcome::kDone) break;
   }
   co_return execution;

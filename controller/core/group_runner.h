@@ -103,8 +103,9 @@ class GroupRunner {
     int attaching = 0;                  // looks in a row at which it had not come to its relay
     bool blocked = false;               // an open decision of an earlier run waits for its agent
     bool busy = false;                  // a task of its rejoin runs
-    std::int64_t next_probe_ms = 0;     // of its server, while its agent is gone
-    std::int64_t next_stay_ms = 0;      // asking how long its resume point stays
+    bool salvaging = false;          // its tail is being salvaged: that moves nothing, and may take minutes
+    std::int64_t next_probe_ms = 0;  // of its server, while its agent is gone
+    std::int64_t next_stay_ms = 0;   // asking how long its resume point stays
     // When a promotion of it, as far as this run knows, may last have been under way; absent: none is.
     std::optional<std::int64_t> promoting_ms;
   };
@@ -123,6 +124,7 @@ class GroupRunner {
     std::int64_t progress_ms = 0;
     std::int64_t begun_ms = 0;
     std::optional<SalvageRef> salvage;
+    std::string not_salvaged;  // see Execution
   };
   // An outcome that could not be written: nothing is decided before it is.
   struct Unclosed {
@@ -156,6 +158,7 @@ class GroupRunner {
     Outcome outcome = Outcome::kDone;
     std::string error;  // of the step that was not done
     std::optional<SalvageRef> salvage;
+    std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows
   };
 
   // The loop (group_runner.cc).
@@ -178,6 +181,9 @@ class GroupRunner {
   Decision NewDecision(DecisionKind kind, std::uint64_t epoch);
   // `answered`, if given, says whether the agent gave an answer at all.
   Task<CommandResult> RunCommand(Decision decision, Command command, bool* answered = nullptr);
+  void RunSalvage(const Command& command, std::function<void(Result<CommandResult>)> done);
+  Task<void> WatchSalvage(std::string node, std::function<bool()> runs, std::function<void()> lost);
+  [[nodiscard]] std::string WhyNotOn(const Decision& decision, std::size_t step);
   Task<Execution> Execute(Decision decision);
   void LogStep(const Decision& decision, const StepRecord& step);
   // The outcomes that could not be written: true when none is left.
@@ -194,6 +200,8 @@ class GroupRunner {
   // Rejoining (group_rejoin.cc).
   void StartRejoin(Node& node);
   Task<void> RejoinTask(std::string name);
+  Task<void> ResumedRejoin(Decision decision);
+  void EndRejoin(const std::string& name);
   Task<void> Rejoin(std::string name);
   // Waits, for a while, until no rejoin is being decided or carried out: an order that needs every node in
   // service is not refused for one that is just coming.

@@ -177,8 +177,9 @@ boost::asio::awaitable<Result<Role>> AgentClient::RoleOfUpstream(Endpoint server
   co_return *known;
 }
 
-boost::asio::awaitable<Result<boost::json::value>> AgentClient::Ask(std::string target) const {
-  co_return co_await Get(std::move(target), kLongReadTimeout);
+boost::asio::awaitable<Result<boost::json::value>> AgentClient::Ask(std::string target,
+                                                                    std::chrono::milliseconds timeout) const {
+  co_return co_await Get(std::move(target), timeout);
 }
 
 boost::asio::awaitable<Result<SalvagedKeys>> AgentClient::SalvageKeys(std::string id, std::uint64_t after,

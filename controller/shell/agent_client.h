@@ -48,7 +48,8 @@ class AgentClient {
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
 
   // Whatever the agent answers there; for what the controller only passes on.
-  boost::asio::awaitable<Result<boost::json::value>> Ask(std::string target) const;
+  boost::asio::awaitable<Result<boost::json::value>> Ask(
+      std::string target, std::chrono::milliseconds timeout = std::chrono::minutes(1)) const;
   boost::asio::awaitable<Result<SalvagedKeys>> SalvageKeys(std::string id, std::uint64_t after,
                                                            std::size_t max) const;
   // Of the master. kTimeout: some of the keys may have been written.

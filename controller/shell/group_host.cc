@@ -34,6 +34,8 @@ constexpr milliseconds kResubscribe{250};
 // Agents report twice a second at least. A machine that was restarted leaves a stream half open, on which
 // nothing comes: the sooner it is made anew, the sooner its agent is heard again.
 constexpr milliseconds kSilence{1500};
+// Of one agent, when all of them are asked for their salvages.
+constexpr milliseconds kSalvageListTimeout{5000};
 constexpr milliseconds kServerTimeout{500};
 constexpr milliseconds kPolicyInterval{200};
 
@@ -99,7 +101,10 @@ Result<void> GroupHost::Start() {
     node.subscription = std::make_unique<http::Subscription>(
         context_.executor, node.config.agent_url, "/v1/stream", context_.agent_token, kResubscribe, kSilence,
         [this, name = name](const std::string& message) { OnMessage(name, message); },
-        [this, name = name](bool connected) { runner_.OnConnection(name, connected); });
+        [this, name = name](bool connected) {
+          nodes_.at(name).connected = connected;
+          runner_.OnConnection(name, connected);
+        });
   }
   return {};
 }
@@ -164,7 +169,8 @@ asio::awaitable<boost::json::object> GroupHost::Salvages() {
   boost::json::array damaged;
   boost::json::array unheard;
   for (auto& [name, node] : nodes_) {
-    auto json = co_await node.client.Ask("/v1/salvage");
+    Result<boost::json::value> json = Fail(ErrorCode::kUnavailable, "its agent is not connected");
+    if (node.connected) json = co_await node.client.Ask("/v1/salvage", kSalvageListTimeout);
     auto list = json ? SalvageListFromJson(*json) : Result<SalvageList>(Fail(json.error()));
     if (!list) {
       unheard.push_back({{"group", config_.name}, {"node", name}, {"error", list.error().Message()}});

@@ -90,7 +90,8 @@ class GroupHost : public core::Environment {
     NodeConfig config;
     AgentClient client;
     std::unique_ptr<http::Subscription> subscription;
-    bool foreign = false;  // the agent at this address says that it is another one; it was logged
+    bool connected = false;  // the subscription
+    bool foreign = false;    // the agent at this address says that it is another one; it was logged
   };
 
   void OnMessage(const std::string& node, const std::string& message);

@@ -72,6 +72,9 @@ struct SalvageAction {
   Sequence fork;         // since then a key counts as changed on the survivor
   std::string decision;  // names the salvage
   std::string survivor;  // for whose history the tail is given up
+  // False: what of the WAL cannot be read just now is left out, too, and named; and the tail is given up
+  // even if nothing can be kept.
+  bool required = true;
 };
 
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how

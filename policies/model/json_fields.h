@@ -239,6 +239,7 @@ void Fields(V& visit, S& s) {
   visit("fork", s.fork);
   visit("decision", s.decision);
   visit("survivor", s.survivor);
+  visit.Defaulted("required", s.required);
 }
 
 template <typename V, Like<SalvageRef> S>

@@ -67,6 +67,16 @@ std::string_view ToString(Verdict verdict) {
   NoSuchValue();
 }
 
+std::string_view ToString(SalvageRule rule) {
+  switch (rule) {
+    case SalvageRule::kRequired:
+      return "required";
+    case SalvageRule::kTry:
+      return "try";
+  }
+  return "";
+}
+
 std::string_view ToString(OnLimit on_limit) {
   switch (on_limit) {
     case OnLimit::kFullSync:
@@ -264,6 +274,11 @@ std::span<const Verdict> AllValues<Verdict>() {
   return kValues;
 }
 
+template <>
+std::span<const SalvageRule> AllValues<SalvageRule>() {
+  static constexpr std::array kValues = {SalvageRule::kRequired, SalvageRule::kTry};
+  return kValues;
+}
 template <>
 std::span<const OnLimit> AllValues<OnLimit>() {
   static constexpr std::array kValues = {OnLimit::kFullSync, OnLimit::kHold};

@@ -17,9 +17,13 @@ enum class Verdict { kAligned, kSpliced, kPadded, kFull, kHold };  // "aligned",
 
 enum class OnLimit { kFullSync, kHold };  // "fullsync", "hold"
 
+// What becomes of a tail that cannot be salvaged: it is not given up, or it is.
+enum class SalvageRule { kRequired, kTry };  // "required", "try"
+
 std::string_view ToString(Tolerance tolerance);
 std::string_view ToString(Verdict verdict);
 std::string_view ToString(OnLimit on_limit);
+std::string_view ToString(SalvageRule rule);
 
 struct KeyspaceLimits {
   std::optional<std::uint64_t> records;
@@ -77,6 +81,7 @@ struct TolerancePolicy {
   std::vector<Verdict> prefer = {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull};
   PolicyLimits limits;
   FailoverRules failover;
+  SalvageRule salvage = SalvageRule::kRequired;
   bool require_fork_proof = true;
   OnLimit on_limit = OnLimit::kFullSync;
   std::string content_hash;  // SHA-256 (hex) of the files it was read from

@@ -382,6 +382,25 @@ TEST_F(Node, RestoresWhatItDumped) {
   EXPECT_EQ(Say(client_, {"RESTORE", "bad", "0", damaged}), "(error) ERR incorrect checksum");
 }
 
+// A value that was put together under another name takes its key's place in one step.
+TEST_F(Node, RenamesAKeyOverAnotherInOneBatch) {
+  client_("HSET", "new", "field", "1");
+  client_("PEXPIRE", "new", "100000");
+  client_("HSET", "old", "stale", "2", "field", "3");
+  const uint64_t before = master_.LastSequence();
+  EXPECT_EQ(Say(client_, {"RENAME", "new", "old"}), "OK");
+  EXPECT_EQ(BatchesAfter(client_, before).size(), 1U);
+  EXPECT_EQ(master_.LastSequence(), before + 3);  // the old name, the new one, and its field
+  EXPECT_EQ(client_("HGETALL", "old").items.size(), 2U);
+  EXPECT_GT(client_("PTTL", "old").integer, 0);
+  EXPECT_EQ(client_("EXISTS", "new").integer, 0);
+  EXPECT_EQ(Say(client_, {"RENAME", "new", "old"}), "(error) ERR no such key");
+  client_("ZADD", "scores", "1.5", "m");
+  client_("SET", "text", "x");
+  EXPECT_EQ(Say(client_, {"RENAME", "scores", "text"}), "OK");
+  EXPECT_EQ(client_("ZRANGE", "text", "0", "-1", "WITHSCORES").items.size(), 2U);
+}
+
 TEST_F(Node, LosesTheFormOfNumbersWhenItDumps) {
   // A repair that goes through DUMP would change these values.
   for (const auto& [value, after] :

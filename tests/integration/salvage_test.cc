@@ -254,6 +254,22 @@ TEST_F(SalvageTest, ATailThatCannotBeKeptIsNotGivenUp) {
   EXPECT_TRUE(cluster().LastRejoin("n1")->outcome->salvage);
 }
 
+TEST_F(SalvageTest, APolicyMayGiveUpATailThatCannotBeKept) {
+  ClusterOptions options;
+  options.agent_config = "salvage: {diskFloor: 1000Ti}\n";
+  options.policy = std::string(kFullSyncAll) + "  salvage: try\n";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 3, "tail-"); },
+                                  [](RedisClient& client) { WriteBatch(client, 50, "missed-"); }));
+  const DecisionRecord record = Rejoin();
+  EXPECT_EQ(Outcome::kDone, record.outcome->outcome);
+  EXPECT_FALSE(record.outcome->salvage);
+  EXPECT_NE(std::string::npos, record.outcome->sentence.find("given up without a salvage"))
+      << record.outcome->sentence;
+  EXPECT_NE(std::string::npos, record.outcome->sentence.find("salvage.diskFloor"))
+      << record.outcome->sentence;
+}
+
 TEST_F(SalvageTest, TooLittleDiskIsSaidWithWhatToDo) {
   ClusterOptions options;
   options.agent_config = "salvage: {diskFloor: 1000Ti}\n";
@@ -275,7 +291,7 @@ TEST_F(SalvageTest, TooLittleDiskIsSaidWithWhatToDo) {
 
 TEST_F(SalvageTest, OnlyTheNewestIsKeptWhereThereIsRoomForNoMore) {
   ClusterOptions options;
-  options.agent_config = "salvage: {keepBytes: 1}\n";
+  options.agent_config = "salvage: {keepBytes: 1, keepAtLeast: 0s}\n";
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   const auto diverge = [&](const std::string& name) {
     Diverge([&](RedisClient& client) { WriteSingles(client, 3, name + "-tail-"); },

@@ -90,6 +90,35 @@ std::string Persist(CommandContext& context, const Args& args) {
   return resp::Integer(SetExpiry(context, args[1], 0) ? 1 : 0);
 }
 
+// Moves subkeys with their version, as Kvrocks does: whatever is left of the new key's old value is of
+// another.
+std::string Rename(CommandContext& context, const Args& args) {
+  const std::string from = context.Key(args[1]);
+  const std::string to = context.Key(args[2]);
+  const auto locks = context.storage.KeyLocks({from, to});
+  std::string bytes;
+  Metadata metadata;
+  if (!LoadAny(context, from, &bytes, &metadata)) return resp::Error("ERR no such key");
+  if (from == to) return resp::Ok();
+  Batch batch(context.storage);
+  batch.Log(LogText(metadata.Type())).Delete(ColumnFamily::kMetadata, from);
+  batch.Put(ColumnFamily::kMetadata, to, bytes);
+  if (!metadata.IsSingleValue()) {
+    for (const ColumnFamily family : {ColumnFamily::kSubkey, ColumnFamily::kZSetScore}) {
+      const std::string prefix = ElementKey(from, metadata.version, "");
+      const auto iterator = context.storage.NewIterator(family);
+      for (iterator->Seek(prefix); iterator->Valid() && iterator->key().starts_with(prefix);
+           iterator->Next()) {
+        batch.Put(family,
+                  ElementKey(to, metadata.version, iterator->key().ToStringView().substr(prefix.size())),
+                  iterator->value().ToStringView());
+      }
+    }
+  }
+  const rocksdb::Status status = batch.Commit();
+  return status.ok() ? resp::Ok() : StatusError(status);
+}
+
 std::string Exists(CommandContext& context, const Args& args) {
   int64_t found = 0;
   for (size_t i = 1; i < args.size(); ++i) {
@@ -214,6 +243,7 @@ const std::vector<Command>& KeyCommands() {
   static const std::vector<Command> commands = {
       {"del", -2, kWrite, Del, nullptr, 1, -1, 1},
       {"unlink", -2, kWrite, Del, nullptr, 1, -1, 1},
+      {"rename", 3, kWrite, Rename, nullptr, 1, 2, 1},
       {"expire", 3, kWrite, Expire, CheckExpire, 1, 1, 1},
       {"pexpire", 3, kWrite, PExpire, CheckExpire, 1, 1, 1},
       {"expireat", 3, kWrite, ExpireAt, CheckExpire, 1, 1, 1},

@@ -640,12 +640,8 @@ AgentModel::Step AgentModel::Carry(Command command, std::int64_t deadline_us) {
   if (auto* rescue = std::get_if<RescueAction>(&command.action)) {
     co_return co_await Rescue(*rescue, deadline_us);
   }
-  // Its disk is not modelled: whatever is salvaged is kept at once.
   if (auto* salvage = std::get_if<SalvageAction>(&command.action)) {
-    CommandResult result = Done(std::nullopt);
-    result.salvage = SalvageRef{
-        salvage->decision, world_.NameOf(index_), "salvage", salvage->range, salvage->range.Size(), 0, 0, ""};
-    co_return result;
+    co_return co_await Salvage(*salvage, deadline_us);
   }
   if (auto* full_sync = std::get_if<FullSyncAction>(&command.action)) {
     co_return co_await DoFullSync(*full_sync, deadline_us);
@@ -655,6 +651,19 @@ AgentModel::Step AgentModel::Carry(Command command, std::int64_t deadline_us) {
 
 std::int64_t AgentModel::Left(std::int64_t deadline_us) const {
   return std::max<std::int64_t>(0, deadline_us - world_.queue.NowUs());
+}
+
+// It takes its time, a long one now and then, and is given up as soon as another command waits.
+AgentModel::Step AgentModel::Salvage(SalvageAction action, std::int64_t deadline_us) {
+  const std::int64_t until = std::min(deadline_us, world_.queue.NowUs() + world_.SalvageUs());
+  while (world_.queue.NowUs() < until) {
+    if (!queue_.empty()) co_return Failed("the salvage is given up, for another command waits");
+    co_await Sleep(std::min(until - world_.queue.NowUs(), 20 * kMs));
+  }
+  CommandResult result = Done(std::nullopt);
+  result.salvage = SalvageRef{
+      action.decision, world_.NameOf(index_), "salvage", action.range, action.range.Size(), 0, 0, ""};
+  co_return result;
 }
 
 core::Task<bool> AgentModel::WaitAttached(std::int64_t timeout_us) {

@@ -221,6 +221,7 @@ class AgentModel {
   Step DoFollow(FollowAction action, std::int64_t deadline_us);
   Step Rescue(RescueAction action, std::int64_t deadline_us);
   Step DoFullSync(FullSyncAction action, std::int64_t deadline_us);
+  Step Salvage(SalvageAction action, std::int64_t deadline_us);
   core::Task<std::optional<CommandResult>> Attach(bool of_relay, std::int64_t deadline_us);
   core::Task<bool> WaitAttached(std::int64_t timeout_us);
   core::Task<Result<std::uint64_t>> Settle(std::int64_t deadline_us);

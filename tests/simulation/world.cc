@@ -80,6 +80,10 @@ std::int64_t World::WriteUs() {
   return random.Chance(20) ? random.Between(5'000, 150'000) : random.Between(200, 4'000);
 }
 
+std::int64_t World::SalvageUs() {
+  return random.Chance(100) ? random.Between(1'000'000, 20'000'000) : random.Between(2'000, 100'000);
+}
+
 void World::StartAgent(std::size_t node) {
   Machine& machine = *machines[node];
   if (machine.agent || !machine.up) return;

@@ -95,6 +95,7 @@ class World {
 
   // How long a write to disk takes until it is durable.
   std::int64_t WriteUs();
+  std::int64_t SalvageUs();  // of one tail
 
   // ---- what may happen to it
   void StartAgent(std::size_t node);

@@ -594,7 +594,7 @@ TEST_F(RescueTest, AMasterIsLeftAlone) {
 // salvage
 
 SalvageAction SalvageOf(std::uint64_t from, std::uint64_t to) {
-  return {{Sequence(from), Sequence(to)}, Sequence(from - 1), "01JD3Z6Q7R8S9T0V1W2X3Y4Z5A", "n2"};
+  return {{Sequence(from), Sequence(to)}, Sequence(from - 1), "01JD3Z6Q7R8S9T0V1W2X3Y4Z5A", "n2", true};
 }
 
 TEST_F(CommandRunnerTest, ASalvageOfAParkedNodeNamesWhatWasKept) {
@@ -610,7 +610,7 @@ TEST_F(CommandRunnerTest, ASalvageThatFailsLeavesTheNodeAsItIs) {
   const CommandResult result = Run(SalvageOf(90, 101));
   EXPECT_EQ(result.outcome, Outcome::kFailed);
   EXPECT_NE(result.error.find("the disk is full"), std::string::npos) << result.error;
-  EXPECT_NE(result.error.find("stays parked"), std::string::npos) << result.error;
+  EXPECT_NE(result.error.find("unless the policy says salvage: try"), std::string::npos) << result.error;
   EXPECT_EQ(world_.relay.state, RelayState::kParked);
 }
 

@@ -63,12 +63,15 @@ std::string Set(std::uint64_t sequence, const std::string& key) {
 
 class SalvageStoreTest : public ::testing::Test {
  protected:
-  SalvageStoreTest() { limits_.disk_floor = 0; }
+  SalvageStoreTest() {
+    limits_.disk_floor = 0;
+    limits_.keep_at_least_ms = 0;
+  }
 
   Result<SalvageManifest> Make(Wal& wal, const std::string& id = kFirst, std::int64_t now_ms = 1000) {
     SalvageStore store(scratch_.Path(), limits_);
     SalvageOrder order;
-    order.action = {{Sequence(101), Sequence(105)}, Sequence(100), id, "n2"};
+    order.action = {{Sequence(101), Sequence(105)}, Sequence(100), id, "n2", required_};
     order.group = "shop";
     order.node = "n1";
     order.now_ms = now_ms;
@@ -92,7 +95,8 @@ class SalvageStoreTest : public ::testing::Test {
         [this]() -> Result<void> {
           if (go_on_error_) return Fail(*go_on_error_);
           return {};
-        });
+        },
+        [this] { return time_is_left_; });
   }
 
   [[nodiscard]] std::string FileOf(const std::string& id, std::string_view name) const {
@@ -114,6 +118,8 @@ class SalvageStoreTest : public ::testing::Test {
   SalvageLimits limits_;
   std::optional<Error> server_error_;
   std::optional<Error> go_on_error_;
+  bool time_is_left_ = true;
+  bool required_ = true;
   std::vector<std::string> asked_;
 };
 
@@ -239,6 +245,38 @@ TEST_F(SalvageStoreTest, WhatIsPurgedOrDamagedIsNamedAndTheRestIsKept) {
   EXPECT_EQ(manifest->lacks, "[102, 103): a checksum differs");
 }
 
+TEST_F(SalvageStoreTest, WhatLacksTheSameIsNotMadeAgain) {
+  Wal damaged = FourBatches();
+  damaged.damaged[102] = true;
+  ASSERT_TRUE(Make(damaged, kFirst));
+  const auto again = Make(damaged, kSecond);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->id, kFirst);
+  damaged.damaged[103] = true;
+  const auto more = Make(damaged, kSecond);
+  ASSERT_TRUE(more);
+  EXPECT_EQ(more->id, kSecond);
+}
+
+TEST_F(SalvageStoreTest, ValuesForWhichThereIsNoTimeAreNamedAndTheirRecordsAreKept) {
+  Wal wal = FourBatches();
+  time_is_left_ = false;
+  const auto manifest = Make(wal);
+  ASSERT_TRUE(manifest) << manifest.error().Message();
+  EXPECT_EQ(manifest->records, 4U);
+  EXPECT_EQ(manifest->values, 0U);
+  EXPECT_NE(manifest->lacks.find("no time to read the values"), std::string::npos) << manifest->lacks;
+}
+
+TEST_F(SalvageStoreTest, WhereNoSalvageIsRequiredWhatCannotBeReadIsLeftOut) {
+  Wal wal = FourBatches();
+  wal.unreadable = true;
+  required_ = false;
+  const auto manifest = Make(wal);
+  ASSERT_TRUE(manifest) << manifest.error().Message();
+  EXPECT_EQ(manifest->lacks, "[101, 105): the disk says no");
+}
+
 TEST_F(SalvageStoreTest, ATailOfWhichNothingIsLeftIsSaidToBeLost) {
   Wal wal = FourBatches();
   for (const std::uint64_t each : {101, 102, 103, 104}) wal.damaged[each] = true;
@@ -313,6 +351,7 @@ TEST(SalvageRetentionTest, OldOnesGoFirstAndTheNewestNever) {
   SalvageLimits limits;
   limits.keep_for_ms = 1000;
   limits.keep_bytes = 100;
+  limits.keep_at_least_ms = 50;
   using Ids = std::vector<std::string>;
   EXPECT_EQ(ToRetire({Of("c", 5000, 10), Of("b", 4500, 10), Of("a", 100, 10)}, limits, 5000, ""), (Ids{"a"}));
   EXPECT_EQ(ToRetire({Of("c", 5000, 60), Of("b", 4500, 30), Of("a", 4400, 30)}, limits, 5000, ""),
@@ -322,6 +361,20 @@ TEST(SalvageRetentionTest, OldOnesGoFirstAndTheNewestNever) {
   // One that a rejoin under way rests on stays, too.
   EXPECT_EQ(ToRetire({Of("c", 5000, 10), Of("b", 100, 10), Of("a", 100, 10)}, limits, 500000, "a"),
             (Ids{"b"}));
+  // Nobody may have looked at it yet.
+  EXPECT_EQ(ToRetire({Of("c", 5000, 500), Of("b", 4990, 30)}, limits, 5000, ""), Ids{});
+}
+
+TEST_F(SalvageStoreTest, ADamagedOneIsRemovedWhenItIsOld) {
+  const std::string path = scratch_.Path() + "/salvage/" + kFirst;
+  fs::create_directories(path);
+  limits_.keep_for_ms = 1000;
+  SalvageStore store(scratch_.Path(), limits_);
+  ASSERT_EQ(store.List().damaged.size(), 1U);
+  EXPECT_TRUE(store.Retire(1000, "").empty());
+  const std::int64_t far_ahead_ms = std::int64_t{1} << 42;
+  EXPECT_EQ(store.Retire(far_ahead_ms, ""), std::vector<std::string>{kFirst});
+  EXPECT_TRUE(Entries().empty());
 }
 
 TEST_F(SalvageStoreTest, RetiringRemovesTheFiles) {

@@ -38,6 +38,8 @@ class Master {
   std::map<std::string, std::string> types;    // of keys that are no strings
   std::map<std::string, std::string> answers;  // to a command, by its name
   bool refuses_exec = false;                   // a watched key changed
+  bool full = false;                           // refuses what makes it larger, within EXEC, too
+  std::string behind_exec;                     // an answer that nobody asked for
   std::string role = "master";
   std::vector<std::string> executed;  // words of what was executed
 
@@ -56,13 +58,8 @@ class Master {
       if (queued_.empty()) return "*0\r\n";
       if (refuses_exec) return "*-1\r\n";
       std::string replies = "*" + std::to_string(queued_.size()) + "\r\n";
-      for (const Words& each : queued_) {
-        executed.push_back(each[0] + " " + each[1]);
-        if (each[0] == "DEL") strings.erase(each[1]);
-        if (each[0] == "SET") strings[each[1]] = each[2];
-        replies += ":1\r\n";
-      }
-      return replies;
+      for (const Words& each : queued_) replies += Execute(each);
+      return replies + behind_exec;
     }
     if (multi_) {
       queued_.push_back(words);
@@ -76,7 +73,28 @@ class Master {
     if (words[0] == "PTTL")
       return strings.contains(words[1]) || types.contains(words[1]) ? ":-1\r\n" : ":-2\r\n";
     if (words[0] == "GET") return FakeKvrocks::Bulk(strings[words[1]]);
-    return "-ERR not known here\r\n";
+    if (words[0] == "PING") return "+PONG\r\n";
+    return Execute(words);
+  }
+
+  std::string Execute(const Words& words) {
+    if (full && words[0] != "DEL") return "-ERR reach space limit\r\n";
+    executed.push_back(words[0] + " " + words[1] + (words[0] == "RENAME" ? " " + words[2] : ""));
+    if (words[0] == "DEL") {
+      strings.erase(words[1]);
+      types.erase(words[1]);
+    } else if (words[0] == "SET") {
+      strings[words[1]] = words[2];
+    } else if (words[0] == "RENAME") {
+      strings.erase(words[2]);
+      types[words[2]] = types[words[1]];
+      types.erase(words[1]);
+    } else if (words[0] == "HSET") {
+      types[words[1]] = "hash";
+    } else if (words[0] != "PEXPIREAT") {
+      return "-ERR not known here\r\n";
+    }
+    return ":1\r\n";
   }
 
   std::mutex mutex_;
@@ -164,8 +182,27 @@ TEST(ValueClientTest, AZsetIsWrittenScoreFirst) {
   value.key.type = "zset";
   value.elements = {"m", "1.5"};
   value.key.expire_ms = 77;
-  EXPECT_EQ(CommandsToWrite(value), (std::vector<node::NodeCommand>{
-                                        {"DEL", "z"}, {"ZADD", "z", "1.5", "m"}, {"PEXPIREAT", "z", "77"}}));
+  EXPECT_EQ(CommandsToWrite(value, "z"),
+            (std::vector<node::NodeCommand>{{"ZADD", "z", "1.5", "m"}, {"PEXPIREAT", "z", "77"}}));
+}
+
+TEST(ValueClientTest, AStringIsWrittenWithItsExpiryInOneCommand) {
+  SalvagedValue value = StringOf("s", "v");
+  EXPECT_EQ(CommandsToWrite(value, "s"), (std::vector<node::NodeCommand>{{"SET", "s", "v"}}));
+  value.key.expire_ms = 77;
+  EXPECT_EQ(CommandsToWrite(value, "s"), (std::vector<node::NodeCommand>{{"SET", "s", "v", "PXAT", "77"}}));
+}
+
+TEST(ValueClientTest, AnAnswerThatMayPassIsNoVerdictOnAKey) {
+  for (const char* passing :
+       {"-LOADING kvrocks is restoring the db from backup\r\n", "-MASTERDOWN Link with MASTER is down\r\n"}) {
+    Master master;
+    master.answers["TYPE"] = passing;
+    ValueClient client(master.Options());
+    const auto values = client.Read({Default("key")});
+    ASSERT_FALSE(values) << passing;
+    EXPECT_EQ(values.error().Code(), ErrorCode::kUnavailable);
+  }
 }
 
 // ---- replay
@@ -193,6 +230,46 @@ TEST_F(ReplayValuesTest, AKeyThatNobodyChangedIsWritten) {
   EXPECT_EQ(Replay(StringOf("lost", "value")), ReplayResult::kWritten);
   EXPECT_EQ(master_.strings["lost"], "value");
   EXPECT_EQ(Replay(StringOf("before", "value")), ReplayResult::kWritten);
+}
+
+SalvagedValue HashOf(const std::string& key) {
+  SalvagedValue value = StringOf(key, "");
+  value.key.type = "hash";
+  value.elements = {"field", "value"};
+  return value;
+}
+
+TEST_F(ReplayValuesTest, AHashThatIsThereIsReplacedInOneStep) {
+  request_.salvage = "S";
+  EXPECT_EQ(Replay(HashOf("new")), ReplayResult::kWritten);
+  EXPECT_EQ(master_.executed, (std::vector<std::string>{"HSET new"}));
+  master_.executed.clear();
+  master_.strings["lost"] = "a string by now";
+  EXPECT_EQ(Replay(HashOf("lost")), ReplayResult::kWritten);
+  EXPECT_EQ(master_.executed,
+            (std::vector<std::string>{"DEL __walstitch_replay:S", "HSET __walstitch_replay:S",
+                                      "RENAME __walstitch_replay:S lost"}));
+  EXPECT_EQ(master_.types["lost"], "hash");
+}
+
+TEST_F(ReplayValuesTest, AServerThatIsFullKeepsWhatItHas) {
+  master_.full = true;
+  master_.strings["lost"] = "there";
+  std::string why;
+  EXPECT_EQ(Replay(HashOf("lost"), &why), ReplayResult::kFailed);
+  EXPECT_EQ(why, "nothing was changed: ERR reach space limit");
+  EXPECT_EQ(Replay(StringOf("lost", "value"), &why), ReplayResult::kFailed);
+  EXPECT_EQ(master_.strings["lost"], "there");
+}
+
+TEST_F(ReplayValuesTest, ACommitThatFailsIsNotTakenForAWrite) {
+  master_.behind_exec = "-ERR disk I/O error\r\n";
+  std::string why;
+  EXPECT_EQ(Replay(StringOf("lost", "value"), &why), ReplayResult::kUnknown);
+  EXPECT_NE(why.find("disk I/O error"), std::string::npos) << why;
+  master_.behind_exec.clear();
+  EXPECT_EQ(Replay(StringOf("other-key", "value")), ReplayResult::kWritten)
+      << "the answers are in step again";
 }
 
 TEST_F(ReplayValuesTest, ADryRunChangesNothing) {

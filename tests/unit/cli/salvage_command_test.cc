@@ -89,6 +89,18 @@ TEST_F(SalvageCommandTest, TheListHasTheNewestFirst) {
   EXPECT_LT(out_.str().find(kNewer), out_.str().find(kOlder)) << out_.str();
 }
 
+TEST_F(SalvageCommandTest, TheLatestIsWrittenBackOnlyWhereItIsSureWhichThatIs) {
+  List({Manifest(kNewer, 1)}, {}, {{{"node", "n3"}, {"error", "refused"}}});
+  EXPECT_EQ(RunLine({"salvage", "replay", "latest", "--all"}), 2);
+  EXPECT_TRUE(Complains("these nodes were not heard: n3")) << error_.str();
+  SalvageManifest other = Manifest(kOlder, 1000);
+  other.group = "bank";
+  List({Manifest(kNewer, 2000), other});
+  EXPECT_EQ(RunLine({"salvage", "replay", "latest", "--all"}), 2);
+  EXPECT_TRUE(Complains("salvages of several groups")) << error_.str();
+  EXPECT_EQ(RunLine({"salvage", "show", "latest"}), 0) << error_.str();
+}
+
 TEST_F(SalvageCommandTest, DamagedOnesAndAgentsThatWereNotHeardAreSaid) {
   List({Manifest(kNewer, 1)}, {{{"node", "n1"}, {"id", kOlder}, {"problem", "a checksum differs"}}});
   EXPECT_EQ(RunLine({"salvage", "list"}), 1);

@@ -112,7 +112,7 @@ Action AnyAction() {
     case 4:
       return FullSyncAction{AnyEndpoint(), AnyNumber()};
     case 5:
-      return SalvageAction{{AnySequence(), AnySequence()}, AnySequence(), AnyText(), AnyText()};
+      return SalvageAction{{AnySequence(), AnySequence()}, AnySequence(), AnyText(), AnyText(), AnyBool()};
     case 6:
       return AdoptMasterAction{Maybe(AnyLease)};
     default:

@@ -154,7 +154,7 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {Spec("  defaults: ignore\n"),
        "5:3: \"defaults\" is not known in spec; expected one of groups, keyspaces, default, internal, "
        "prefer, limits, "
-       "failover, requireForkProof, onLimit"},
+       "failover, requireForkProof, onLimit, salvage"},
       {Spec("  default: ignor\n"), "5:12: spec.default is \"ignor\"; expected one of ignore, fullsync"},
       {Spec("  default: Ignore\n"), "5:12: spec.default is \"Ignore\"; expected one of ignore, fullsync"},
       {Spec("  default:\n"), "5:3: spec.default is nothing; expected a single value"},
@@ -414,6 +414,17 @@ TEST_F(LoaderPaths, NoPathIsTheDefaultPolicy) {
   ASSERT_TRUE(policy);
   EXPECT_EQ(policy->name, "default");
   EXPECT_EQ(policy->default_tolerance, Tolerance::kFullSync);
+}
+
+TEST(Loader, ATailThatCannotBeSalvagedIsKeptUnlessThePolicySaysOtherwise) {
+  EXPECT_EQ(DefaultPolicy().salvage, SalvageRule::kRequired);
+  const auto loose = ParsePolicy({{"p.yaml", Spec("  salvage: try\n")}});
+  ASSERT_TRUE(loose) << loose.error().Message();
+  EXPECT_EQ(loose->salvage, SalvageRule::kTry);
+  const auto wrong = ParsePolicy({{"p.yaml", Spec("  salvage: never\n")}});
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().Message().find("expected one of required, try"), std::string::npos)
+      << wrong.error().Message();
 }
 
 TEST_F(LoaderPaths, ADirectoryIsItsYamlFiles) {
