@@ -86,20 +86,28 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
   //
   // The same holds for the master itself where its server says that it is a replica: its agent may be heard
   // again any moment, and the node win.
+  // A master that has lost records may have sent them to a replica that had no time to say so.
+  const Report* returned = master == nullptr ? nullptr : master->Fresh();
+  const bool has_lost = returned != nullptr && Fenced(*returned) && snapshot.most_held && facts.best_last &&
+                        *snapshot.most_held > *facts.best_last;
   const bool parked_out_of_reach = snapshot.seen_replica && !snapshot.seen_replica->by_hand;
   const std::int64_t patience_left = std::max(settings.lease.duration_ms, kStreamBackMs) - stood;
   if (facts.best_last && patience_left > 0) {
     for (const auto& [name, view] : snapshot.nodes) {
       if (name == state.master && !parked_out_of_reach) continue;
-      if (view.Fresh() != nullptr || !view.known_last || !view.candidate) continue;
+      if (view.Fresh() != nullptr || !view.candidate) continue;
       const auto stream = state.nodes.find(name);
       const auto masters = state.nodes.find(state.master);
       const bool member = stream != state.nodes.end() && masters != state.nodes.end() &&
                           stream->second.epoch == masters->second.epoch;
-      if (!member || *view.known_last <= *facts.best_last) continue;
+      if (!member) continue;
+      const bool more = view.known_last && *view.known_last > *facts.best_last;
+      if (!more && !has_lost) continue;
+      const std::string what = more ? name + " was last known to hold " + view.known_last->ToString()
+                                    : state.master + " has lost records up to " +
+                                          snapshot.most_held->ToString() + " that " + name + " may hold";
       return Wait(reason::kBetterMissing,
-                  name + " was last known to hold " + view.known_last->ToString() +
-                      ", more than anybody who " + "answers (" + facts.best_last->ToString() +
+                  what + ", more than anybody who answers (" + facts.best_last->ToString() +
                       "): it is waited for for another " + Seconds(patience_left),
                   patience_left);
     }

@@ -153,6 +153,11 @@ bool GroupRunner::HolderFenced(const Decision& decision) const {
 Task<std::string> GroupRunner::WhyNotTheSameHistory(Candidate candidate) {
   if (candidate.last == Sequence(0)) co_return std::string();
   const std::string master = state_.master;
+  // 1. The candidate was stitched to the master's stream right behind its last record: from here on both are
+  // one, by record. 2. Before anything else came the master died. What stands before differs for ever.
+  const KnownHistory known = KnownBetween(state_, candidate.node, master);
+  if (known.same_stream && known.shared_from && *known.shared_from == candidate.last + 1)
+    co_return std::string();
   const SequenceRange at{candidate.last, candidate.last + 1};
   auto ours = co_await Answer<Result<std::vector<BatchInfo>>>(
       [&](auto done) { environment_.Batches(candidate.node, at, 1, std::move(done)); });

@@ -102,6 +102,7 @@ void GroupRunner::OnConnection(const std::string& name, bool connected) {
   }
   if (node.view.connected) Warn("the agent of " + name + " does not answer any more");
   node.view.connected = false;
+  ++node.losses;
   Wake();
 }
 
@@ -110,6 +111,11 @@ void GroupRunner::Track(Node& node) {
   const std::int64_t now = environment_.NowMs();
   const Report& report = *node.view.report;
   if (report.last) node.view.known_last = report.last;
+  if (report.last && report.role == Role::kMaster && node.settings.name == state_.master) {
+    if (most_held_epoch_ != state_.epoch) most_held_.reset();
+    most_held_epoch_ = state_.epoch;
+    most_held_ = std::max(most_held_.value_or(Sequence(0)), *report.last);
+  }
   const auto since = [now](std::int64_t& at, bool is_so) {
     if (!is_so) at = -1;
     if (is_so && at < 0) at = now;
@@ -140,6 +146,7 @@ GroupSnapshot GroupRunner::Snapshot() const {
   snapshot.state = state_;
   snapshot.settings = settings_.failover;
   snapshot.master_probe = master_probe_;
+  if (most_held_epoch_ == state_.epoch) snapshot.most_held = most_held_;
   if (seen_replica_ && Counts(seen_in_)) snapshot.seen_replica = seen_replica_;
   for (const auto& [name, node] : nodes_) {
     auto view = node.view;
@@ -454,9 +461,10 @@ void GroupRunner::RunSalvage(const Command& command, std::function<void(Result<C
 
 Task<void> GroupRunner::WatchSalvage(std::string node, std::function<bool()> runs,
                                      std::function<void()> lost) {
+  const std::uint64_t losses = nodes_.at(node).losses;
   while (runs()) {
     co_await Sleep(kSalvageLookMs);
-    if (nodes_.at(node).view.connected) continue;
+    if (nodes_.at(node).losses == losses) continue;
     lost();
     co_return;
   }

@@ -103,6 +103,7 @@ class GroupRunner {
     int attaching = 0;                  // looks in a row at which it had not come to its relay
     bool blocked = false;               // an open decision of an earlier run waits for its agent
     bool busy = false;                  // a task of its rejoin runs
+    std::uint64_t losses = 0;           // of its agent's connection
     bool salvaging = false;          // its tail is being salvaged: that moves nothing, and may take minutes
     std::int64_t next_probe_ms = 0;  // of its server, while its agent is gone
     std::int64_t next_stay_ms = 0;   // asking how long its resume point stays
@@ -319,6 +320,8 @@ class GroupRunner {
   std::optional<bool> master_probe_;
   std::int64_t next_probe_ms_ = 0;
   std::int64_t peers_asked_ = 0;  // whose answers are still to come
+  std::uint64_t most_held_epoch_ = 0;
+  std::optional<Sequence> most_held_;  // by the master of that epoch, as far as it said so
   std::optional<SeenReplica> seen_replica_;
   Look seen_in_;              // the newest look that it rests on
   int failed_failovers_ = 0;  // in a row

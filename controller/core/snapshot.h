@@ -52,6 +52,9 @@ struct GroupSnapshot {
   FailoverSettings settings;
   // What the controller's own connection to the master's server said, if it tried lately.
   std::optional<bool> master_probe;
+  // The most that the master of this epoch was known to hold while it was one. Back from a crash of its
+  // machine it may hold less.
+  std::optional<Sequence> most_held;
   // Of the master; absent as soon as its agent is heard again.
   std::optional<SeenReplica> seen_replica;
   std::map<std::string, NodeView> nodes;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/core/candidate.h"
 #include "policies/model/reason_codes.h"
 #include "tests/unit/core/snapshot_maker.h"
 
@@ -201,6 +202,27 @@ TEST(FailoverGateTest, ANodeThatIsKnownToHoldMoreIsWaitedForButNotForEver) {
   const GateAnswer answer = Judge(snapshot, facts);
   EXPECT_EQ(answer.code, reason::kBetterMissing);
   EXPECT_EQ(answer.wait_ms, snapshot.settings.lease.duration_ms - 100);
+  facts.since_ms = facts.now_ms - snapshot.settings.lease.duration_ms;
+  EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo);
+}
+
+// Its machine crashed, and a replica's with it: what the master had sent just before, nobody has told.
+TEST(FailoverGateTest, WhoMayHoldWhatAReturnedMasterHasLostIsWaitedForButNotForEver) {
+  GroupSnapshot snapshot = Crashed();
+  Report& returned = *snapshot.nodes["n1"].report;
+  returned.process = ProcessState::kUp;
+  returned.role = Role::kReplica;
+  returned.upstream_is_relay = true;
+  returned.relay.state = RelayState::kParked;
+  ASSERT_TRUE(Fenced(returned));
+  snapshot.nodes["n3"].connected = false;
+  snapshot.nodes["n3"].known_last = Sequence(90);
+  FailoverFacts facts = LeaseOver();
+  facts.best_last = Sequence(100);
+  facts.since_ms = facts.now_ms - 100;
+  EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo) << "nothing is known to be lost";
+  snapshot.most_held = Sequence(140);
+  EXPECT_EQ(Judge(snapshot, facts).code, reason::kBetterMissing);
   facts.since_ms = facts.now_ms - snapshot.settings.lease.duration_ms;
   EXPECT_EQ(Judge(snapshot, facts).gate, Gate::kGo);
 }
