@@ -70,9 +70,10 @@ class Environment {
   virtual const TolerancePolicy& Policy() = 0;
   virtual const std::string& PolicyProblem() = 0;
 
-  // The agents. An Error of Run: the command certainly had no effect.
+  // The agents. An Error of Run: the command certainly had no effect. Without an answer for `patience_ms` its
+  // outcome is unknown; given again, it joins what is under way.
   virtual void FreshReport(const std::string& node, Done<Result<Report>> done) = 0;
-  virtual void Run(Command command, Done<Result<CommandResult>> done) = 0;
+  virtual void Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) = 0;
   virtual void Grant(const LeaseGrant& grant) = 0;  // may be lost
   virtual void CollectEvidence(EvidenceQuestion question, Done<Evidence> done) = 0;
   virtual void Batches(const std::string& node, SequenceRange range, std::size_t max,

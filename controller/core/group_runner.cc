@@ -20,7 +20,10 @@ constexpr std::int64_t kIdleTickMs = 500;
 constexpr std::int64_t kBootstrapRetryMs = 5000;
 // How often it is asked how long a replica's resume point stays in its master's WAL.
 constexpr std::int64_t kStayIntervalMs = 10000;
-constexpr std::int64_t kSalvageLookMs = 500;
+// How much longer than its own deadline a command's answer is waited for.
+constexpr std::int64_t kAnswerSlackMs = 2000;
+constexpr std::int64_t kLongPatienceMs = 5000;
+constexpr std::int64_t kAskAgainMs = 200;
 
 }  // namespace
 
@@ -409,10 +412,7 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
     const bool promotes = std::holds_alternative<PromoteAction>(command.action);
     const std::optional<std::int64_t> before_ms = node.promoting_ms;
     if (promotes) node.promoting_ms = environment_.NowMs();
-    auto ran = co_await Answer<Result<CommandResult>>([&](auto done) {
-      if (std::holds_alternative<SalvageAction>(command.action)) return RunSalvage(command, std::move(done));
-      environment_.Run(command, std::move(done));
-    });
+    auto ran = co_await Ask(command);
     if (promotes && !ran) node.promoting_ms = before_ms;  // of an earlier one nothing new is known
     if (promotes && ran) node.promoting_ms.reset();
     if (promotes && ran && ran->outcome == Outcome::kUnknown) node.promoting_ms = environment_.NowMs();
@@ -437,36 +437,21 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
   co_return result;
 }
 
-// A salvage may take minutes. Its agent may be lost meanwhile, with its machine: then nobody waits for the
-// answer.
-void GroupRunner::RunSalvage(const Command& command, std::function<void(Result<CommandResult>)> done) {
-  struct Shared {
-    std::function<void(Result<CommandResult>)> done;
-    void Done(Result<CommandResult> result) {
-      if (auto call = std::exchange(done, nullptr)) call(std::move(result));
-    }
-  };
-  auto shared = std::make_shared<Shared>();
-  shared->done = std::move(done);
-  environment_.Run(command, [shared](Result<CommandResult> result) { shared->Done(std::move(result)); });
-  tasks_.Spawn(WatchSalvage(
-      command.node, [shared] { return shared->done != nullptr; },
-      [shared, id = command.id] {
-        CommandResult lost;
-        lost.id = id;
-        lost.error = "its agent was lost while it salvaged the tail";
-        shared->Done(std::move(lost));
-      }));
-}
-
-Task<void> GroupRunner::WatchSalvage(std::string node, std::function<bool()> runs,
-                                     std::function<void()> lost) {
-  const std::uint64_t losses = nodes_.at(node).losses;
-  while (runs()) {
-    co_await Sleep(kSalvageLookMs);
-    if (nodes_.at(node).losses == losses) continue;
-    lost();
-    co_return;
+// The answer to a command. One that may take minutes is asked about again and again: a message may be lost,
+// and the agent with its machine; after that, nobody waits.
+Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
+  const bool takes_long = std::holds_alternative<SalvageAction>(command.action);
+  const std::int64_t most_ms = command.deadline_ms + kAnswerSlackMs;
+  const std::int64_t give_up = environment_.NowMs() + most_ms;
+  const std::int64_t patience_ms = takes_long ? kLongPatienceMs : most_ms;
+  const std::uint64_t losses = nodes_.at(command.node).losses;
+  for (;;) {
+    auto ran = co_await Answer<Result<CommandResult>>(
+        [&](auto done) { environment_.Run(command, patience_ms, std::move(done)); });
+    const bool no_answer = ran && ran->outcome == Outcome::kUnknown;
+    const bool lost = nodes_.at(command.node).losses != losses;
+    if (!takes_long || !no_answer || lost || environment_.NowMs() >= give_up) co_return ran;
+    co_await Sleep(kAskAgainMs);
   }
 }
 

@@ -182,8 +182,7 @@ class GroupRunner {
   Decision NewDecision(DecisionKind kind, std::uint64_t epoch);
   // `answered`, if given, says whether the agent gave an answer at all.
   Task<CommandResult> RunCommand(Decision decision, Command command, bool* answered = nullptr);
-  void RunSalvage(const Command& command, std::function<void(Result<CommandResult>)> done);
-  Task<void> WatchSalvage(std::string node, std::function<bool()> runs, std::function<void()> lost);
+  Task<Result<CommandResult>> Ask(Command command);
   [[nodiscard]] std::string WhyNotOn(const Decision& decision, std::size_t step);
   Task<Execution> Execute(Decision decision);
   void LogStep(const Decision& decision, const StepRecord& step);

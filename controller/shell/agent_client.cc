@@ -14,8 +14,6 @@ constexpr std::chrono::milliseconds kLongReadTimeout{60000};
 constexpr std::chrono::milliseconds kReportTimeout{2500};
 // The agent gives its upstream a second.
 constexpr std::chrono::milliseconds kUpstreamTimeout{1500};
-// How much longer than its own deadline a command's answer is waited for.
-constexpr std::chrono::milliseconds kAnswerSlack{2000};
 
 std::string RangeQuery(SequenceRange range) {
   return "from=" + range.from.ToString() + "&to=" + range.to.ToString();
@@ -39,10 +37,10 @@ boost::asio::awaitable<Result<Report>> AgentClient::FreshReport() const {
   co_return ReportFromJson(*json);
 }
 
-boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command) const {
+boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command,
+                                                               std::chrono::milliseconds patience) const {
   const std::string id = command.id;
-  const auto timeout = std::chrono::milliseconds(command.deadline_ms) + kAnswerSlack;
-  auto response = co_await http::Fetch(url_, "POST", "/v1/command", Dump(ToJson(command)), token_, timeout);
+  auto response = co_await http::Fetch(url_, "POST", "/v1/command", Dump(ToJson(command)), token_, patience);
   if (!response) {
     if (response.error().Code() == ErrorCode::kUnavailable)
       co_return Fail(response.error(), "agent of " + node_);

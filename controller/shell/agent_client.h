@@ -29,7 +29,8 @@ class AgentClient {
 
   // An Error only if the command certainly had no effect; everything else is a CommandResult, kUnknown
   // when the answer was lost.
-  boost::asio::awaitable<Result<CommandResult>> Run(Command command) const;
+  boost::asio::awaitable<Result<CommandResult>> Run(Command command,
+                                                    std::chrono::milliseconds patience) const;
 
   boost::asio::awaitable<Result<WalExtent>> Extent() const;
   boost::asio::awaitable<Result<std::vector<BatchInfo>>> Batches(SequenceRange range, std::size_t max) const;

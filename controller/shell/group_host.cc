@@ -256,12 +256,14 @@ void GroupHost::FreshReport(const std::string& node, Done<Result<Report>> done) 
   Spawn<Result<Report>>(context_.executor, work(nodes_.at(node).client), std::move(done));
 }
 
-void GroupHost::Run(Command command, Done<Result<CommandResult>> done) {
-  auto work = [](AgentClient client, Command what) -> asio::awaitable<Result<CommandResult>> {
-    co_return co_await client.Run(std::move(what));
+void GroupHost::Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) {
+  auto work = [](AgentClient client, Command what,
+                 milliseconds patience) -> asio::awaitable<Result<CommandResult>> {
+    co_return co_await client.Run(std::move(what), patience);
   };
   AgentClient client = nodes_.at(command.node).client;
-  Spawn<Result<CommandResult>>(context_.executor, work(std::move(client), std::move(command)),
+  Spawn<Result<CommandResult>>(context_.executor,
+                               work(std::move(client), std::move(command), milliseconds(patience_ms)),
                                std::move(done));
 }
 

@@ -11,7 +11,6 @@ namespace {
 constexpr std::int64_t kMs = 1000;
 constexpr std::int64_t kReportTimeoutMs = 2500;
 constexpr std::int64_t kUpstreamTimeoutMs = 1500;
-constexpr std::int64_t kAnswerSlackMs = 2000;
 constexpr std::int64_t kReadTimeoutMs = 10000;
 constexpr std::int64_t kServerTimeoutUs = 1000 * kMs;
 constexpr std::int64_t kResubscribeUs = 250 * kMs;
@@ -201,7 +200,7 @@ void ControllerRun::FreshReport(const std::string& node, Done<Result<Report>> do
       std::move(done));
 }
 
-void ControllerRun::Run(Command command, Done<Result<CommandResult>> done) {
+void ControllerRun::Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) {
   if (dead) return;
   world_.checkers->CommandSent(command);
   const std::string id = command.id;
@@ -210,7 +209,7 @@ void ControllerRun::Run(Command command, Done<Result<CommandResult>> done) {
            ")";
   });
   AskAgent<CommandResult>(
-      world_.IndexOf(command.node), command.deadline_ms + kAnswerSlackMs,
+      world_.IndexOf(command.node), patience_ms,
       [command](AgentModel& agent, std::function<void(Result<CommandResult>)> reply) {
         agent.Submit(command, std::move(reply));
       },
