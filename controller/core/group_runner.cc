@@ -446,9 +446,12 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   const std::int64_t patience_ms = takes_long ? kLongPatienceMs : most_ms;
   const std::uint64_t losses = nodes_.at(command.node).losses;
   for (;;) {
+    const std::int64_t asked = environment_.NowMs();
     auto ran = co_await Answer<Result<CommandResult>>(
         [&](auto done) { environment_.Run(command, patience_ms, std::move(done)); });
-    const bool no_answer = ran && ran->outcome == Outcome::kUnknown;
+    // Sooner, it is the agent's own word: it was restarted in between, and does not know.
+    const bool no_answer =
+        ran && ran->outcome == Outcome::kUnknown && environment_.NowMs() - asked >= patience_ms;
     const bool lost = nodes_.at(command.node).losses != losses;
     if (!takes_long || !no_answer || lost || environment_.NowMs() >= give_up) co_return ran;
     co_await Sleep(kAskAgainMs);
