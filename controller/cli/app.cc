@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "controller/cli/decision_commands.h"
+#include "controller/cli/decision_replay.h"
 #include "controller/cli/group_commands.h"
 #include "controller/cli/policy_commands.h"
 #include "controller/cli/salvage_commands.h"
@@ -54,6 +55,7 @@ struct Parsed {
   DecisionListOptions list;
   std::string decision = "latest";
   std::uint64_t max_keys = 20;
+  DecisionReplayOptions decision_replay;
   SalvageShowOptions salvage;
   SalvageReplayOptions replay;
   std::string file;
@@ -335,6 +337,31 @@ class CommandLine {
         ->type_name("FILE");
     verify->add_option("--expect", parsed_.expect, "A head noted down earlier; it must be in the chain")
         ->type_name("INDEX:HASH");
+
+    auto* replay = Add(
+        decisions, "replay", "What another policy would have decided on the same evidence; changes nothing",
+        "With an id: that rejoin. Without: every rejoin on record, with what it would cost in full syncs,\n"
+        "keys and bytes. Each group is judged by the files that are for it.\n\n"
+        "Examples:\n  walstitch decisions replay latest --policy new.yaml\n"
+        "  walstitch decisions replay --policy policies/ --group shop\n"
+        "  walstitch decisions replay --policy new.yaml --file decisions.log -o json\n",
+        [this](const Console& console, const ControllerClient& controller) {
+          return ReplayDecisionsCommand(console, controller, parsed_.decision_replay);
+        });
+    replay->add_option("id", parsed_.decision_replay.id,
+                       "Its id, or a beginning or end of it that is unique; or latest; left out: all");
+    replay
+        ->add_option("--policy", parsed_.decision_replay.policies,
+                     "A policy file, or a directory of them; may be repeated")
+        ->type_name("FILE")
+        ->required()
+        ->allow_extra_args(false);
+    replay->add_option("--group", parsed_.decision_replay.group, "Only of this group")->type_name("GROUP");
+    replay
+        ->add_option("--file", parsed_.decision_replay.file,
+                     "What `decisions export` wrote, instead of the controller's log")
+        ->type_name("FILE");
+    replay->add_flag("--check", parsed_.decision_replay.check, "Exit with 1 if a verdict would be another");
 
     Add(decisions, "export", "Writes the log's lines as they stand, and its head as the last one",
         "Examples:\n  walstitch decisions export > decisions.log\n  walstitch decisions verify --file "

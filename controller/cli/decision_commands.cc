@@ -2,9 +2,9 @@
 
 #include <boost/json.hpp>
 #include <charconv>
-#include <functional>
 #include <vector>
 
+#include "controller/cli/decision_log.h"
 #include "controller/cli/render_decision.h"
 #include "controller/cli/text.h"
 #include "controller/core/log_chain.h"
@@ -13,11 +13,6 @@
 
 namespace walstitch::cli {
 namespace {
-
-Refusal NotUnderstood(const std::string& what) {
-  return {ExitCode::kUnreachable, "the controller's answer is not understood (another version?): " + what,
-          std::nullopt};
-}
 
 ExitCode Complain(const Console& console, const Refusal& refusal) {
   return console.Complain(refusal.code, refusal.sentence);
@@ -33,54 +28,6 @@ Answer<std::vector<DecisionRecord>> RecordsOf(const boost::json::object& answer)
     records.push_back(std::move(*record));
   }
   return records;
-}
-
-Result<core::LogHead> HeadOf(const boost::json::value* value) {
-  const auto* object = value == nullptr ? nullptr : value->if_object();
-  const auto* index = object == nullptr ? nullptr : object->if_contains("index");
-  const auto* hash = object == nullptr ? nullptr : object->if_contains("hash");
-  if (index == nullptr || !index->is_number() || hash == nullptr || !hash->is_string()) {
-    return Fail(ErrorCode::kDamaged, "no head of the log, or not an index and a hash");
-  }
-  boost::system::error_code bad_number;
-  core::LogHead head;
-  head.index = index->to_number<std::uint64_t>(bad_number);
-  head.hash = std::string_view(hash->get_string());
-  if (bad_number) return Fail(ErrorCode::kDamaged, "the head's index is no whole number");
-  return head;
-}
-
-// Calls `visit` with every line of the log, oldest first, and gives the head. `visit` returns false to
-// stop: the head is then of no use.
-Answer<core::LogHead> WalkLog(const ControllerClient& controller,
-                              const std::function<bool(std::string_view)>& visit) {
-  constexpr std::uint64_t kPage = 1000;
-  std::uint64_t seen = 0;
-  bool asked_again = false;
-  for (;;) {
-    auto page = controller.Get("/v1/log?from=" + std::to_string(seen + 1) + "&max=" + std::to_string(kPage));
-    if (!page) return tl::unexpected(page.error());
-    const auto* entries = page->if_contains("entries");
-    auto head = HeadOf(page->if_contains("head"));
-    if (entries == nullptr || !entries->is_array())
-      return tl::unexpected(NotUnderstood("no entries of the log"));
-    if (!head) return tl::unexpected(NotUnderstood(head.error().Message()));
-    for (const auto& entry : entries->get_array()) {
-      if (!entry.is_string()) return tl::unexpected(NotUnderstood("an entry that is no line of text"));
-      ++seen;
-      if (!visit(entry.get_string())) return *head;
-    }
-    if (head->index == seen) return *head;
-    // The log grows while it is read: entries and head of one page need not be of one moment. Only when
-    // two empty pages in a row leave head and entries apart is it not for that.
-    if (!entries->get_array().empty()) {
-      asked_again = false;
-    } else if (asked_again) {
-      return *head;
-    } else {
-      asked_again = true;
-    }
-  }
 }
 
 Result<core::LogHead> ParseExpected(const std::string& text) {
@@ -176,26 +123,13 @@ ExitCode ListDecisionsCommand(const Console& console, const ControllerClient& co
 
 ExitCode ShowDecisionCommand(const Console& console, const ControllerClient& controller,
                              const std::string& id, std::size_t max_keys) {
-  boost::json::value json;
-  if (id == "latest") {
-    auto answer = controller.Get("/v1/decisions?max=1");
-    if (!answer) return Complain(console, answer.error());
-    const auto* list = answer->if_contains("decisions");
-    if (list == nullptr || !list->is_array()) return Complain(console, NotUnderstood("no list of decisions"));
-    if (list->get_array().empty()) return console.Complain(ExitCode::kUsage, "there is no decision yet");
-    json = list->get_array().front();
-  } else {
-    auto answer = controller.Get("/v1/decisions/" + http::PercentEncode(id));
-    if (!answer) return Complain(console, answer.error());
-    const auto* record = answer->if_contains("record");
-    if (record == nullptr) return Complain(console, NotUnderstood("no record"));
-    json = *record;
-  }
+  auto json = FindRecord(controller, id);
+  if (!json) return Complain(console, json.error());
   if (console.json) {
-    console.PrintJson(json);
+    console.PrintJson(*json);
     return ExitCode::kDone;
   }
-  auto record = DecisionRecordFromJson(json);
+  auto record = DecisionRecordFromJson(*json);
   if (!record) return Complain(console, NotUnderstood(record.error().Message()));
   console.Print(RenderDecision(*record, {.max_keys = max_keys, .planned = false}));
   return ExitCode::kDone;

@@ -1,11 +1,9 @@
 #include "controller/cli/policy_commands.h"
 
-#include <algorithm>
 #include <boost/json.hpp>
-#include <filesystem>
-#include <set>
 
 #include "controller/cli/policy_explain.h"
+#include "controller/cli/policy_files.h"
 #include "controller/cli/table.h"
 #include "controller/cli/text.h"
 #include "policies/evaluate.h"
@@ -17,62 +15,9 @@
 namespace walstitch::cli {
 namespace {
 
-// The files that the paths stand for, in name order; the same ones that LoadPolicyPaths takes. What is no
-// directory is left to the loader, which knows what to say of it.
-std::vector<std::string> ExpandDirectories(const std::vector<std::string>& paths) {
-  namespace fs = std::filesystem;
-  std::set<std::string> files;
-  for (const auto& path : paths) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      files.insert(path);
-      continue;
-    }
-    std::size_t found = 0;
-    fs::directory_iterator entry(path, error);
-    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-      const fs::path& name = entry->path();
-      std::error_code ignored;
-      const bool yaml = name.extension() == ".yaml" || name.extension() == ".yml";
-      if (!yaml || name.filename().string().starts_with(".") || !fs::is_regular_file(name, ignored)) continue;
-      files.insert(name.string());
-      ++found;
-    }
-    if (error || found == 0) files.insert(path);  // the loader says what is wrong
-  }
-  return {files.begin(), files.end()};
-}
-
 // kInvalid is the policy's fault; anything else is that of the command line.
 ExitCode CodeOf(const Error& error, ExitCode when_invalid) {
   return error.Code() == ErrorCode::kInvalid ? when_invalid : ExitCode::kUsage;
-}
-
-// A policy as it is checked: of one file, or merged from several.
-struct Checked {
-  std::string files;
-  TolerancePolicy policy;
-};
-
-// For the group: the files that are for it, merged; the default policy if none is. Without a group: all
-// merged if they are for the same groups, else each by itself.
-Result<std::vector<Checked>> Load(const std::vector<std::string>& paths, const std::string& group) {
-  std::vector<std::string> files;
-  std::vector<Checked> single;
-  bool same_groups = true;
-  for (const auto& file : ExpandDirectories(paths)) {
-    auto policy = LoadPolicyPaths({file});
-    if (!policy) return Fail(policy.error());
-    if (!group.empty() && !AppliesToGroup(*policy, group)) continue;
-    same_groups = same_groups && (single.empty() || single.front().policy.groups == policy->groups);
-    files.push_back(file);
-    single.push_back({file, std::move(*policy)});
-  }
-  if (files.empty()) return std::vector<Checked>{{"", DefaultPolicy()}};
-  if (files.size() == 1 || (group.empty() && !same_groups)) return single;
-  auto merged = LoadPolicyPaths(files);
-  if (!merged) return Fail(merged.error());
-  return std::vector<Checked>{{Join(files), std::move(*merged)}};
 }
 
 std::string DescribeFailover(const FailoverRules& rules) {
@@ -84,7 +29,7 @@ std::string DescribeFailover(const FailoverRules& rules) {
          DurationText(rules.rescue_timeout_ms);
 }
 
-std::string Summary(const Checked& checked) {
+std::string Summary(const PolicyOfFiles& checked) {
   const TolerancePolicy& policy = checked.policy;
   std::string out = "ok: " + Count(policy.keyspaces.size(), "keyspace") + ", default " +
                     std::string(ToString(policy.default_tolerance)) + ", for " +
@@ -99,7 +44,7 @@ std::string Summary(const Checked& checked) {
   return out + table.Render(2) + "  " + DescribeFailover(policy.failover) + "\n";
 }
 
-boost::json::value SummaryJson(const Checked& checked) {
+boost::json::value SummaryJson(const PolicyOfFiles& checked) {
   const TolerancePolicy& policy = checked.policy;
   boost::json::object json;
   json["files"] = Clean(checked.files);
@@ -141,7 +86,7 @@ Result<std::string> BytesFromTyped(std::string_view text) {
 
 ExitCode CheckPolicyCommand(const Console& console, const std::vector<std::string>& paths,
                             const std::string& group) {
-  auto loaded = Load(paths, group);
+  auto loaded = LoadPolicies(paths, group);
   if (!loaded) {
     if (console.json) console.PrintJson({{"ok", false}, {"error", Clean(loaded.error().Message())}});
     return console.Complain(CodeOf(loaded.error(), ExitCode::kNo), loaded.error().Message());
@@ -184,7 +129,7 @@ ExitCode ExplainPolicyCommand(const Console& console, const ExplainOptions& opti
     }
     touched.types.emplace_back(*type);
   }
-  auto loaded = Load(options.paths, options.group);
+  auto loaded = LoadPolicies(options.paths, options.group);
   if (!loaded) return console.Complain(CodeOf(loaded.error(), ExitCode::kUsage), loaded.error().Message());
   if (loaded->size() > 1) {
     return console.Complain(

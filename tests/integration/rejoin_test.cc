@@ -1,6 +1,8 @@
 // A node that comes back: each verdict, with the histories that lead to it, on real processes.
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -185,6 +187,28 @@ TEST_F(RejoinTest, KeyspaceThatMustNotDivergeIsFullSynced) {
   EXPECT_EQ(Outcome::kDone, record.outcome->outcome) << record.outcome->sentence;
   EXPECT_EQ(1u, cluster().FullSyncsServed());
   EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
+}
+
+TEST_F(RejoinTest, RecordedRejoinIsJudgedByAnotherPolicyWithoutBeingTouched) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { client("SET", "orders", "old"); },
+                                  [](RedisClient& client) { WriteBatch(client, 3, "new-"); }));
+  const DecisionRecord record = Rejoin();
+  const std::string strict = cluster().directory() + "/strict.yaml";
+  std::ofstream(strict) << kFullSyncAll;
+
+  const CommandOutput one =
+      cluster().Cli({"decisions", "replay", record.decision.id, "--policy", strict, "--check"});
+
+  EXPECT_EQ(1, one.exit_code) << one.error;
+  EXPECT_NE(std::string::npos, one.out.find("replayed: full")) << one.out;
+  const CommandOutput all = cluster().Cli({"decisions", "replay", "--policy", strict, "--output", "json"});
+  ASSERT_EQ(0, all.exit_code) << all.error;
+  const auto json = ParseJson(all.out);
+  ASSERT_TRUE(json) << all.out;
+  EXPECT_EQ(0, json->at("recorded").at("full_syncs"));
+  EXPECT_EQ(1, json->at("replayed").at("full_syncs"));
+  EXPECT_EQ(0u, cluster().FullSyncsServed());
 }
 
 TEST_F(RejoinTest, WithoutAnyPolicyNothingIsSkipped) {

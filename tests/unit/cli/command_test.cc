@@ -87,13 +87,37 @@ class CommandTest : public testing::Test {
 };
 
 TEST_F(CommandTest, HelpOfEveryCommandHasAnExample) {
-  for (const char* command :
-       {"status",           "plan",       "failover",       "switchover",     "adopt",
-        "release",          "decisions",  "decisions list", "decisions show", "decisions verify",
-        "decisions export", "policy",     "policy check",   "policy explain", "wal",
-        "wal info",         "wal locate", "wal batches",    "wal records",    "wal diff",
-        "wal stat",         "wal verify", "pause",          "resume",         "unblock",
-        "maintenance",      "salvage",    "salvage list",   "salvage show",   "salvage replay"}) {
+  for (const char* command : {"status",
+                              "plan",
+                              "failover",
+                              "switchover",
+                              "adopt",
+                              "release",
+                              "decisions",
+                              "decisions list",
+                              "decisions show",
+                              "decisions verify",
+                              "decisions export",
+                              "decisions replay",
+                              "policy",
+                              "policy check",
+                              "policy explain",
+                              "wal",
+                              "wal info",
+                              "wal locate",
+                              "wal batches",
+                              "wal records",
+                              "wal diff",
+                              "wal stat",
+                              "wal verify",
+                              "pause",
+                              "resume",
+                              "unblock",
+                              "maintenance",
+                              "salvage",
+                              "salvage list",
+                              "salvage show",
+                              "salvage replay"}) {
     std::vector<std::string> arguments;
     std::istringstream words(command);
     for (std::string word; words >> word;) arguments.push_back(word);
@@ -120,7 +144,8 @@ TEST_F(CommandTest, WrongUsageIsOneSentenceAndTwo) {
        "walstitch: 'stats' is no command: status, plan, failover, switchover, adopt, release, pause, resume, "
        "unblock, maintenance, decisions, salvage, policy, wal (see walstitch --help)\n"},
       {{"decisions", "tell"},
-       "walstitch: 'tell' is no command: list, show, verify, export (see walstitch decisions --help)\n"},
+       "walstitch: 'tell' is no command: list, show, verify, replay, export (see walstitch decisions "
+       "--help)\n"},
       {{"failover"}, "walstitch: group is required (see walstitch failover --help)\n"},
       {{"status", "--timeout", "5"},
        "walstitch: --timeout: '5' has no unit; say for example 500ms, 5s or 2m\n"},
@@ -448,6 +473,92 @@ TEST_F(LogTest, ACutEndShows) {
   EXPECT_EQ(RunLine({"decisions", "verify"}), 1);
   EXPECT_EQ(RunLine({"decisions", "verify", "-o", "json"}), 1);
   EXPECT_EQ(ParseJson(Out())->at("ok"), false);
+}
+
+// One rejoin that was padded, and what a policy that wants full syncs says to it.
+class ReplayTest : public LogTest {
+ protected:
+  ReplayTest() {
+    lines_.clear();
+    head_ = {};
+    const DecisionRecord record = SampleRejoin();
+    Seal(core::EntryKind::kDecision, record.decision.id, ToJson(record.decision));
+    Seal(core::EntryKind::kOutcome, record.decision.id, ToJson(*record.outcome));
+    Seal(core::EntryKind::kDecision, "other", ToJson(SampleFailover().decision));
+    strict_ = Write("strict.yaml",
+                    "apiVersion: walstitch/v1\nkind: TolerancePolicy\nmetadata: {name: strict}\n"
+                    "spec: {default: fullsync}\n");
+    loose_ = Write("loose.yaml",
+                   "apiVersion: walstitch/v1\nkind: TolerancePolicy\nmetadata: {name: loose}\n"
+                   "spec: {default: ignore, prefer: [aligned, padded, full]}\n");
+  }
+
+  void Seal(core::EntryKind kind, const std::string& id, const boost::json::value& body) {
+    auto sealed = core::Seal(head_, kind, id, 1000, body);
+    lines_.push_back(sealed.line);
+    head_ = sealed.head;
+  }
+
+  std::string strict_;
+  std::string loose_;
+};
+
+TEST_F(ReplayTest, OtherVerdictsAndTheirCostAreShown) {
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", strict_}), 0) << Error();
+  EXPECT_NE(Out().find("1 rejoin on record"), std::string::npos) << Out();
+  EXPECT_NE(Out().find("1 verdict is another"), std::string::npos) << Out();
+  EXPECT_NE(Out().find("1: 1 of unknown size"), std::string::npos) << Out();
+  EXPECT_NE(Out().find("may differ  1 key, records of 2.1 KiB  0 keys, records of 0 B"), std::string::npos)
+      << Out();
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", strict_, "--check"}), 1);
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", loose_, "--check"}), 0) << Out();
+  EXPECT_NE(Out().find("every verdict is the same"), std::string::npos) << Out();
+}
+
+TEST_F(ReplayTest, AnExportedLogIsReplayedWithoutAController) {
+  const std::string file = Write("decisions.log", Exported());
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", strict_, "--file", file, "-o", "json"}), 0)
+      << Error();
+  EXPECT_TRUE(asked_.empty());
+  const auto json = ParseJson(Out());
+  EXPECT_EQ(json->at("replayed").at("full_syncs"), 1);
+  EXPECT_EQ(json->at("rejoins").at(0).at("recorded"), "padded");
+  EXPECT_EQ(json->at("rejoins").at(0).at("verdict").at("verdict"), "full");
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", strict_, "--file", file, "--group", "other"}), 0);
+  EXPECT_EQ(Out(), "no rejoin is on record\n");
+  EXPECT_EQ(RunLine({"decisions", "replay", "latest", "--policy", strict_, "--file", file}), 2);
+}
+
+TEST_F(ReplayTest, OneDecisionIsReplayedWithItsReasons) {
+  boost::json::object one;
+  one["record"] = ToJson(SampleRejoin());
+  respond_ = nullptr;
+  answers_["GET /v1/decisions/01JD3Z"] = {200, Dump(one)};
+  EXPECT_EQ(RunLine({"decisions", "replay", "01JD3Z", "--policy", strict_, "--check"}), 1);
+  EXPECT_NE(
+      Out().find("  recorded: padded, by policy shop (0123456789ab)\n  replayed: full, by policy strict"),
+      std::string::npos)
+      << Out();
+  EXPECT_NE(Out().find("[keyspace-fullsync]"), std::string::npos) << Out();
+  EXPECT_NE(Out().find("Keyspaces touched"), std::string::npos) << Out();
+
+  boost::json::object other;
+  other["record"] = ToJson(SampleFailover());
+  answers_["GET /v1/decisions/01JD40"] = {200, Dump(other)};
+  EXPECT_EQ(RunLine({"decisions", "replay", "01JD40", "--policy", strict_}), 2);
+  EXPECT_NE(Error().find("is a failover: only a rejoin has evidence"), std::string::npos) << Error();
+}
+
+TEST_F(ReplayTest, BadPolicyAndDamagedLogAreSaid) {
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", "/nonexistent.yaml"}), 2);
+  EXPECT_EQ(RunLine({"decisions", "replay"}), 2) << "which policy?";
+  const std::string elsewhere = Write("elsewhere.yaml",
+                                      "apiVersion: walstitch/v1\nkind: TolerancePolicy\nmetadata: {name: e}\n"
+                                      "spec: {groups: [bank], default: ignore}\n");
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", elsewhere}), 0);
+  EXPECT_TRUE(Out().starts_with("no file is for group shop: the default policy holds for it\n")) << Out();
+  EXPECT_EQ(RunLine({"decisions", "replay", "--policy", strict_, "--file", Write("bad.log", "nonsense\n")}),
+            1);
 }
 
 TEST_F(LogTest, ALogThatGrowsMeanwhileIsNoDamage) {

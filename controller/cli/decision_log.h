@@ -1,0 +1,27 @@
+// The controller's decision log as the commands read it: one record, or every line.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "controller/cli/controller_client.h"
+#include "controller/core/log_chain.h"
+
+namespace walstitch::cli {
+
+// The controller answered in words of another version.
+Refusal NotUnderstood(const std::string& what);
+
+Result<core::LogHead> HeadOf(const boost::json::value* value);
+
+// Calls `visit` with every line of the log, oldest first, and gives the head. `visit` returns false to
+// stop: the head is then of no use.
+Answer<core::LogHead> WalkLog(const ControllerClient& controller,
+                              const std::function<bool(std::string_view)>& visit);
+
+// A record by its id, or a part of it that is unique; "latest" is the newest one.
+Answer<boost::json::value> FindRecord(const ControllerClient& controller, const std::string& id);
+
+}  // namespace walstitch::cli
