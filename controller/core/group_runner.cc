@@ -446,6 +446,11 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
     execution.outcome = result.outcome;
     execution.error = result.error;
     if (result.salvage) execution.salvage = std::move(result.salvage);
+    const Action& action = decision.plan[step].action;
+    const bool splices = std::holds_alternative<SpliceAction>(action);
+    if (splices && result.last) execution.met = *result.last + 1;
+    execution.in_splice = splices || std::holds_alternative<AdvanceAction>(action);
+    environment_.FaultPoint("after-" + std::string(ActionName(action)));
     if (result.outcome != Outcome::kDone) break;
   }
   co_return execution;
