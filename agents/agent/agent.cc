@@ -83,6 +83,10 @@ class ThreadedNode : public NodeControl {
     auto work = [this, timeout] { return client_.SlaveOfNoOne(timeout); };
     co_return co_await RunOn(pool_, std::move(work));
   }
+  asio::awaitable<Result<void>> ApplyBatch(std::string batch, milliseconds timeout) override {
+    auto work = [this, bytes = std::move(batch), timeout] { return client_.ApplyBatch(bytes, timeout); };
+    co_return co_await RunOn(pool_, std::move(work));
+  }
 
  private:
   node::KvrocksClient client_;  // the pool's
@@ -108,6 +112,10 @@ class RelayAdapter : public RelayControl {
   asio::awaitable<Result<void>> Follow(FollowAction action, milliseconds timeout) override {
     return relay_.Follow(std::move(action), timeout);
   }
+  asio::awaitable<Result<Sequence>> Splice(SpliceAction action, milliseconds timeout) override {
+    return relay_.Splice(std::move(action), timeout);
+  }
+  Result<void> FollowOn(Sequence met) override { return relay_.FollowOn(met); }
   asio::awaitable<Result<void>> FullSync(FullSyncAction action, milliseconds timeout) override {
     return relay_.FullSync(std::move(action), timeout);
   }
@@ -188,6 +196,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before a command
 
   int waiting_commands_ = 0;  // that are no salvages
+  std::string splice_;        // the command that splices, or did last
 
   bool wal_readable_ = false;
   std::optional<Sequence> wal_last_;  // of a process that is down
@@ -393,6 +402,11 @@ asio::awaitable<Result<CommandResult>> Agent::Impl::Submit(Command command) {
   // A salvage may take minutes, and a promotion may not: it is made again.
   const bool salvage = std::holds_alternative<SalvageAction>(command.action);
   if (!salvage) salvages_->SetWaiting(++waiting_commands_);
+  // So may a replay: it fails for any other command that will be run, and is decided anew.
+  const bool runs =
+      command.id != splice_ && !commands_->Answered(command.id) && command.epoch >= commands_->Epoch();
+  if (runs && relay_->Report().state == RelayState::kSplicing) relay_->Park();
+  if (std::holds_alternative<SpliceAction>(command.action)) splice_ = command.id;
   auto result = co_await commands_->Submit(std::move(command));
   if (!salvage) salvages_->SetWaiting(--waiting_commands_);
   co_return result;

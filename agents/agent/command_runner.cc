@@ -7,6 +7,7 @@
 #include "agents/agent/offload.h"
 #include "agents/agent/report_builder.h"
 #include "agents/wal/batch_decoder.h"
+#include "agents/wal/marker.h"
 
 namespace walstitch::agent {
 
@@ -155,6 +156,10 @@ asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_p
     result = co_await Do(*adopt, deadline);
   } else if (auto* release = std::get_if<ReleaseAction>(&command.action)) {
     result = co_await Do(*release, deadline);
+  } else if (auto* advance = std::get_if<AdvanceAction>(&command.action)) {
+    result = co_await Do(*advance, deadline);
+  } else if (auto* splice = std::get_if<SpliceAction>(&command.action)) {
+    result = co_await Do(*splice, deadline);
   } else {
     result = Failed("this agent does not know that action");
   }
@@ -510,6 +515,102 @@ CommandRunner::Step CommandRunner::Do(SalvageAction action, Deadline deadline) {
   result.outcome = Outcome::kDone;
   result.salvage = std::move(*kept);
   co_return result;
+}
+
+// 1. The filler is written in part, and the agent dies. 2. The command comes again. 3. Written anew, there
+// would be more of the filler than the shift, and no splice would ever meet. So what stands in the WAL
+// counts, and nothing else: before the first record is written, and when all are.
+CommandRunner::Step CommandRunner::Do(AdvanceAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role != Role::kMaster)
+    co_return Failed("the node is " + Describe(*facts) + ", not a master", facts->last);
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  std::uint64_t written = 0;
+  const auto so_far = [&] {
+    return "; " + std::to_string(written) + " of its " + std::to_string(action.count) +
+           " no-op records are written";
+  };
+  const std::string decision = action.decision;
+  auto found = co_await wal_.FillerSince(action.from, decision);
+  // A WAL that begins there, or is empty, holds nothing of it.
+  const bool stands_still = facts->last && *facts->last + 1 == action.from;
+  if (!found && found.error().Code() == ErrorCode::kNotFound && stands_still) found = std::uint64_t{0};
+  if (!found) {
+    co_return Failed("what the WAL holds of the filler already is not known: " + found.error().Message(),
+                     facts->last);
+  }
+  written = *found;
+  const std::string marker = wal::FillerMarker(action.decision);
+  while (written < action.count) {
+    if (auto may = leases_.MayWrite(); !may) co_return Failed(may.error().Message() + so_far(), facts->last);
+    const milliseconds left = Left(deadline);
+    if (left.count() == 0) co_return Failed("the command's deadline has passed" + so_far(), facts->last);
+    const std::uint64_t some = std::min<std::uint64_t>(action.count - written, wal::kMaxPadBatch);
+    // The server numbers it itself.
+    std::string batch = wal::MakePadBatches(Sequence(1), Sequence(1 + some), marker, "").front();
+    auto applied = co_await node_.ApplyBatch(std::move(batch), left);
+    if (!applied && !MayHaveHappened(applied.error())) {
+      co_return Failed(applied.error().Message() + so_far(), facts->last);
+    }
+    if (!applied) {
+      co_return Unknown(applied.error().Message() + so_far() + ", and perhaps more", facts->last);
+    }
+    written += some;
+  }
+  auto stands = co_await wal_.FillerSince(action.from, decision);
+  if (!stands) {
+    co_return Failed("whether the filler stands in the WAL is not known: " + stands.error().Message(),
+                     facts->last);
+  }
+  if (*stands != action.count) {
+    co_return Failed("the WAL holds " + std::to_string(*stands) + " records of the filler, and " +
+                         std::to_string(action.count) + " were commanded",
+                     facts->last);
+  }
+  auto after = co_await node_.Info(options_.call_timeout);
+  co_return Done(after && after->last ? after->last : facts->last);
+}
+
+// The node is read back where the numbers have met, before anything else is sent to it: there, and nowhere
+// later, its number tells whether it holds exactly what was computed.
+CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (!BelongsToRelay(*facts)) {
+    co_return Failed("the node is " + Describe(*facts) + " and not parked on its relay: park it first",
+                     facts->last);
+  }
+  if (relay_.Report().state != RelayState::kParked) {
+    co_return Failed("the relay is not parked: park the node first", facts->last);
+  }
+  if (!facts->last || *facts->last + 1 != action.expected_next) {
+    co_return Failed("the node's next is " +
+                         (facts->last ? (*facts->last + 1).ToString() : std::string("not known")) + ", but " +
+                         action.expected_next.ToString() + " was expected; nothing was changed",
+                     facts->last);
+  }
+  auto met = co_await relay_.Splice(action, Left(deadline));
+  if (!met) {
+    // It may hold a part of the replay.
+    auto now = co_await node_.Info(options_.call_timeout);
+    co_return Failed(met.error().Message() + "; the node is parked",
+                     now && now->last ? now->last : facts->last);
+  }
+  Sequence last = *facts->last;
+  auto not_there = co_await AwaitApplied(*met, &last, deadline);
+  if (!not_there) {
+    const Result<void> follows = relay_.FollowOn(*met);
+    if (!follows) not_there = follows.error().Message();
+  }
+  if (not_there) {
+    relay_.Park();
+    co_return Failed(*not_there + "; the node's last is " + last.ToString() + ", " + (*met - 1).ToString() +
+                         " was to be reached; it is parked",
+                     last);
+  }
+  co_return Done(*met - 1);
 }
 
 CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) {

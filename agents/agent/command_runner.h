@@ -29,6 +29,9 @@ class NodeControl {
   virtual boost::asio::awaitable<Result<void>> SlaveOf(Endpoint master,
                                                        std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> SlaveOfNoOne(std::chrono::milliseconds timeout) = 0;
+  // Of a master: the batch's records, in one write of their own or of several writers'.
+  virtual boost::asio::awaitable<Result<void>> ApplyBatch(std::string batch,
+                                                          std::chrono::milliseconds timeout) = 0;
 };
 
 // relay::Relay, as far as commands need it.
@@ -44,6 +47,9 @@ class RelayControl {
                                                     std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> Follow(FollowAction action,
                                                       std::chrono::milliseconds timeout) = 0;
+  virtual boost::asio::awaitable<Result<Sequence>> Splice(SpliceAction action,
+                                                          std::chrono::milliseconds timeout) = 0;
+  virtual Result<void> FollowOn(Sequence met) = 0;
   virtual boost::asio::awaitable<Result<void>> FullSync(FullSyncAction action,
                                                         std::chrono::milliseconds timeout) = 0;
 };
@@ -54,6 +60,9 @@ class WalControl {
   virtual ~WalControl() = default;
   // The marker of the batch that holds the sequence; empty if it has none.
   virtual boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) = 0;
+  // How many records of the decision's filler (agents/wal/filler.h) the WAL holds from `from` on. kNotFound
+  // if it does not reach back so far.
+  virtual boost::asio::awaitable<Result<std::uint64_t>> FillerSince(Sequence from, std::string decision) = 0;
 };
 
 // The WAL of another node, served by its agent, "http://host:port".
@@ -76,6 +85,8 @@ class LeaseControl {
   // The same again, and then the command's lease is noted, durably: the caller promotes.
   virtual boost::asio::awaitable<Result<void>> TakeLease(PromoteAction action) = 0;
   virtual boost::asio::awaitable<Result<void>> TakeLease(AdoptMasterAction action) = 0;
+  // kConflict if the node, a master, was given a lease and it is over.
+  [[nodiscard]] virtual Result<void> MayWrite() const = 0;
   // The node is no master any more, or has not become one.
   virtual void EndLease() = 0;
   // The group is released: the node is left alone for good.
@@ -128,6 +139,8 @@ class CommandRunner {
   Step Do(FullSyncAction action, Deadline deadline);
   Step Do(AdoptMasterAction action, Deadline deadline);
   Step Do(ReleaseAction action, Deadline deadline);
+  Step Do(AdvanceAction action, Deadline deadline);
+  Step Do(SpliceAction action, Deadline deadline);
 
   boost::asio::awaitable<Result<node::NodeFacts>> Info(Deadline deadline);
   [[nodiscard]] bool BelongsToRelay(const node::NodeFacts& facts) const;

@@ -37,6 +37,8 @@ class CommandService {
   boost::asio::awaitable<Result<CommandResult>> Submit(Command command);
 
   [[nodiscard]] bool Busy() const { return draining_; }
+  // A command of that id was run already: asked again, it is only answered.
+  [[nodiscard]] bool Answered(const std::string& id) const { return ledger_.Find(id) != nullptr; }
   [[nodiscard]] std::uint64_t Epoch() const { return ledger_.Epoch(); }
   [[nodiscard]] const std::string& DatabaseName() const { return ledger_.DatabaseName(); }
   boost::asio::awaitable<Result<void>> SaveDatabaseName(std::string name);

@@ -223,6 +223,14 @@ Result<void> LeaseService::MayPromote(const PromoteAction& action) {
   return may;
 }
 
+Result<void> LeaseService::MayWrite() const {
+  if (fence_) return Fail(ErrorCode::kConflict, "the node is being parked, since its lease ran out");
+  if (keeper_.Leased() && !keeper_.LeftMs(BootMs())) {
+    return Fail(ErrorCode::kConflict, "the node's lease has run out");
+  }
+  return {};
+}
+
 asio::awaitable<Result<void>> LeaseService::TakeLease(PromoteAction action) {
   if (auto may = MayPromote(action); !may) co_return may;
   keeper_.Promoting(action, BootMs());

@@ -87,6 +87,7 @@ class LeaseService : public LeaseControl {
   Result<void> MayPromote(const PromoteAction& action) override;
   boost::asio::awaitable<Result<void>> TakeLease(PromoteAction action) override;
   boost::asio::awaitable<Result<void>> TakeLease(AdoptMasterAction action) override;
+  [[nodiscard]] Result<void> MayWrite() const override;
   void EndLease() override;
   boost::asio::awaitable<Result<void>> ForgetLease() override;
 

@@ -6,6 +6,8 @@
 
 #include "agents/agent/offload.h"
 #include "agents/wal/database_lock.h"
+#include "agents/wal/filler.h"
+#include "agents/wal/marker.h"
 #include "agents/wal/pollupdates_source.h"
 
 namespace walstitch::agent {
@@ -14,6 +16,7 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr int kMaxWaiting = 16;
+constexpr Sequence kEndOfSequences{std::uint64_t{1} << 56};
 
 // A source that can be told to stop: a question may read a GiB, and nobody wants to wait for that at the end.
 class StoppableSource : public wal::WalSource {
@@ -144,6 +147,29 @@ asio::awaitable<Result<wal::Stay>> WalService::StayOf(Sequence sequence) {
                          std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   };
   co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<std::uint64_t>> WalService::FillerSince(Sequence from, std::string decision) {
+  std::uint64_t records = 0;
+  Question question = [from, marker = wal::FillerMarker(decision),
+                       &records](wal::WalSource& source) -> Result<std::string> {
+    std::uint64_t count = 0;
+    Result<void> decoded;
+    const SequenceRange range{from, kEndOfSequences};
+    Result<void> read = source.ForEachBatch(range, [&](const wal::BatchView& batch) {
+      const Result<std::uint32_t> some = wal::CountFiller(batch.bytes, marker);
+      if (!some) decoded = Fail(some.error());
+      count += some.value_or(0);
+      return decoded.has_value();
+    });
+    if (!read) return Fail(read.error());
+    if (!decoded) return Fail(decoded.error());
+    records = count;
+    return std::string();
+  };
+  auto asked = co_await Ask(std::move(question));
+  if (!asked) co_return Fail(asked.error());
+  co_return records;
 }
 
 asio::awaitable<Result<std::string>> WalService::MarkerAt(Sequence sequence) {

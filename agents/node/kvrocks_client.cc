@@ -346,6 +346,15 @@ Result<void> KvrocksClient::SlaveOfNoOne(std::chrono::milliseconds timeout) {
   return {};
 }
 
+Result<void> KvrocksClient::ApplyBatch(std::string_view batch, std::chrono::milliseconds timeout) {
+  auto reply = impl_->Call({"APPLYBATCH", batch}, timeout);
+  if (!reply) return Fail(reply.error());
+  if ((*reply)->type != REDIS_REPLY_INTEGER || (*reply)->integer != static_cast<long long>(batch.size())) {
+    return Fail(ErrorCode::kDamaged, "APPLYBATCH: the answer is not the batch's length");
+  }
+  return {};
+}
+
 Result<KvrocksClient::Updates> KvrocksClient::PollUpdates(Sequence after, std::uint32_t max_batches) {
   max_batches = std::clamp<std::uint32_t>(max_batches, 1, 1000);  // what Kvrocks takes
   auto reply =

@@ -71,6 +71,10 @@ class KvrocksClient {
   Result<void> SlaveOfAtOnce(const Endpoint& master, std::chrono::milliseconds timeout);
   Result<void> SlaveOfNoOne(std::chrono::milliseconds timeout);
 
+  // APPLYBATCH: the batch's records, under the node's own numbers, in one write. kConflict: it does not take
+  // it, and says why.
+  Result<void> ApplyBatch(std::string_view batch, std::chrono::milliseconds timeout);
+
   // POLLUPDATES: batches that follow `after` (their sequences > after), raw bytes.
   struct Updates {
     Sequence latest;

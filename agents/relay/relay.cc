@@ -87,6 +87,9 @@ class Relay::Impl : public NodeSessionOwner,
                                             std::vector<std::string> batches, milliseconds timeout);
   static asio::awaitable<Result<void>> Follow(std::shared_ptr<Impl> self, FollowAction action,
                                               milliseconds timeout);
+  static asio::awaitable<Result<Sequence>> Splice(std::shared_ptr<Impl> self, SpliceAction action,
+                                                  milliseconds timeout);
+  Result<void> FollowOn(Sequence met);
   static asio::awaitable<Result<void>> FullSync(std::shared_ptr<Impl> self, FullSyncAction action,
                                                 milliseconds timeout);
 
@@ -108,6 +111,7 @@ class Relay::Impl : public NodeSessionOwner,
   Event& Changed() override { return changed_; }
   void OnForwarded(Sequence next, std::uint64_t frames, std::uint64_t bytes) override;
   void OnAccepted(UpstreamSession& session) override;
+  void OnMet(UpstreamSession& session) override;
   void OnLost(UpstreamSession& session, Error error) override;
   void OnFailed(UpstreamSession& session, Error error, bool refused) override;
   [[nodiscard]] Sequence AckedLast() const override { return node_acked_.value_or(node_next_ - 1); }
@@ -119,7 +123,8 @@ class Relay::Impl : public NodeSessionOwner,
   void BeginCommand();
   void DropUpstream();
   void DetachNode();
-  std::shared_ptr<UpstreamSession> StartFollowing(FollowAction action);
+  std::shared_ptr<UpstreamSession> StartFollowing(FollowAction action,
+                                                  std::optional<SpliceOptions> splice = std::nullopt);
   void SetChanged();
   [[nodiscard]] bool Interrupted(std::uint64_t command) const { return stopped_ || command_ != command; }
   [[nodiscard]] tl::unexpected<Error> WhyInterrupted(std::string_view doing) const;
@@ -345,6 +350,9 @@ NodeSessionOwner::PsyncAnswer Relay::Impl::OnPsync(const std::shared_ptr<NodeSes
                  ": the node came back without it too often; parked");
         break;
     }
+  } else if (upstream_ && upstream_->Splicing()) {
+    ParkWith("upstream " + upstream_->Upstream().ToString() +
+             ": splicing: the node's connection broke, and it asks for " + next.ToString());
   } else if (upstream_ && upstream_->From()) {
     const Result<void> goes_on = CheckResume(*upstream_->From(), node_next_, next);
     if (!goes_on) {
@@ -395,8 +403,10 @@ asio::awaitable<Result<void>> Relay::Impl::Dial(std::shared_ptr<Connection> conn
 
 // ---- the upstream
 
-std::shared_ptr<UpstreamSession> Relay::Impl::StartFollowing(FollowAction action) {
+std::shared_ptr<UpstreamSession> Relay::Impl::StartFollowing(FollowAction action,
+                                                             std::optional<SpliceOptions> splice) {
   UpstreamOptions options;
+  options.splice = std::move(splice);
   options.endpoint = std::move(action.upstream);
   options.expected_next = action.expected_next;
   options.last_batch = std::move(action.last_batch);
@@ -427,6 +437,10 @@ void Relay::Impl::OnAccepted(UpstreamSession& session) {
   full_sync_.reset();
   full_sync_from_.reset();
   SetChanged();
+}
+
+void Relay::Impl::OnMet(UpstreamSession& session) {
+  if (upstream_.get() == &session) SetChanged();
 }
 
 void Relay::Impl::OnLost(UpstreamSession& session, Error error) {
@@ -646,6 +660,61 @@ asio::awaitable<Result<void>> Relay::Impl::Follow(std::shared_ptr<Impl> self, Fo
   }
 }
 
+asio::awaitable<Result<Sequence>> Relay::Impl::Splice(std::shared_ptr<Impl> self, SpliceAction action,
+                                                      milliseconds timeout) {
+  const std::string doing = "splice after " + action.fork.ToString() + " of " + action.upstream.ToString();
+  if (self->stopped_) co_return self->WhyInterrupted(doing);
+  const Result<void> may = self->CheckGive(action.expected_next);
+  if (!may) co_return Fail(may.error(), doing);
+  const bool adds_up = action.shift > 0 && action.expected_next <= kMaxSequence &&
+                       action.fork < action.expected_next &&
+                       action.expected_next - action.fork == action.shift + 1;
+  if (!adds_up) {
+    co_return Fail(ErrorCode::kInvalid, doing + ": a shift of " + std::to_string(action.shift) +
+                                            " does not lead from there to the node's next, " +
+                                            action.expected_next.ToString());
+  }
+  if (action.decision.empty() || action.decision.size() > kMaxDecisionBytes) {
+    co_return Fail(ErrorCode::kInvalid, doing + ": a decision's id has 1 to 128 characters");
+  }
+  self->BeginCommand();
+  const std::uint64_t command = self->command_;
+  const auto deadline = steady_clock::now() + timeout;
+  FollowAction follow;
+  follow.upstream = action.upstream;
+  follow.expected_next = action.expected_next;
+  follow.last_batch = action.last_common;
+  SpliceOptions splice;
+  splice.fork = action.fork;
+  splice.shift = action.shift;
+  splice.marker = wal::FillerMarker(action.decision);
+  const std::shared_ptr<UpstreamSession> session = self->StartFollowing(std::move(follow), std::move(splice));
+  self->state_ = RelayState::kSplicing;
+  self->SetChanged();
+  while (true) {
+    if (self->Interrupted(command)) co_return self->WhyInterrupted(doing);
+    if (self->upstream_ != session) co_return Fail(ErrorCode::kConflict, doing + ": " + self->error_);
+    if (session->MetAt()) co_return *session->MetAt();
+    if (steady_clock::now() >= deadline) {
+      self->ParkWith(doing + ": the numbers did not meet within " + Milliseconds(timeout));
+      co_return Fail(ErrorCode::kTimeout, self->error_);
+    }
+    co_await self->changed_.Wait(deadline);
+  }
+}
+
+Result<void> Relay::Impl::FollowOn(Sequence met) {
+  const bool there = state_ == RelayState::kSplicing && upstream_ && upstream_->MetAt() == met && node_ &&
+                     node_next_ == met && upstream_->Connected();
+  if (!there) {
+    return Fail(ErrorCode::kConflict,
+                "the splice is over" + (error_.empty() ? std::string() : ": " + error_));
+  }
+  upstream_->FollowOn();
+  OnAccepted(*upstream_);
+  return {};
+}
+
 asio::awaitable<Result<void>> Relay::Impl::FullSync(std::shared_ptr<Impl> self, FullSyncAction action,
                                                     milliseconds timeout) {
   const Endpoint upstream = action.upstream;
@@ -704,6 +773,10 @@ asio::awaitable<Result<void>> Relay::Feed(Sequence expected_next, std::vector<st
 asio::awaitable<Result<void>> Relay::Follow(FollowAction action, milliseconds timeout) {
   return Impl::Follow(impl_, std::move(action), timeout);
 }
+asio::awaitable<Result<Sequence>> Relay::Splice(SpliceAction action, milliseconds timeout) {
+  return Impl::Splice(impl_, std::move(action), timeout);
+}
+Result<void> Relay::FollowOn(Sequence met) { return impl_->FollowOn(met); }
 asio::awaitable<Result<void>> Relay::FullSync(FullSyncAction action, milliseconds timeout) {
   return Impl::FullSync(impl_, std::move(action), timeout);
 }

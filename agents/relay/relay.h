@@ -83,6 +83,15 @@ class Relay {
   // parks with Report().error set if the upstream refuses. On failure: parked, the node never hears.
   boost::asio::awaitable<Result<void>> Follow(FollowAction action, std::chrono::milliseconds timeout);
 
+  // Parked -> splicing: connect to the upstream, and replay what it wrote after the fork (splicer.h). Fails,
+  // having sent nothing, unless parked, attached, and at expected_next. Gives the sequence at which the
+  // numbers have met, once all before it was written to the node's socket; there everything waits for
+  // FollowOn: the caller reads the node's sequence back. On failure: parked, and the node may hold a part of
+  // the replay.
+  boost::asio::awaitable<Result<Sequence>> Splice(SpliceAction action, std::chrono::milliseconds timeout);
+  // Splicing, the numbers having met at that sequence -> following. Fails if that is so no more.
+  Result<void> FollowOn(Sequence met);
+
   // Refuse the node's PSYNC once and pass its full-sync dialogue through to the upstream, then follow
   // it. Ok once the dialogue has begun (the node asked for _fetch_meta).
   boost::asio::awaitable<Result<void>> FullSync(FullSyncAction action, std::chrono::milliseconds timeout);

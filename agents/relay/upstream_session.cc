@@ -97,12 +97,22 @@ UpstreamSession::UpstreamSession(asio::any_io_executor executor, UpstreamOptions
     : options_(std::move(options)),
       behind_(options_.last_batch),
       buffer_(kFrameBufferBytes),
-      pause_(std::move(executor)) {}
+      pause_(std::move(executor)) {
+  if (const auto& splice = options_.splice) splicer_.emplace(splice->fork, splice->shift, splice->marker);
+}
 
 void UpstreamSession::Cancel() {
   cancelled_ = true;
   connected_ = false;
   if (link_) link_->Close();
+  pause_.Notify();
+}
+
+void UpstreamSession::FollowOn() {
+  WALSTITCH_CHECK(met_at_.has_value());
+  from_ = met_at_;
+  splicer_.reset();
+  ever_accepted_ = true;
   pause_.Notify();
 }
 
@@ -118,7 +128,10 @@ std::optional<std::chrono::milliseconds> UpstreamSession::Silence(SteadyTime now
 }
 
 void UpstreamSession::Acknowledge(Sequence last) {
-  if (!connected_) return;
+  // 1. A node is spliced, or was. 2. It says how far it is, by a number from before the place where the
+  // numbers met. 3. The upstream would take it for its own number, and believe that the node has records that
+  // it has not. So nothing from before the beginning is told.
+  if (!connected_ || splicer_ || !from_ || last + 1 < *from_) return;
   ack_ = last;
   if (sending_acks_) return;
   sending_acks_ = true;
@@ -152,7 +165,7 @@ asio::awaitable<void> UpstreamSession::Run(std::shared_ptr<UpstreamSession> self
     // Half a frame is with the node, and its other half will not come.
     if (node->MidFrame()) node->Close();
     if (self->cancelled_) break;
-    if (end.what != LinkEnd::What::kLost) {
+    if (end.what != LinkEnd::What::kLost || self->splicer_) {
       self->cancelled_ = true;
       owner->OnFailed(*self, end.error, end.what == LinkEnd::What::kRefused);
       break;
@@ -173,17 +186,23 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
                                            "the node's next sequence is " + next.ToString() + ", not " +
                                                options_.expected_next->ToString() + " as commanded")};
   }
-  if (!from_) from_ = next;
+  if (!from_ && !splicer_) from_ = next;
+  const Sequence resume = splicer_ ? splicer_->UpstreamNext() : next;
+  if (splicer_ && splicer_->NodeNext() != next) {
+    const Error why(ErrorCode::kConflict, "the node's next sequence is " + next.ToString() + ", not " +
+                                              splicer_->NodeNext().ToString() + ": the shift is another");
+    co_return LinkEnd{What::kFailed, why};
+  }
   std::optional<BatchInfo> behind = Behind();
-  if (behind && behind->End() != next) behind.reset();
+  if (behind && behind->End() != resume) behind.reset();
   if (!behind && (ever_accepted_ || options_.last_batch)) {
     co_return LinkEnd{
         What::kFailed,
         Error(ErrorCode::kConflict, name + (ever_accepted_ ? ": the link broke, and" : ":") +
-                                        " the node's next sequence " + next.ToString() +
+                                        " the node's next sequence " + resume.ToString() +
                                         " is not the end of a batch that a new link could be compared by")};
   }
-  const Sequence ask = behind ? behind->first : next;
+  const Sequence ask = behind ? behind->first : resume;
   begin_ = end_ = 0;
   link_ = std::make_shared<Connection>(pause_.Executor());
   const std::shared_ptr<Connection> link = link_;
@@ -210,9 +229,16 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
       co_return LinkEnd{What::kLost, Error(ErrorCode::kUnavailable, name + ": closed")};
   }
   connected_ = true;
+  if (splicer_) {
+    std::optional<LinkEnd> failed = co_await Splice(owner, node, link);
+    if (failed) {
+      failed->error = failed->error.Within(name + ": splicing");
+      co_return *failed;
+    }
+  }
   ever_accepted_ = true;
   owner->OnAccepted(*this);
-  LinkEnd end = co_await Stream(owner, node, link, next);
+  LinkEnd end = co_await Stream(owner, node, link, owner->NodeNext());
   end.error = end.error.Within(name);
   co_return end;
 }
@@ -393,35 +419,12 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
     if (frame && frame->bytes > buffer_.size()) {
       const Result<void> fits = sequencer.Accept(frame->first, frame->count);
       if (!fits) co_return LinkEnd{What::kFailed, fits.error()};
-      std::uint64_t left = frame->bytes;
-      std::size_t head = HeadBytes(Unread());
-      wal::BatchDigester digester;
-      while (left > 0) {
-        // The last two bytes come together, so that a wrong end is seen before it is passed on.
-        std::size_t piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, Unread().size()));
-        const bool last = piece == left;
-        if (!last && left - piece < 2) piece = static_cast<std::size_t>(left - 2);
-        if (piece == 0) {
-          const Result<void> filled = co_await Fill(link, options_.silence_timeout);
-          if (!filled) co_return LinkEnd{What::kLost, filled.error()};
-          continue;
-        }
-        if (last && Unread().substr(piece - 2, 2) != "\r\n") {
-          co_return LinkEnd{What::kFailed,
-                            Error(ErrorCode::kDamaged, "malformed frame: no line end after its bytes")};
-        }
-        const bool ready = co_await WaitForNode(node, link);
-        if (!ready) co_return over;
-        node->Put(Unread().substr(0, piece), last);
-        digester.Add(Unread().substr(head, piece - head - (last ? kFrameEndBytes : 0)));
-        head = 0;
-        begin_ += piece;
-        left -= piece;
-        owner->OnForwarded(last ? sequencer.Next() : owner->NodeNext(), last ? 1 : 0, piece);
-      }
+      BatchDigest digest;
+      std::optional<LinkEnd> ended = co_await PassGreat(owner, node, link, *frame, sequencer.Next(), &digest);
+      if (ended) co_return *ended;
       if (frame->count > 0) {
         behind_ = BehindOf(*frame);
-        behind_->digest = digester.Finish();
+        behind_->digest = digest;
         behind_frame_.clear();
       }
       continue;
@@ -429,6 +432,118 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
     const Result<void> filled = co_await Fill(link, options_.silence_timeout);
     if (!filled) co_return LinkEnd{What::kLost, filled.error()};
   }
+}
+
+asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::PassGreat(
+    std::shared_ptr<UpstreamSessionOwner> owner, std::shared_ptr<NodeSession> node,
+    std::shared_ptr<Connection> link, Frame frame, Sequence next, BatchDigest* digest) {
+  using What = LinkEnd::What;
+  std::uint64_t left = frame.bytes;
+  std::size_t head = HeadBytes(Unread());
+  wal::BatchDigester digester;
+  while (left > 0) {
+    // The last two bytes come together, so that a wrong end is seen before it is passed on.
+    std::size_t piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, Unread().size()));
+    const bool last = piece == left;
+    if (!last && left - piece < 2) piece = static_cast<std::size_t>(left - 2);
+    if (piece == 0) {
+      const Result<void> filled = co_await Fill(link, options_.silence_timeout);
+      if (!filled) co_return LinkEnd{What::kLost, filled.error()};
+      continue;
+    }
+    if (last && Unread().substr(piece - 2, 2) != "\r\n") {
+      co_return LinkEnd{What::kFailed,
+                        Error(ErrorCode::kDamaged, "malformed frame: no line end after its bytes")};
+    }
+    const bool ready = co_await WaitForNode(node, link);
+    if (!ready) co_return LinkEnd{What::kLost, Error(ErrorCode::kUnavailable, "the link was dropped")};
+    node->Put(Unread().substr(0, piece), last);
+    digester.Add(Unread().substr(head, piece - head - (last ? kFrameEndBytes : 0)));
+    head = 0;
+    begin_ += piece;
+    left -= piece;
+    owner->OnForwarded(last ? next : owner->NodeNext(), last ? 1 : 0, piece);
+  }
+  *digest = digester.Finish();
+  co_return std::nullopt;
+}
+
+Result<std::optional<Frame>> UpstreamSession::TakeSpliced(std::string* out, std::uint64_t* frames) {
+  // Of the length's line and the line end.
+  constexpr std::size_t kAround = kMaxFrameHeadBytes + kFrameEndBytes;
+  while (!splicer_->Met()) {
+    const Result<std::optional<Frame>> frame = ReadFrame(Unread());
+    if (!frame) return Fail(frame.error());
+    const bool whole = *frame && (*frame)->kind == FrameKind::kBatch && (*frame)->bytes <= Unread().size();
+    if (!whole) return frame;
+    const std::string_view bytes = Unread().substr(0, static_cast<std::size_t>((*frame)->bytes));
+    if (!out->empty() && out->size() + bytes.size() + kAround > kFrameBufferBytes) return std::nullopt;
+    const Result<std::optional<std::string>> taken = splicer_->Take(BatchOf(bytes));
+    if (!taken) return Fail(taken.error());
+    if (*taken) {
+      *out += "$" + std::to_string((*taken)->size()) + "\r\n" + **taken + "\r\n";
+      ++*frames;
+    }
+    if (splicer_->Met()) {
+      behind_ = BehindOf(**frame);
+      behind_frame_ = bytes;
+    }
+    begin_ += bytes.size();
+  }
+  return std::nullopt;
+}
+
+asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Splice(
+    std::shared_ptr<UpstreamSessionOwner> owner, std::shared_ptr<NodeSession> node,
+    std::shared_ptr<Connection> link) {
+  using What = LinkEnd::What;
+  const LinkEnd over{What::kLost, Error(ErrorCode::kUnavailable, "the link was dropped")};
+  while (!splicer_->Met()) {
+    std::string out;
+    std::uint64_t frames = 0;
+    const Result<std::optional<Frame>> rest = TakeSpliced(&out, &frames);
+    // What came before the damage is sound, but a replay that will not end is not gone on with.
+    if (!rest) co_return LinkEnd{What::kFailed, rest.error()};
+    if (!out.empty()) {
+      const bool ready = co_await WaitForNode(node, link);
+      if (!ready) co_return over;
+      node->Put(out, true);
+      owner->OnForwarded(splicer_->NodeNext(), frames, out.size());
+    }
+    if (splicer_->Met()) break;
+    const std::optional<Frame>& frame = *rest;
+    if (!out.empty() && !frame) continue;
+    if (frame && frame->kind != FrameKind::kBatch) {
+      begin_ += frame->bytes;
+      continue;
+    }
+    if (frame && frame->bytes > buffer_.size()) {
+      const Result<Sequence> first = splicer_->TakeGreat(frame->first, frame->count);
+      if (!first) co_return LinkEnd{What::kFailed, first.error()};
+      const std::size_t head = begin_ + HeadBytes(Unread());
+      for (std::size_t i = 0; i < 8; ++i) {
+        buffer_[head + i] = static_cast<char>(first->Value() >> (8 * i) & 0xffU);
+      }
+      BatchDigest digest;
+      std::optional<LinkEnd> ended =
+          co_await PassGreat(owner, node, link, *frame, splicer_->NodeNext(), &digest);
+      if (ended) co_return ended;
+      continue;
+    }
+    const Result<void> filled = co_await Fill(link, options_.silence_timeout);
+    if (!filled) co_return LinkEnd{What::kLost, filled.error()};
+  }
+  const bool written = co_await WaitForNode(node, link);
+  if (!written) co_return over;
+  // Whatever of the filler was left out, the node's number is now the upstream's.
+  WALSTITCH_CHECK(splicer_->UpstreamNext() == owner->NodeNext());
+  met_at_ = splicer_->UpstreamNext();
+  owner->OnMet(*this);
+  while (splicer_ && !cancelled_ && !link->Closed() && !node->Closed()) {
+    co_await pause_.Wait(SteadyTime::max());
+  }
+  if (cancelled_ || link->Closed() || node->Closed()) co_return over;
+  co_return std::nullopt;
 }
 
 asio::awaitable<bool> UpstreamSession::WaitForNode(std::shared_ptr<NodeSession> node,

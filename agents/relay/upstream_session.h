@@ -23,7 +23,9 @@
 #include <vector>
 
 #include "agents/relay/connection.h"
+#include "agents/relay/frame_reader.h"
 #include "agents/relay/node_session.h"
+#include "agents/relay/splicer.h"
 #include "policies/model/batch.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
@@ -43,12 +45,21 @@ class UpstreamSessionOwner {
   // So much was put into the node's outgoing buffer. `frames` may be 0, for a piece of a frame.
   virtual void OnForwarded(Sequence next, std::uint64_t frames, std::uint64_t bytes) = 0;
   virtual void OnAccepted(UpstreamSession& session) = 0;
+  // Of a splice: the numbers have met, and all that comes before was written to the node. See FollowOn.
+  virtual void OnMet(UpstreamSession& session) = 0;
   // The link broke, or did not come about; the session tries again.
   virtual void OnLost(UpstreamSession& session, Error error) = 0;
   // The session is over. `refused`: the upstream refused the node's PSYNC.
   virtual void OnFailed(UpstreamSession& session, Error error, bool refused) = 0;
   // What to answer when the upstream asks how far the node is.
   [[nodiscard]] virtual Sequence AckedLast() const = 0;
+};
+
+// Begin with a splice (splicer.h) at the fork.
+struct SpliceOptions {
+  Sequence fork;
+  std::uint64_t shift = 0;
+  std::string marker;
 };
 
 struct UpstreamOptions {
@@ -59,6 +70,7 @@ struct UpstreamOptions {
   std::string announce_host;
   std::optional<Sequence> expected_next;
   std::optional<BatchInfo> last_batch;  // that the upstream must send first, see below
+  std::optional<SpliceOptions> splice;
   std::chrono::milliseconds connect_timeout{3000};
   std::chrono::milliseconds handshake_timeout{3000};
   std::chrono::milliseconds reconnect_interval{200};
@@ -81,6 +93,11 @@ boost::asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> co
 // So it asks for the batch before the node's next. If the very same one comes, it is left out and what
 // follows goes on; else, and where a link that broke has no such batch, the session is over: what is to be
 // done is decided with both WALs in sight.
+//
+// A session that begins with a splice replays the upstream's batches from the fork on, renumbered, until the
+// numbers have met; there it waits for FollowOn, and follows on the same link. Until then nothing is tried
+// twice: a link that breaks, whichever, and anything that is not as computed, ends the session. The batch
+// that a later link is compared by is always the upstream's own, never what was made of it for the node.
 class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
  public:
   UpstreamSession(boost::asio::any_io_executor executor, UpstreamOptions options);
@@ -90,6 +107,13 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
 
   // Ends it at once: nothing is forwarded and nobody is told anything from here on.
   void Cancel();
+
+  // The numbers have met, and the node was seen to stand there: it follows from here on.
+  void FollowOn();
+  // Splicing, and not yet following.
+  [[nodiscard]] bool Splicing() const { return splicer_.has_value(); }
+  // Where the numbers have met, once OnMet was called.
+  [[nodiscard]] std::optional<Sequence> MetAt() const { return met_at_; }
 
   // The node's connection is another one, or gone: begin again at what it asks for.
   void NodeChanged();
@@ -119,6 +143,19 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   boost::asio::awaitable<LinkEnd> Stream(std::shared_ptr<UpstreamSessionOwner> owner,
                                          std::shared_ptr<NodeSession> node, std::shared_ptr<Connection> link,
                                          Sequence next);
+  // Until FollowOn. nullopt: follow.
+  boost::asio::awaitable<std::optional<LinkEnd>> Splice(std::shared_ptr<UpstreamSessionOwner> owner,
+                                                        std::shared_ptr<NodeSession> node,
+                                                        std::shared_ptr<Connection> link);
+  // Whole frames that were read, as the node shall get them: as many as fit its buffer, and none behind the
+  // place where the numbers meet. Gives what follows them, if it is known.
+  Result<std::optional<Frame>> TakeSpliced(std::string* out, std::uint64_t* frames);
+  // Passes on a batch that is greater than the buffer, in pieces; the node's next is `next` behind it.
+  // nullopt: all of it is with the node, and `digest`, if wanted, is its own.
+  boost::asio::awaitable<std::optional<LinkEnd>> PassGreat(std::shared_ptr<UpstreamSessionOwner> owner,
+                                                           std::shared_ptr<NodeSession> node,
+                                                           std::shared_ptr<Connection> link, Frame frame,
+                                                           Sequence next, BatchDigest* digest);
   // Reads the batch that the upstream was asked for. nullopt: it is the one that it has to be.
   boost::asio::awaitable<std::optional<LinkEnd>> Compare(std::shared_ptr<Connection> link,
                                                          BatchInfo expected);
@@ -140,6 +177,8 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   bool connected_ = false;
   bool ever_accepted_ = false;
   std::optional<Sequence> from_;
+  std::optional<Splicer> splicer_;
+  std::optional<Sequence> met_at_;
   // The batch that another link is compared by: at first the one that was commanded, then the last one that
   // was put to the node. Of that one the frame is kept, and its digest taken only when it is needed.
   std::optional<BatchInfo> behind_;

@@ -166,6 +166,7 @@ Result<void> DecodeBatch(std::string_view bytes, const BatchRecordVisitor& visit
       record.key = strings[0];
       record.value = strings[1];
     }
+    record.bytes = bytes.substr(offset, bytes.size() - input.size() - offset);
     if (record.ConsumesSequence()) {
       ++consumed;
       if (consumed > header->count) {

@@ -50,6 +50,7 @@ struct BatchRecord {
   Sequence sequence;       // of this record; for one that consumes none: of the next that does
   std::string_view key;    // DeleteRange: first key covered; LogData: empty
   std::string_view value;  // DeleteRange: first key not covered; LogData: its bytes
+  std::string_view bytes;  // the whole record, as it stands in the batch
 
   [[nodiscard]] bool ConsumesSequence() const {
     return operation != Operation::kLogData && operation != Operation::kTransactionMark;

@@ -4,6 +4,7 @@
 
 #include "agents/wal/batch_decoder.h"
 #include "agents/wal/kvrocks_keys.h"
+#include "policies/model/batch.h"
 
 namespace walstitch::wal {
 namespace {
@@ -63,6 +64,10 @@ std::vector<std::string> MakePadBatches(Sequence next, Sequence target, std::str
     batches.push_back(std::move(batch));
   }
   return batches;
+}
+
+std::string FillerMarker(std::string_view decision) {
+  return std::string(kFillerPrefix) + std::string(decision);
 }
 
 bool MayHoldMarker(std::string_view batch) { return batch.find(kMarkerPrefix) != std::string_view::npos; }

@@ -18,6 +18,9 @@ namespace walstitch::wal {
 
 inline constexpr std::uint32_t kMaxPadBatch = 4096;  // no-op records in one batch
 
+// What a decision's filler is marked with (policies/model/batch.h).
+std::string FillerMarker(std::string_view decision);
+
 // The reserved key of the no-op records: 00 FF FF "walstitch".
 std::string_view NoopKey();
 

@@ -88,7 +88,7 @@ std::string RenderRange(std::string_view what, const std::string& node,
   return out + "\n";
 }
 
-std::string RenderEvidence(const Evidence& evidence) {
+std::string RenderEvidence(const Evidence& evidence, bool spliced) {
   std::string out = "\nEvidence\n";
   Table sides({{"NODE"},
                {"SIDE"},
@@ -116,15 +116,19 @@ std::string RenderEvidence(const Evidence& evidence) {
   if (!evidence.fork_note.empty()) out += " (" + Clean(evidence.fork_note) + ")";
   out += "\n";
   out += RenderRange("tail, to be given up", evidence.rejoiner.node, evidence.tail);
-  out += RenderRange("missed, to be skipped", evidence.survivor.node, evidence.missed);
-  out += "  target: " + Show(evidence.target);
-  if (const auto pad = evidence.Pad()) {
+  // Nothing is skipped, and no target is gone to.
+  if (spliced)
+    out += "  to be replayed: all that " + Clean(evidence.survivor.node) + " wrote from " +
+           Show(evidence.replay_from) + " on\n";
+  if (!spliced) out += RenderRange("missed, to be skipped", evidence.survivor.node, evidence.missed);
+  if (!spliced) out += "  target: " + Show(evidence.target);
+  if (const auto pad = evidence.Pad(); pad && !spliced) {
     out += ", pad " + std::to_string(*pad);
     const bool divergence =
         (evidence.tail && evidence.tail->records > 0) || (evidence.missed && evidence.missed->records > 0);
     if (*pad == 0 && divergence) out += " (Kvrocks would resume here by itself and not notice a divergence)";
   }
-  out += "\n";
+  if (!spliced) out += "\n";
   for (const auto& sentence : evidence.missing) out += "  missing: " + Clean(sentence) + "\n";
   return out;
 }
@@ -150,7 +154,7 @@ std::string RenderKeyspaces(const std::vector<KeyspaceFinding>& keyspaces) {
   return "\nKeyspaces touched\n" + table.Render(2) + limits;
 }
 
-std::string RenderDivergentKeys(const Evidence& evidence, std::size_t max_keys) {
+std::string RenderDivergentKeys(const Evidence& evidence, bool spliced, std::size_t max_keys) {
   struct Divergent {
     std::set<std::string> types;
     std::uint64_t tail = 0;
@@ -169,7 +173,7 @@ std::string RenderDivergentKeys(const Evidence& evidence, std::size_t max_keys) 
     }
   };
   add(evidence.tail, &Divergent::tail);
-  add(evidence.missed, &Divergent::missed);
+  if (!spliced) add(evidence.missed, &Divergent::missed);
   if (keys.empty()) return {};
   const bool truncated =
       (evidence.tail && evidence.tail->truncated) || (evidence.missed && evidence.missed->truncated);
@@ -323,6 +327,13 @@ std::string DescribeAction(const Action& action) {
     std::string operator()(const ReleaseAction& release) const {
       return release.upstream ? "release to " + release.upstream->ToString() : "release";
     }
+    std::string operator()(const AdvanceAction& advance) const {
+      return "advance by a filler of " + Count(advance.count, "no-op record");
+    }
+    std::string operator()(const SpliceAction& splice) const {
+      return "splice after " + splice.fork.ToString() + " of " + splice.upstream.ToString() + ", shift " +
+             std::to_string(splice.shift);
+    }
   };
   return std::visit(Describe{}, action);
 }
@@ -348,9 +359,10 @@ std::string RenderDecision(const DecisionRecord& record, const RenderDecisionOpt
     out += RenderReasons(decision.verdict->reasons);
   }
   if (!decision.reasons.empty()) out += "\nWhy\n" + RenderReasons(decision.reasons);
-  if (decision.evidence) out += RenderEvidence(*decision.evidence);
+  const bool spliced = decision.verdict && decision.verdict->verdict == Verdict::kSpliced;
+  if (decision.evidence) out += RenderEvidence(*decision.evidence, spliced);
   if (decision.verdict) out += RenderKeyspaces(decision.verdict->keyspaces);
-  if (decision.evidence) out += RenderDivergentKeys(*decision.evidence, options.max_keys);
+  if (decision.evidence) out += RenderDivergentKeys(*decision.evidence, spliced, options.max_keys);
   if (decision.verdict) out += RenderAlternatives(decision.verdict->alternatives);
   out += RenderSteps(record, options.planned);
   if (!options.planned && decision.kind != DecisionKind::kRefusal) out += RenderOutcome(record);

@@ -50,6 +50,7 @@ std::string WhyNot(const GroupState& state, const NodeView& view) {
                                                                  : report->writes_refused);
   }
   if (view.rejoining) return "its rejoin is being carried out";
+  if (report->relay.state == RelayState::kSplicing) return "it is being spliced";
   if (!report->last) return "its last sequence is not known";
   if (report->role != Role::kReplica || !report->upstream_is_relay) return "it is not held by its relay";
   return "";

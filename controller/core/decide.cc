@@ -18,6 +18,8 @@ namespace {
 
 // RocksDB keeps a sequence in 56 bits; what is above must not reach any sum.
 constexpr std::uint64_t kMaxSequence = (1ULL << 56) - 1;
+// A splice that broke is made again; one that breaks every time is not the way.
+constexpr std::uint64_t kMostSplices = 2;
 
 // What stands in the way of a partial sync. Where all are of kind kLimit, the policy's onLimit says what
 // follows; any kFull makes a partial sync impossible whatever it says.
@@ -65,15 +67,15 @@ class Case {
     }
     full_possible_ = true;
 
+    ObjectToFork();
+    ObjectToSplice();
     if (Ahead()) {
       ObjectAhead();
-      ObjectToFork();
-      ObjectToKeyspaces();
+      keyspaces_ = ObjectToKeyspaces(evidence_.missed, &objections_);
     } else {
-      ObjectToFork();
       if (objections_.empty()) ObjectToRanges();
       // Also where there is an objection already: people want to know which keyspaces are concerned.
-      ObjectToKeyspaces();
+      keyspaces_ = ObjectToKeyspaces(evidence_.missed, &objections_);
       ObjectToLimits();
     }
     prefix_ = objections_.empty() && *evidence_.rejoiner.last == *evidence_.fork &&
@@ -127,17 +129,22 @@ class Case {
   [[nodiscard]] std::string Known() const { return evidence_.missing.empty() ? "" : ": " + Missing(); }
 
   void Object(Kind kind, std::string_view code, std::string sentence) {
-    objections_.push_back({kind, {std::string(code), std::move(sentence)}});
+    Object(kind, code, std::move(sentence), &objections_);
+  }
+  static void Object(Kind kind, std::string_view code, std::string sentence, std::vector<Objection>* to) {
+    to->push_back({kind, {std::string(code), std::move(sentence)}});
   }
 
   void ObjectAhead() {
     const Sequence last = *evidence_.rejoiner.last;
     const Sequence survivor_last = *evidence_.survivor.last;
     ahead_ = true;
-    Object(Kind::kLimit, reason::kRejoinerAhead,
-           rejoiner_ + " is ahead: it ends at " + last.ToString() + ", " +
-               Count(last - survivor_last, "record") + " after " + survivor_ + ", which ends at " +
-               survivor_last.ToString() + "; there is nothing yet to pad it to");
+    Objection ahead{Kind::kLimit,
+                    {std::string(reason::kRejoinerAhead),
+                     rejoiner_ + " is ahead: it ends at " + last.ToString() + ", " +
+                         Count(last - survivor_last, "record") + " after " + survivor_ + ", which ends at " +
+                         survivor_last.ToString() + "; there is nothing yet to pad it to"}};
+    objections_.insert(objections_.begin(), std::move(ahead));
   }
 
   void ObjectToFork() {
@@ -175,7 +182,6 @@ class Case {
   void ObjectToRanges() {
     const Sequence next = *evidence_.rejoiner.last + 1;
     const Sequence fork = *evidence_.fork;
-    const auto& rejoiner_oldest = evidence_.rejoiner.oldest;
     const auto& survivor_oldest = evidence_.survivor.oldest;
     if (!evidence_.target) {
       if (survivor_oldest && *survivor_oldest > next) {
@@ -197,18 +203,7 @@ class Case {
                     "the evidence contradicts itself: " + rejoiner_ + " needs " + next.ToString() +
                         " next, and the target is said to be " + evidence_.target->ToString());
     }
-    // Beyond its limit a range is not listed at all: the limit decides, see ObjectToLimits.
-    if (!TailComplete() && TailRange().Size() <= policy_.limits.tail) {
-      if (rejoiner_oldest && *rejoiner_oldest > fork + 1) {
-        Object(Kind::kFull, reason::kWalPurged,
-               "the tail " + TailRange().ToString() + " of " + rejoiner_ +
-                   " cannot be listed: its WAL begins at " + rejoiner_oldest->ToString());
-      } else {
-        Object(Kind::kFull, reason::kEvidenceMissing,
-               "the tail " + TailRange().ToString() + " of " + rejoiner_ + " could not be listed in full" +
-                   Known());
-      }
-    }
+    ObjectToTail(&objections_);
     if (!MissedComplete() && MissedRange().Size() <= policy_.limits.missed) {
       if (survivor_oldest && *survivor_oldest > fork + 1) {
         Object(Kind::kFull, reason::kWalPurged,
@@ -223,12 +218,63 @@ class Case {
     }
   }
 
-  void ObjectToKeyspaces() {
-    PolicyFindings findings =
-        EvaluateTouched(policy_, evidence_.tail.value_or(Touched{}), evidence_.missed.value_or(Touched{}));
-    keyspaces_ = std::move(findings.keyspaces);
+  void ObjectToTail(std::vector<Objection>* to) {
+    // Beyond its limit a range is not listed at all: the limit decides.
+    if (TailComplete() || TailRange().Size() > policy_.limits.tail) return;
+    const auto& oldest = evidence_.rejoiner.oldest;
+    if (oldest && *oldest > *evidence_.fork + 1) {
+      return Object(Kind::kFull, reason::kWalPurged,
+                    "the tail " + TailRange().ToString() + " of " + rejoiner_ +
+                        " cannot be listed: its WAL begins at " + oldest->ToString(),
+                    to);
+    }
+    Object(
+        Kind::kFull, reason::kEvidenceMissing,
+        "the tail " + TailRange().ToString() + " of " + rejoiner_ + " could not be listed in full" + Known(),
+        to);
+  }
+
+  // What stands in the way of a splice, by which nothing is missed: only the tail's keys may differ. The
+  // objections to the fork were made before.
+  void ObjectToSplice() {
+    splice_objections_ = objections_;
+    if (!HasTail()) return;
+    const Sequence after_fork = *evidence_.fork + 1;
+    if (!evidence_.replay_from) {
+      Object(Kind::kFull, reason::kWalPurged,
+             "what " + survivor_ + " wrote since the fork at " + evidence_.fork->ToString() +
+                 " cannot be replayed: its WAL " +
+                 (evidence_.survivor.oldest ? "begins at " + evidence_.survivor.oldest->ToString()
+                                            : std::string("does not reach back to it")),
+             &splice_objections_);
+    } else if (*evidence_.replay_from != after_fork) {
+      Object(Kind::kFull, reason::kEvidenceMissing,
+             "no batch of " + survivor_ + " begins at " + after_fork.ToString() + ", behind the fork",
+             &splice_objections_);
+    }
+    ObjectToTail(&splice_objections_);
+    splice_keyspaces_ = ObjectToKeyspaces(std::nullopt, &splice_objections_);
+    const std::uint64_t shift = TailRange().Size();
+    ObjectToLimit(shift, policy_.limits.tail, reason::kTailLimit,
+                  "the tail of " + rejoiner_ + " has " + Count(shift, "record"), &splice_objections_);
+    ObjectToLimit(shift, policy_.limits.advance_master, reason::kAdvanceLimit,
+                  survivor_ + " would have to be advanced by " + Count(shift, "no-op record"),
+                  &splice_objections_);
+    if (evidence_.splices_failed >= kMostSplices) {
+      Object(Kind::kFull, reason::kSpliceFailed,
+             "splicing " + rejoiner_ + " has failed " + std::to_string(evidence_.splices_failed) +
+                 " times in a row: " + evidence_.splice_failure,
+             &splice_objections_);
+    }
+  }
+
+  // Of the tail, and what is given of the survivor's records.
+  std::vector<KeyspaceFinding> ObjectToKeyspaces(const std::optional<Touched>& missed,
+                                                 std::vector<Objection>* to) {
+    const PolicyFindings findings =
+        EvaluateTouched(policy_, evidence_.tail.value_or(Touched{}), missed.value_or(Touched{}));
     bool said = false;
-    for (const auto& keyspace : keyspaces_) {
+    for (const auto& keyspace : findings.keyspaces) {
       if (keyspace.tolerance == Tolerance::kIgnore) continue;
       said = true;
       std::string sentence = "keyspace " + keyspace.keyspace + " is touched (" +
@@ -237,32 +283,39 @@ class Case {
                              Count(keyspace.keys, "key") + ") and " + policy_name_ + " says " +
                              std::string(ToString(keyspace.tolerance)) + " for it (" + keyspace.rule + ")";
       if (keyspace.tolerance != Tolerance::kFullSync) sentence += ", which this version cannot do yet";
-      Object(Kind::kFull, reason::kKeyspaceFullSync, std::move(sentence));
+      Object(Kind::kFull, reason::kKeyspaceFullSync, std::move(sentence), to);
     }
     if (!said && findings.strictest != Tolerance::kIgnore) {
       Object(Kind::kFull, reason::kKeyspaceFullSync,
              policy_name_ + " says " + std::string(ToString(findings.strictest)) +
-                 " for something that is touched");
+                 " for something that is touched",
+             to);
     }
     said = false;
-    for (const auto& keyspace : keyspaces_) {
+    for (const auto& keyspace : findings.keyspaces) {
       for (const auto& limit : keyspace.limits_passed) {
         said = true;
-        Object(Kind::kLimit, reason::kKeyspaceLimit, limit);
+        Object(Kind::kLimit, reason::kKeyspaceLimit, limit, to);
       }
     }
     if (!said && findings.limit_passed) {
-      Object(Kind::kLimit, reason::kKeyspaceLimit, "a limit of a keyspace in " + policy_name_ + " is passed");
+      Object(Kind::kLimit, reason::kKeyspaceLimit, "a limit of a keyspace in " + policy_name_ + " is passed",
+             to);
     }
+    return findings.keyspaces;
+  }
+
+  void ObjectToLimit(std::optional<std::uint64_t> value, std::uint64_t limit, std::string_view code,
+                     const std::string& what, std::vector<Objection>* to) {
+    if (!value || *value <= limit) return;
+    Object(Kind::kLimit, code,
+           what + ", and " + policy_name_ + " allows " + std::to_string(limit) + " at most", to);
   }
 
   void ObjectToLimits() {
-    const auto check = [&](std::optional<std::uint64_t> value, std::uint64_t limit, std::string_view code,
-                           const std::string& what) {
-      if (value && *value > limit) {
-        Object(Kind::kLimit, code,
-               what + ", and " + policy_name_ + " allows " + std::to_string(limit) + " at most");
-      }
+    const auto check = [this](std::optional<std::uint64_t> value, std::uint64_t limit, std::string_view code,
+                              const std::string& what) {
+      ObjectToLimit(value, limit, code, what, &objections_);
     };
     const auto pad = evidence_.Pad();
     check(pad, policy_.limits.pad, reason::kPadLimit,
@@ -278,9 +331,20 @@ class Case {
           rejoiner_ + " would miss " + Count(missed, "record") + " of " + survivor_);
   }
 
-  [[nodiscard]] bool AnyFull() const {
-    return std::any_of(objections_.begin(), objections_.end(),
-                       [](const Objection& objection) { return objection.kind == Kind::kFull; });
+  static bool OnlyLimits(const std::vector<Objection>& objections) {
+    return !objections.empty() &&
+           std::all_of(objections.begin(), objections.end(),
+                       [](const Objection& objection) { return objection.kind == Kind::kLimit; });
+  }
+
+  [[nodiscard]] bool Preferred(Verdict verdict) const {
+    return std::find(policy_.prefer.begin(), policy_.prefer.end(), verdict) != policy_.prefer.end();
+  }
+
+  // The fork is known, and the rejoiner goes on behind it.
+  [[nodiscard]] bool HasTail() const {
+    return evidence_.fork && evidence_.proof != ForkProof::kUnknown && evidence_.rejoiner.last &&
+           evidence_.rejoiner.last->Value() <= kMaxSequence && *evidence_.fork < *evidence_.rejoiner.last;
   }
 
   [[nodiscard]] bool Possible(Verdict verdict) const {
@@ -288,9 +352,9 @@ class Case {
       case Verdict::kAligned:
         return prefix_;
       case Verdict::kSpliced:
-        return false;
+        return full_possible_ && HasTail() && splice_objections_.empty();
       case Verdict::kPadded:
-        return full_possible_ && objections_.empty();
+        return full_possible_ && !ahead_ && objections_.empty();
       case Verdict::kFull:
         return full_possible_;
       case Verdict::kHold:
@@ -302,23 +366,26 @@ class Case {
   VerdictDecision Choose() {
     // The policy asks to be asked: about limits where nothing graver stands in the way, and about a
     // rejoiner that is ahead in any case, for there the full sync would give up the longer history.
-    if (policy_.on_limit == OnLimit::kHold && !objections_.empty() && (ahead_ || !AnyFull())) {
+    const bool to_ask = !objections_.empty() && (ahead_ || OnlyLimits(objections_) ||
+                                                 (SpliceCounts() && OnlyLimits(splice_objections_)));
+    const bool spliced = Preferred(Verdict::kSpliced) && Possible(Verdict::kSpliced);
+    const bool advanced = Preferred(Verdict::kPadded) && MayAdvanceFirst();
+    if (policy_.on_limit == OnLimit::kHold && to_ask && !spliced && !advanced)
       return Answer(Verdict::kHold, {});
-    }
     std::string passed_over;
-    for (const Verdict verdict : {Verdict::kAligned, Verdict::kPadded, Verdict::kFull}) {
-      const bool preferred =
-          std::find(policy_.prefer.begin(), policy_.prefer.end(), verdict) != policy_.prefer.end();
-      if (preferred || !Possible(verdict)) continue;
+    for (const Verdict verdict : {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull}) {
+      if (Preferred(verdict) || !Possible(verdict)) continue;
       passed_over += (passed_over.empty() ? "" : " and ") + std::string(ToString(verdict));
     }
     for (const Verdict verdict : policy_.prefer) {
+      if (verdict == Verdict::kPadded && advanced) return AdvanceFirst();
       if (!Possible(verdict)) continue;
       if (verdict == Verdict::kHold) break;
       std::vector<Reason> reasons;
-      const Verdict best = prefix_               ? Verdict::kAligned
-                           : objections_.empty() ? Verdict::kPadded
-                                                 : Verdict::kFull;
+      const Verdict best = prefix_                       ? Verdict::kAligned
+                           : Possible(Verdict::kSpliced) ? Verdict::kSpliced
+                           : objections_.empty()         ? Verdict::kPadded
+                                                         : Verdict::kFull;
       if (verdict != best) {
         reasons.push_back({std::string(reason::kNotPreferred),
                            std::string(ToString(best)) + " is possible, but " + policy_name_ + " prefers " +
@@ -333,6 +400,26 @@ class Case {
               (passed_over.empty() ? std::string() : "; possible, but not preferred: " + passed_over)}});
   }
 
+  // How far the survivor would have to come so that there is something to pad the rejoiner to.
+  [[nodiscard]] std::uint64_t Lead() const { return *evidence_.rejoiner.last - *evidence_.survivor.last; }
+
+  // Nothing but its being ahead keeps the rejoiner from being padded, as far as is known: what it would miss
+  // is judged when there is a target.
+  [[nodiscard]] bool MayAdvanceFirst() const {
+    return full_possible_ && ahead_ && objections_.size() == 1 && HasTail() && TailComplete() &&
+           TailRange().Size() <= policy_.limits.tail && Lead() <= policy_.limits.advance_master &&
+           evidence_.splices_failed < kMostSplices;
+  }
+
+  VerdictDecision AdvanceFirst() {
+    objections_.clear();
+    return Hold(reason::kAdvancedFirst, rejoiner_ + " ends at " + evidence_.rejoiner.last->ToString() + ", " +
+                                            Count(Lead(), "record") + " after " + survivor_ + ": " +
+                                            survivor_ +
+                                            " is advanced past it by as many no-op records, and then " +
+                                            rejoiner_ + " is decided on anew, to be padded");
+  }
+
   VerdictDecision Hold(std::string_view code, std::string sentence) {
     return Answer(Verdict::kHold, {{std::string(code), std::move(sentence)}});
   }
@@ -341,8 +428,13 @@ class Case {
   VerdictDecision Answer(Verdict verdict, std::vector<Reason> preference) {
     VerdictDecision decision;
     decision.verdict = verdict;
-    for (const auto& objection : objections_) decision.reasons.push_back(objection.reason);
-    if (full_possible_ && objections_.empty()) AddFindings(verdict, &decision.reasons);
+    if (verdict == Verdict::kSpliced) {
+      AddNothingMissed(&decision.reasons);
+    } else {
+      for (const auto& objection : objections_) decision.reasons.push_back(objection.reason);
+      if (!objections_.empty() && SpliceCounts()) AddWhyNotSpliced(&decision.reasons);
+      if (full_possible_ && objections_.empty() && evidence_.target) AddFindings(verdict, &decision.reasons);
+    }
     if (full_possible_ && evidence_.rejoiner.last) AddNumberFits(&decision.reasons);
     std::move(preference.begin(), preference.end(), std::back_inserter(decision.reasons));
     if (auto tail = FindTailGivenUp(verdict, evidence_); tail.remark) {
@@ -352,8 +444,35 @@ class Case {
          {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull, Verdict::kHold}) {
       if (other != verdict) decision.alternatives.push_back({other, Possible(other), CostOf(other)});
     }
-    decision.keyspaces = std::move(keyspaces_);
+    decision.keyspaces = std::move(verdict == Verdict::kSpliced ? splice_keyspaces_ : keyspaces_);
     return decision;
+  }
+
+  // The policy would have had it spliced.
+  [[nodiscard]] bool SpliceCounts() const { return Preferred(Verdict::kSpliced) && HasTail(); }
+
+  void AddWhyNotSpliced(std::vector<Reason>* reasons) const {
+    for (const auto& objection : splice_objections_) {
+      const bool of_keyspaces = objection.reason.code == reason::kKeyspaceFullSync ||
+                                objection.reason.code == reason::kKeyspaceLimit;
+      // What touches the tail alone touches both together, which was said with both numbers.
+      if (of_keyspaces && !ahead_) continue;
+      if (std::find(reasons->begin(), reasons->end(), objection.reason) == reasons->end()) {
+        reasons->push_back(objection.reason);
+      }
+    }
+  }
+
+  void AddNothingMissed(std::vector<Reason>* reasons) const {
+    const std::uint64_t shift = TailRange().Size();
+    reasons->push_back({std::string(reason::kNothingMissed),
+                        rejoiner_ + " and " + survivor_ + " part at " + evidence_.fork->ToString() +
+                            " (known by " + std::string(ToString(evidence_.proof)) + "), and the WAL of " +
+                            survivor_ + " reaches back to it: all that it wrote since is replayed to " +
+                            rejoiner_ + ". Of its tail of " + Count(shift, "record") + ", " +
+                            TouchedKeyspaces(splice_keyspaces_, TailAlone()) + " may differ, and " +
+                            policy_name_ + " lets that; " + survivor_ + " is advanced by " +
+                            Count(shift, "no-op record")});
   }
 
   // No objection: fork, target, tail and missed are all known.
@@ -371,13 +490,13 @@ class Case {
     const std::uint64_t pad = *evidence_.Pad();
     const std::string target = evidence_.target->ToString();
     if (verdict == Verdict::kPadded) {
-      reasons->push_back({std::string(reason::kWithinPolicy),
-                          rejoiner_ + " and " + survivor_ + " part at " + fork.ToString() + " (known by " +
-                              std::string(ToString(evidence_.proof)) + "): a tail of " +
-                              Count(TailRange().Size(), "record") + " and " +
-                              Count(MissedRange().Size(), "missed record") + " touch " + TouchedKeyspaces() +
-                              ", and " + policy_name_ + " lets that differ; " + rejoiner_ + " is padded by " +
-                              std::to_string(pad) + " to " + target});
+      reasons->push_back(
+          {std::string(reason::kWithinPolicy),
+           rejoiner_ + " and " + survivor_ + " part at " + fork.ToString() + " (known by " +
+               std::string(ToString(evidence_.proof)) + "): a tail of " +
+               Count(TailRange().Size(), "record") + " and " + Count(MissedRange().Size(), "missed record") +
+               " touch " + TouchedKeyspaces(keyspaces_, DivergenceOf(evidence_)) + ", and " + policy_name_ +
+               " lets that differ; " + rejoiner_ + " is padded by " + std::to_string(pad) + " to " + target});
     }
   }
 
@@ -394,13 +513,20 @@ class Case {
              fork.ToString()});
   }
 
-  [[nodiscard]] std::string TouchedKeyspaces() const {
+  [[nodiscard]] Divergence TailAlone() const {
+    Evidence tail;
+    tail.tail = evidence_.tail;
+    return DivergenceOf(tail);
+  }
+
+  static std::string TouchedKeyspaces(const std::vector<KeyspaceFinding>& keyspaces,
+                                      const Divergence& divergence) {
     std::string names;
-    for (const auto& keyspace : keyspaces_) {
+    for (const auto& keyspace : keyspaces) {
       if (keyspace.tail_records + keyspace.missed_records + keyspace.keys == 0) continue;
       names += (names.empty() ? "" : ", ") + keyspace.keyspace;
     }
-    const std::string keys = std::to_string(DivergenceOf(evidence_).keys);
+    const std::string keys = std::to_string(divergence.keys);
     if (names.empty()) return "no key";
     return keys + (keys == "1" ? " key" : " keys") + " of " + names;
   }
@@ -417,10 +543,16 @@ class Case {
         if (!objections_.empty()) return objections_.front().reason.sentence;
         return "no batch of " + survivor_ + " begins at " + (*evidence_.rejoiner.last + 1).ToString();
       case Verdict::kSpliced:
-        return "this version cannot splice yet";
+        if (!full_possible_) return "the evidence does not allow it";
+        if (!splice_objections_.empty()) return splice_objections_.front().reason.sentence;
+        if (!HasTail()) return rejoiner_ + " has no tail";
+        return Describe(TailAlone()) + " would differ; " + Count(TailRange().Size(), "no-op record") +
+               " on " + survivor_;
       case Verdict::kPadded: {
         if (!full_possible_) return "the evidence does not allow it";
         const Divergence divergence = DivergenceOf(evidence_);
+        if (ahead_ && objections_.empty())
+          return survivor_ + " is to be advanced past " + rejoiner_ + " first";
         if (objections_.empty()) return Describe(divergence) + " would differ";
         const bool weighed = evidence_.fork && evidence_.target && TailComplete() && MissedComplete();
         return objections_.front().reason.sentence +
@@ -446,7 +578,9 @@ class Case {
   const std::string survivor_;
   const std::string policy_name_;
   std::vector<Objection> objections_;
+  std::vector<Objection> splice_objections_;
   std::vector<KeyspaceFinding> keyspaces_;
+  std::vector<KeyspaceFinding> splice_keyspaces_;
   bool full_possible_ = false;  // nothing forbids to act at all
   bool ahead_ = false;
   bool prefix_ = false;

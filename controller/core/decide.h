@@ -5,24 +5,39 @@
 // | cluster mode differs                                          | incompatible       | hold           |
 // | evidence is missing that is expected to come                  | evidence-missing   | hold           |
 // | it is not known where the survivor stands                     | evidence-missing   | hold           |
+// | the rejoiner never left the survivor's stream, and holds more | master-lost-records | hold          |
 // | other evidence is missing, or contradicts itself              | evidence-missing   | full           |
-// | the rejoiner is ahead of the survivor                         | rejoiner-ahead     | as onLimit says|
 // | fork unknown; only recorded, and the policy demands proof     | fork-unknown, fork-unproven | full  |
-// | no WAL reaches the target, the tail or what is missed         | wal-purged         | full           |
 // | a keyspace touched asks for more than this version can do for | keyspace-fullsync  | full           |
 // |   it: `fullsync`, and as long as they cannot be done `evict`, `repair` |           |                |
-// | a limit is passed                                             | keyspace-limit, pad-limit, tail-limit,
-// missed-limit | as onLimit says |
+// | a limit of a keyspace, or of the tail, is passed              | keyspace-limit, tail-limit | as onLimit
+// says |
 //
-// Nothing in the way: `aligned` where nothing differs (prefix-of-survivor), else `padded`
-// (within-policy, and number-fits-histories-differ where Kvrocks would resume by itself). What the policy
+// of a splice only, which is judged by the tail alone:
+//
+// | no batch of the survivor's WAL begins behind the fork         | wal-purged, evidence-missing | the next |
+// | the survivor would be advanced too far                        | advance-limit      | the next, or as
+// onLimit says | | splices of the rejoiner fail again and again                  | splice-failed      | the
+// next       |
+//
+// of a pad only, which is judged by tail and missed together:
+//
+// | the rejoiner is ahead of the survivor                         | rejoiner-ahead     | as onLimit says|
+// | no WAL reaches the target, the tail or what is missed         | wal-purged         | full           |
+// | a limit is passed                                             | pad-limit, missed-limit | as onLimit says
+// |
+//
+// Nothing in the way: `aligned` where nothing differs (prefix-of-survivor); `spliced` where there is a tail
+// (nothing-missed); `padded` (within-policy); and number-fits-histories-differ where Kvrocks would resume by
+// itself. The first of them in the policy's order is taken. A rejoiner that is ahead, and that nothing else
+// keeps from being padded, is held for the survivor to be advanced past it (advanced-first). What the policy
 // does not prefer is passed over (not-preferred); if nothing is left, `hold`.
 //
-// What of the tail cannot be salvaged before a padded or full rejoin is a reason, too (tail-not-salvaged,
+// What of the tail cannot be salvaged before it is given up is a reason, too (tail-not-salvaged,
 // tail-salvaged-in-part), and changes no verdict.
 //
-// Never `spliced` in this version. Every verdict carries at least one reason, and every other verdict is
-// among the alternatives with its cost, or with why it is not possible.
+// Every verdict carries at least one reason, and every other verdict is among the alternatives with its cost,
+// or with why it is not possible.
 #pragma once
 
 #include "policies/model/decision.h"

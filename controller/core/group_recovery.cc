@@ -28,6 +28,7 @@ bool WasBegun(const Report& rejoiner, const Decision& decision) {
     case Verdict::kFull:
       return rejoiner.relay.state == RelayState::kFullSync || rejoiner.relay.state == RelayState::kFollowing;
     case Verdict::kSpliced:
+      return rejoiner.relay.state == RelayState::kSplicing || rejoiner.relay.state == RelayState::kFollowing;
     case Verdict::kHold:
       return false;
   }
@@ -200,7 +201,7 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
         const Execution execution = co_await Execute(decision);
         closed->outcome = execution.outcome;
         closed->sentence =
-            execution.outcome == Outcome::kDone ? decision.node + " is parked" : execution.error;
+            execution.outcome == Outcome::kDone ? decision.node + " is decided on anew" : execution.error;
         co_return true;
       }
       const std::optional<Report> rejoiner = co_await Refresh(decision.node);

@@ -153,6 +153,11 @@ Task<void> GroupRunner::Rejoin(std::string name) {
     co_return;
   }
   const Verdict verdict = decision.verdict->verdict;
+  if (verdict == Verdict::kHold && !decision.plan.empty()) {
+    std::string advanced = master + " was advanced past " + name + ", which is decided on anew";
+    co_await CarryOutBefore(name, std::move(decision), std::move(advanced));
+    co_return;
+  }
   if (verdict == Verdict::kHold) {
     RecordHold(node, std::move(decision));
     co_return;
@@ -182,7 +187,6 @@ Task<void> GroupRunner::Rejoin(std::string name) {
 // A node must stand still before its evidence is worth anything. Parking it changes its role, so it is a
 // decision of its own.
 Task<void> GroupRunner::ParkFirst(std::string name, std::string finding) {
-  Node& node = nodes_.at(name);
   Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
   decision.node = name;
   decision.survivor = state_.master;
@@ -193,6 +197,12 @@ Task<void> GroupRunner::ParkFirst(std::string name, std::string finding) {
                       name + " is parked first: evidence is gathered of a node that stands still"}};
   decision.verdict = std::move(verdict);
   decision.plan = {{name, ParkAction{}, "hold it read-only until its rejoin is decided"}};
+  co_await CarryOutBefore(name, std::move(decision), name + " is parked");
+}
+
+Task<void> GroupRunner::CarryOutBefore(std::string name, Decision decision, std::string done) {
+  Node& node = nodes_.at(name);
+  begun_here_.insert(decision.id);
   if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
     store_problem_ = written.error().Message();
     Backoff(node);
@@ -201,9 +211,15 @@ Task<void> GroupRunner::ParkFirst(std::string name, std::string finding) {
   const Execution execution = co_await Execute(decision);
   OutcomeRecord outcome;
   outcome.outcome = execution.outcome;
-  outcome.sentence = execution.outcome == Outcome::kDone ? name + " is parked" : execution.error;
+  outcome.sentence = execution.outcome == Outcome::kDone ? done : execution.error;
   (void)Close(decision, outcome, nullptr);
-  if (execution.outcome != Outcome::kDone) Backoff(node);
+  if (execution.outcome != Outcome::kDone) {
+    if (execution.in_splice) {
+      ++node.splices_failed;
+      node.splice_failure = execution.error;
+    }
+    Backoff(node);
+  }
   Wake();
 }
 
@@ -228,8 +244,13 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
       if (*touched) (*touched)->keys.clear();
     }
   }
+  decision.evidence->splices_failed = nodes_.at(name).splices_failed;
+  decision.evidence->splice_failure = nodes_.at(name).splice_failure;
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
+  if (decision.verdict->reasons.front().code == reason::kAdvancedFirst) {
+    decision.plan = PlanAdvance(decision.id, *decision.evidence);
+  }
   for (auto& step : decision.plan) {
     auto* full_sync = std::get_if<FullSyncAction>(&step.action);
     if (full_sync != nullptr) full_sync->bytes_per_second = fleet_.full_syncs.bytes_per_second;
@@ -294,7 +315,12 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   if (master.view.report) outcome.survivor_before = master.view.report->counters;
 
   const bool full = decision.verdict->verdict == Verdict::kFull;
-  const Execution execution = co_await Execute(decision);
+  const bool spliced = decision.verdict->verdict == Verdict::kSpliced;
+  Execution execution = co_await Execute(decision);
+  if (spliced && execution.outcome == Outcome::kDone && !execution.met) {
+    execution.outcome = Outcome::kUnknown;
+    execution.error = "the agent does not say where the numbers met";
+  }
   if (full && execution.outcome == Outcome::kDone) {
     const std::int64_t now = environment_.NowMs();
     full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before,
@@ -319,7 +345,8 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   } else if (execution.outcome == Outcome::kDone) {
     // A prefix shares all that was known to be shared before; a stitched node only what comes after.
     const KnownHistory known = KnownBetween(state_, name, decision.survivor);
-    Sequence from = *decision.evidence->target;
+    // The batches before the place where the numbers met are other ones on either side, for ever.
+    Sequence from = spliced ? *execution.met : *decision.evidence->target;
     if (decision.verdict->verdict == Verdict::kAligned && known.shared_from)
       from = std::min(from, *known.shared_from);
     ApplyJoin(state, name, from);
@@ -338,7 +365,13 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     }
     node.failures = 0;
     node.next_try_ms = 0;
+    node.splices_failed = 0;
+    node.splice_failure.clear();
   } else {
+    if (spliced && execution.in_splice) {
+      ++node.splices_failed;
+      node.splice_failure = execution.error;
+    }
     outcome.sentence = execution.error + "; " + name + " stays parked";
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
@@ -404,6 +437,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
     (void)Close(open.decision, outcome, done ? &state : nullptr);
     if (done) {
       node.failures = 0;
+      node.splices_failed = 0;
       node.next_try_ms = 0;
     } else {
       Backoff(node);

@@ -98,6 +98,8 @@ class GroupRunner {
     std::optional<Sequence> seen_last;  // when it was last looked at for that
     std::int64_t next_try_ms = 0;       // of a rejoin
     int failures = 0;                   // rejoins that failed in a row
+    std::uint64_t splices_failed = 0;   // since it was last in service
+    std::string splice_failure;         // of the last of them
     std::string held_for;               // reasons of the last hold that was recorded
     std::string queued;                 // why a decided verdict waits; for the status
     int attaching = 0;                  // looks in a row at which it had not come to its relay
@@ -157,7 +159,9 @@ class GroupRunner {
   // How the steps of a plan went.
   struct Execution {
     Outcome outcome = Outcome::kDone;
-    std::string error;  // of the step that was not done
+    std::string error;            // of the step that was not done
+    bool in_splice = false;       // that step was one of a splice
+    std::optional<Sequence> met;  // where the numbers of a splice met
     std::optional<SalvageRef> salvage;
     std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows
   };
@@ -207,6 +211,8 @@ class GroupRunner {
   // service is not refused for one that is just coming.
   Task<void> RejoinsEnd();
   Task<void> ParkFirst(std::string name, std::string finding);
+  // A decision that ends with its node as it was, to be decided on anew.
+  Task<void> CarryOutBefore(std::string name, Decision decision, std::string done);
   Task<Decision> DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id);
   Task<void> CarryOutRejoin(Decision decision);
   void RecordHold(Node& node, Decision decision);

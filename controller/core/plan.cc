@@ -11,6 +11,8 @@ namespace {
 constexpr std::int64_t kFollowDeadlineMs = 4000;
 // A tail may be as long as the WAL. Nobody waits for its agent meanwhile: any other command ends a salvage.
 constexpr std::int64_t kSalvageDeadlineMs = 600000;
+// Nor for one that replays what may be as long; the same goes for a splice.
+constexpr std::int64_t kSpliceDeadlineMs = 600000;
 
 }  // namespace
 
@@ -42,10 +44,28 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
     case Verdict::kFull:
       steps.push_back({node, FullSyncAction{survivor}, "copy the whole data set from " + master});
       return steps;
-    case Verdict::kSpliced:
+    case Verdict::kSpliced: {
+      const Sequence fork = *evidence.fork;
+      const Sequence next = *evidence.rejoiner.last + 1;
+      const std::uint64_t shift = *evidence.rejoiner.last - fork;
+      steps.push_back({master, AdvanceAction{*evidence.survivor.last + 1, shift, decision},
+                       "as many no-op records as " + node + " holds after the fork at " + fork.ToString() +
+                           ", so that the numbers of the two can meet"});
+      steps.push_back({node, SpliceAction{survivor, fork, next, shift, decision, evidence.last_common},
+                       "replay all that " + master + " wrote since the fork, without these, and follow it"});
+      return steps;
+    }
     case Verdict::kHold:
       return steps;
   }
+  return steps;
+}
+
+std::vector<PlanStep> PlanAdvance(const std::string& decision, const Evidence& evidence) {
+  const Sequence last = *evidence.survivor.last;
+  std::vector<PlanStep> steps;
+  steps.push_back({evidence.survivor.node, AdvanceAction{last + 1, *evidence.rejoiner.last - last, decision},
+                   "no-op records, up to where " + evidence.rejoiner.node + " ends"});
   return steps;
 }
 
@@ -152,6 +172,7 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   // A node that does not get through at once is decided on anew: what was compared must not grow old.
   if (std::holds_alternative<FollowAction>(command.action)) command.deadline_ms = kFollowDeadlineMs;
   if (std::holds_alternative<SalvageAction>(command.action)) command.deadline_ms = kSalvageDeadlineMs;
+  if (std::holds_alternative<SpliceAction>(command.action)) command.deadline_ms = kSpliceDeadlineMs;
   return command;
 }
 

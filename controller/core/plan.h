@@ -18,6 +18,9 @@ namespace walstitch::core {
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
                                  const Endpoint& survivor);
 
+// The survivor past a rejoiner that is ahead of it.
+std::vector<PlanStep> PlanAdvance(const std::string& decision, const Evidence& evidence);
+
 // First what the dead master has on its disk, up to `target` (not more than max_bytes of it), then nothing
 // less is promoted.
 std::vector<PlanStep> PlanRescue(const std::string& source, const std::string& source_url,

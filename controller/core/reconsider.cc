@@ -26,6 +26,17 @@ bool OnlyWaited(const VerdictDecision& verdict) {
   });
 }
 
+Reconsidered::Divergent DivergentIn(const Evidence& evidence) {
+  const Divergence divergence = DivergenceOf(evidence);
+  Reconsidered::Divergent divergent;
+  divergent.keys = divergence.keys;
+  divergent.truncated = divergence.truncated || divergence.range_deletes > 0;
+  for (const auto* touched : {&evidence.tail, &evidence.missed}) {
+    if (touched->has_value()) divergent.bytes += (*touched)->bytes;
+  }
+  return divergent;
+}
+
 Reconsidered Compare(const Decision& decision, VerdictDecision now) {
   Reconsidered rejoin;
   rejoin.id = decision.id;
@@ -38,12 +49,10 @@ Reconsidered Compare(const Decision& decision, VerdictDecision now) {
   rejoin.recorded_policy = decision.policy_name;
   rejoin.recorded_policy_hash = decision.policy_hash;
   rejoin.now = std::move(now);
-  const Divergence divergence = DivergenceOf(*decision.evidence);
-  rejoin.keys = divergence.keys;
-  rejoin.keys_truncated = divergence.truncated || divergence.range_deletes > 0;
-  for (const auto* touched : {&decision.evidence->tail, &decision.evidence->missed}) {
-    if (touched->has_value()) rejoin.bytes += (*touched)->bytes;
-  }
+  Evidence nothing_missed = *decision.evidence;
+  nothing_missed.missed.reset();
+  rejoin.padded = DivergentIn(*decision.evidence);
+  rejoin.spliced = DivergentIn(nothing_missed);
   return rejoin;
 }
 
@@ -61,10 +70,11 @@ struct Measured {
 void AddCost(Verdict verdict, const Reconsidered& rejoin, const std::map<std::string, Measured>& by_group,
              PolicyCost* cost) {
   ++cost->verdicts[verdict];
-  if (verdict == Verdict::kPadded) {
-    cost->keys += rejoin.keys;
-    cost->keys_truncated = cost->keys_truncated || rejoin.keys_truncated;
-    cost->bytes += rejoin.bytes;
+  if (verdict == Verdict::kPadded || verdict == Verdict::kSpliced) {
+    const Reconsidered::Divergent& divergent = verdict == Verdict::kPadded ? rejoin.padded : rejoin.spliced;
+    cost->keys += divergent.keys;
+    cost->keys_truncated = cost->keys_truncated || divergent.truncated;
+    cost->bytes += divergent.bytes;
   }
   if (verdict != Verdict::kFull) return;
   ++cost->full_syncs;

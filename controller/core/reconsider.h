@@ -35,9 +35,14 @@ struct Reconsidered {
   std::string recorded_policy;       // its name
   std::string recorded_policy_hash;  // of its content
   VerdictDecision now;
-  std::uint64_t keys = 0;             // on which the nodes may differ after a partial sync
-  bool keys_truncated = false;        // there are more
-  std::uint64_t bytes = 0;            // of the records on them
+  // The keys on which the nodes may differ after a partial sync, and the bytes of the records on them.
+  struct Divergent {
+    std::uint64_t keys = 0;
+    bool truncated = false;  // there are more
+    std::uint64_t bytes = 0;
+  };
+  Divergent padded;
+  Divergent spliced;                  // by which nothing is missed
   std::optional<Outcome> outcome;     // absent: still open
   std::uint64_t full_sync_bytes = 0;  // that went to the node, of a full sync that was carried out
 

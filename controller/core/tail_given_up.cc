@@ -36,7 +36,7 @@ std::optional<Parting> PartingOf(const Evidence& evidence, Sequence last) {
 }  // namespace
 
 TailGivenUp FindTailGivenUp(Verdict verdict, const Evidence& evidence) {
-  if (verdict != Verdict::kPadded && verdict != Verdict::kFull) return {};
+  if (verdict != Verdict::kPadded && verdict != Verdict::kFull && verdict != Verdict::kSpliced) return {};
   const std::string node = evidence.rejoiner.node.empty() ? "the rejoiner" : evidence.rejoiner.node;
   if (!evidence.rejoiner.last || *evidence.rejoiner.last > kMaxSequence) {
     return NotSalvaged("it is not known where " + node + " ends");

@@ -196,6 +196,19 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
     evidence.before_target =
         co_await BatchBefore(request.rejoiner, request.survivor, *evidence.target, equal);
   }
+  if (!tail.Empty()) {
+    // What a splice would replay from; and what it would be compared by, which must be the survivor's own.
+    const Sequence after_fork = *evidence.fork + 1;
+    auto boundary = co_await request.survivor.Boundary(after_fork);
+    if (boundary) {
+      evidence.replay_from = *boundary;
+    } else if (boundary.error().Code() != ErrorCode::kNotFound) {
+      NoteMissing(evidence, boundary.error(), "a boundary of " + evidence.survivor.node);
+    } else if (after_fork == *evidence.survivor.last + 1) {
+      evidence.replay_from = after_fork;  // an empty WAL has its only boundary at its next
+    }
+    evidence.last_common = co_await BatchEndingAt(request.survivor, after_fork);
+  }
   if (tail.Empty()) {
     evidence.tail = Touched{};
     evidence.tail->range = tail;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policies/model/sequence.h"
@@ -18,15 +19,21 @@ struct BatchDigest {
   bool operator==(const BatchDigest&) const = default;
 };
 
+// A pad says that its own node joined a stream there. A filler says nothing of the node that holds it: it
+// is a master's record like any other, and every replica has it too.
+inline constexpr std::string_view kFillerPrefix = "filler:";
+
 struct BatchInfo {
   Sequence first;
   std::uint32_t count = 0;
   std::uint64_t bytes = 0;  // length of the batch's bytes, header included
   BatchDigest digest;
-  // Walstitch's own marker, if the batch carries one: the id of the decision that wrote it.
+  // Walstitch's own marker, if the batch carries one: the id of the decision that wrote it, and before that
+  // "filler:" where it was written on a master to advance it.
   std::string marker;
 
   [[nodiscard]] Sequence End() const { return first + count; }  // one past the last record
+  [[nodiscard]] bool IsFiller() const { return marker.starts_with(kFillerPrefix); }
   bool operator==(const BatchInfo&) const = default;
 };
 

@@ -77,6 +77,33 @@ struct SalvageAction {
   bool required = true;
 };
 
+// On the master: write `count` no-op records, a filler marked with the decision's id, by which the numbers of
+// a splice meet. Refused unless the node is a master whose lease, if it was given one, holds. What it holds
+// of this filler already, from `from` on in its own WAL, is counted and not written again. Done when the
+// filler stands there in full. Result: `last` read back.
+struct AdvanceAction {
+  Sequence from;  // the master's next when this was decided
+  std::uint64_t count = 0;
+  std::string decision;
+};
+
+// Replay to a parked node all that the upstream wrote after the fork, under the node's own numbers, without
+// the decision's filler; where that ends the two count alike, and the node follows. Nothing happens unless
+// the node stands at expected_next. Done when the node was read back at exactly that place. Result: `last`,
+// the last sequence before it: from `last` + 1 on both are in one stream. Whatever is not as computed, or
+// breaks on the way, parks the node, and the command has failed: it holds a part of the replay then, as a
+// longer tail.
+struct SpliceAction {
+  Endpoint upstream;
+  Sequence fork;
+  Sequence expected_next;
+  std::uint64_t shift = 0;  // how many records the node holds after the fork; so many the filler has
+  std::string decision;     // whose filler
+  // The upstream's batch that ends at the fork, as it was when this was decided: the upstream must send the
+  // very same one first. Absent: its WAL did not hold one.
+  std::optional<BatchInfo> last_common{};
+};
+
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how
 // it goes on (relay: full sync, then following).
 struct FullSyncAction {
@@ -95,9 +122,10 @@ struct ReleaseAction {
 };
 
 using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, SalvageAction,
-                            FullSyncAction, AdoptMasterAction, ReleaseAction>;
+                            FullSyncAction, AdoptMasterAction, ReleaseAction, AdvanceAction, SpliceAction>;
 
-// "park", "promote", "pad", "follow", "rescue", "salvage", "full_sync", "adopt_master", "release"
+// "park", "promote", "pad", "follow", "rescue", "salvage", "full_sync", "adopt_master", "release", "advance",
+// "splice"
 std::string_view ActionName(const Action& action);
 
 struct Command {

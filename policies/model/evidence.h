@@ -56,6 +56,14 @@ struct Evidence {
   // The survivor's last when it was promoted, by the record: the fork is there, or before (fork.h). What a
   // tail is counted from where the fork is not known.
   std::optional<Sequence> promoted_at{};
+  // For a splice, where there is a tail. The survivor's first boundary at or after fork + 1; absent: its WAL
+  // does not reach back so far. And the survivor's batch that ends at the fork, where its WAL still holds it.
+  std::optional<Sequence> replay_from{};
+  std::optional<BatchInfo> last_common{};
+  // Splices of this rejoiner that failed since it was last in service, as far as this controller knows, and
+  // why the last one did.
+  std::uint64_t splices_failed = 0;
+  std::string splice_failure{};
 
   // target - next, if both are known.
   [[nodiscard]] std::optional<std::uint64_t> Pad() const {

@@ -270,6 +270,23 @@ void Fields(V& visit, S& s) {
   visit("upstream", s.upstream);
 }
 
+template <typename V, Like<AdvanceAction> S>
+void Fields(V& visit, S& s) {
+  visit("from", s.from);
+  visit("count", s.count);
+  visit("decision", s.decision);
+}
+
+template <typename V, Like<SpliceAction> S>
+void Fields(V& visit, S& s) {
+  visit("upstream", s.upstream);
+  visit("fork", s.fork);
+  visit("expected_next", s.expected_next);
+  visit("shift", s.shift);
+  visit("decision", s.decision);
+  visit("last_common", s.last_common);
+}
+
 template <typename V, Like<Command> S>
 void Fields(V& visit, S& s) {
   visit("id", s.id);
@@ -318,6 +335,10 @@ void Fields(V& visit, S& s) {
   visit("missing", s.missing);
   visit("expected_to_come", s.expected_to_come);
   visit("promoted_at", s.promoted_at);
+  visit("replay_from", s.replay_from);
+  visit("last_common", s.last_common);
+  visit.Defaulted("splices_failed", s.splices_failed);
+  visit.Defaulted("splice_failure", s.splice_failure);
 }
 
 template <typename V, Like<Reason> S>

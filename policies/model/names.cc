@@ -135,6 +135,8 @@ std::string_view ToString(RelayState state) {
       return "parked";
     case RelayState::kPadding:
       return "padding";
+    case RelayState::kSplicing:
+      return "splicing";
     case RelayState::kFollowing:
       return "following";
     case RelayState::kRescuing:
@@ -248,6 +250,8 @@ std::string_view ActionName(const Action& action) {
     std::string_view operator()(const FullSyncAction&) const { return "full_sync"; }
     std::string_view operator()(const AdoptMasterAction&) const { return "adopt_master"; }
     std::string_view operator()(const ReleaseAction&) const { return "release"; }
+    std::string_view operator()(const AdvanceAction&) const { return "advance"; }
+    std::string_view operator()(const SpliceAction&) const { return "splice"; }
   };
   return std::visit(Name{}, action);
 }
@@ -307,9 +311,9 @@ std::span<const FullSyncState> AllValues<FullSyncState>() {
 
 template <>
 std::span<const RelayState> AllValues<RelayState>() {
-  static constexpr std::array kValues = {RelayState::kIdle,     RelayState::kParked,
-                                         RelayState::kPadding,  RelayState::kFollowing,
-                                         RelayState::kRescuing, RelayState::kFullSync};
+  static constexpr std::array kValues = {RelayState::kIdle,     RelayState::kParked,    RelayState::kPadding,
+                                         RelayState::kSplicing, RelayState::kFollowing, RelayState::kRescuing,
+                                         RelayState::kFullSync};
   return kValues;
 }
 

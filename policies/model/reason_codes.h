@@ -22,6 +22,10 @@ inline constexpr std::string_view kIncompatible = "incompatible";
 inline constexpr std::string_view kEvidenceMissing = "evidence-missing";
 inline constexpr std::string_view kNotPreferred = "not-preferred";
 inline constexpr std::string_view kMasterLostRecords = "master-lost-records";
+inline constexpr std::string_view kNothingMissed = "nothing-missed";
+inline constexpr std::string_view kAdvanceLimit = "advance-limit";
+inline constexpr std::string_view kSpliceFailed = "splice-failed";
+inline constexpr std::string_view kAdvancedFirst = "advanced-first";
 
 // Of a tail that is given up (controller/core/tail_given_up.h).
 inline constexpr std::string_view kTailNotSalvaged = "tail-not-salvaged";
@@ -80,6 +84,8 @@ inline constexpr std::string_view kAll[] = {
     kMasterRefusesWrites, kLeaseOver,       kFencedDirectly,
     kNotAutomatic,        kPaused,          kInMaintenance,
     kOtherMaster,         kBlocked,         kBetterMissing,
-    kReadingTail,         kLeaseRuns,       kTooManyAtOnce};
+    kReadingTail,         kLeaseRuns,       kTooManyAtOnce,
+    kNothingMissed,       kAdvanceLimit,    kSpliceFailed,
+    kAdvancedFirst};
 
 }  // namespace walstitch::reason

@@ -18,13 +18,13 @@ enum class ProcessState { kUnknown, kUp, kHung, kDown };  // "unknown", "up", "h
 enum class Role { kUnknown, kMaster, kReplica };          // "unknown", "master", "replica"
 enum class FullSyncState { kUnknown, kNone, kFetching, kRestoring };
 // What the relay does to its node; "idle" = not the node's upstream (a master, or released).
-enum class RelayState { kIdle, kParked, kPadding, kFollowing, kRescuing, kFullSync };
+enum class RelayState { kIdle, kParked, kPadding, kSplicing, kFollowing, kRescuing, kFullSync };
 
 std::string_view ToString(ProcessState state);
 std::string_view ToString(Role role);
 std::string_view ToString(FullSyncState state);  // "unknown", "none", "fetching", "restoring"
 std::string_view ToString(
-    RelayState state);  // "idle", "parked", "padding", "following", "rescuing", "fullsync"
+    RelayState state);  // "idle", "parked", "padding", "splicing", "following", "rescuing", "fullsync"
 
 // Host and port of a Kvrocks server, as other nodes reach it.
 struct Endpoint {

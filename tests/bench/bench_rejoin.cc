@@ -57,6 +57,7 @@ spec:
       match: {keys: ["page:*"]}
       onDivergence: ignore
   default: fullsync
+  prefer: [aligned, padded, full]
 )";
 
 constexpr std::size_t kValueBytes = 64 << 10;

@@ -109,6 +109,7 @@ spec:
       match: {keys: ["order:*"]}
       onDivergence: fullsync
   default: fullsync
+  prefer: [aligned, padded, full]
 )";
 
  private:

@@ -249,7 +249,7 @@ TEST_F(BadInputTest, BrokenPolicyLeavesTheOneInForce) {
   // And it really is in force.
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { client("SET", "tail", "1"); },
                                   [](RedisClient& client) { WriteBatch(client, 3, "missed-"); }));
-  EXPECT_EQ(Verdict::kPadded, VerdictOf(Rejoin()));
+  EXPECT_EQ(Verdict::kSpliced, VerdictOf(Rejoin()));
 }
 
 TEST_F(BadInputTest, GarbageAtTheRelaysPortIsNobodysProblem) {

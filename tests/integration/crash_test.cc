@@ -43,7 +43,9 @@ class ControllerCrashTest : public ClusterTest, public ::testing::WithParamInter
 };
 
 TEST_P(ControllerCrashTest, PaddedRejoinIsFinished) {
-  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ClusterOptions options;
+  options.policy = kPadAll;
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 2, "tail-"); },
                                   [](RedisClient& client) { WriteBatch(client, 6, "missed-"); }));
   ASSERT_FALSE(cluster().RestartController(CrashPoint()));
@@ -138,7 +140,9 @@ using CrashTest = ClusterTest;
 
 TEST_F(CrashTest, NodeThatDiesHalfPaddedIsPaddedToTheEnd) {
   constexpr size_t kBatch = 60000;
-  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ClusterOptions options;
+  options.policy = kPadAll;
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { client("SET", "tail", "1"); },
                                   [](RedisClient& client) { WriteBatch(client, kBatch, "missed-"); }));
   ASSERT_FALSE(cluster().RestartNode("n1"));

@@ -45,7 +45,9 @@ class PadTest : public ClusterTest, public ::testing::WithParamInterface<PadCase
 
 TEST_P(PadTest, DivergentKeysAreThoseOfTheRecord) {
   const PadCase& param = GetParam();
-  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ClusterOptions options;
+  options.policy = kPadAll;
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   {
     auto client = cluster().Client(cluster().Master());
     WriteBatch(client, 20, "common-");
@@ -108,6 +110,7 @@ void WriteEveryType(RedisClient& client, const std::string& prefix) {
 TEST_P(SettingTest, PaddedRejoinNamesEveryDivergentKey) {
   const Setting& param = GetParam();
   ClusterOptions options;
+  options.policy = kPadAll;
   if (param.password) options.password = "secret-of-all";
   if (param.replication_ids) options.node_config["use-rsid-psync"] = "yes";
   if (param.namespaces) {
@@ -226,8 +229,10 @@ TEST_F(RejoinTest, WithoutAnyPolicyNothingIsSkipped) {
   EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
 }
 
-TEST_F(RejoinTest, TailLongerThanTheSurvivorsIsFullSynced) {
-  ASSERT_NO_FATAL_FAILURE(StartCluster());
+TEST_F(RejoinTest, TailLongerThanTheSurvivorsIsFullSyncedWhereTheMasterMayNotBeAdvanced) {
+  ClusterOptions options;
+  options.policy = std::string(kIgnoreAll) + "  limits: {advanceMaster: 7}\n";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 10, "tail-"); },
                                   [](RedisClient& client) { WriteSingles(client, 2, "new-"); }));
 
@@ -235,6 +240,7 @@ TEST_F(RejoinTest, TailLongerThanTheSurvivorsIsFullSynced) {
 
   EXPECT_EQ(Verdict::kFull, VerdictOf(record));
   EXPECT_TRUE(HasReason(record, reason::kRejoinerAhead));
+  EXPECT_TRUE(HasReason(record, reason::kAdvanceLimit));
   EXPECT_EQ(1u, cluster().FullSyncsServed());
   EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
 }
@@ -249,6 +255,8 @@ spec:
       onDivergence: ignore
       limits: {keys: 5}
   default: fullsync
+  prefer: [aligned, padded, full]
+  limits: {advanceMaster: 0}
   onLimit: hold
 )";
 
@@ -269,7 +277,7 @@ TEST_F(RejoinTest, HeldNodeStaysUntilThePolicyAllowsIt) {
   EXPECT_EQ("parked", cluster().Condition("n1"));
   const uint64_t last = cluster().Node("n1").LastSequence();
 
-  cluster().WritePolicy(kIgnoreAll);
+  cluster().WritePolicy(kPadAll);
 
   ASSERT_TRUE(cluster().WaitSettled());
   const auto record = cluster().LastRejoin("n1");
@@ -321,7 +329,9 @@ TEST_F(RejoinTest, PurgedWalOfTheSurvivorMeansAFullSync) {
 
 // Padded in one direction, then in the other: what was stitched once is no new divergence.
 TEST_F(RejoinTest, StitchedNodeMayBecomeTheSurvivor) {
-  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ClusterOptions options;
+  options.policy = kPadAll;
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 2, "tail-"); },
                                   [](RedisClient& client) { WriteBatch(client, 7, "missed-"); }));
   const DecisionRecord first = Rejoin();

@@ -555,6 +555,10 @@ void AgentModel::EndLease() {
 void AgentModel::Submit(Command command, std::function<void(Result<CommandResult>)> done) {
   auto admission = ledger_.Admit(command);
   if (!admission) return done(Fail(admission.error()));
+  const bool is_new = *admission == agent::CommandLedger::Admission::kNew;
+  // Nobody waits for a replay.
+  if (is_new && command.id != splice_ && relay_.State() == RelayState::kSplicing) relay_.Park();
+  if (std::holds_alternative<SpliceAction>(command.action)) splice_ = command.id;
   switch (*admission) {
     case agent::CommandLedger::Admission::kAnswered:
       return done(*ledger_.Find(command.id));
@@ -642,6 +646,12 @@ AgentModel::Step AgentModel::Carry(Command command, std::int64_t deadline_us) {
   }
   if (auto* salvage = std::get_if<SalvageAction>(&command.action)) {
     co_return co_await Salvage(*salvage, deadline_us);
+  }
+  if (auto* advance = std::get_if<AdvanceAction>(&command.action)) {
+    co_return co_await Advance(*advance, deadline_us);
+  }
+  if (auto* splice = std::get_if<SpliceAction>(&command.action)) {
+    co_return co_await DoSplice(*splice, deadline_us);
   }
   if (auto* full_sync = std::get_if<FullSyncAction>(&command.action)) {
     co_return co_await DoFullSync(*full_sync, deadline_us);
@@ -913,6 +923,85 @@ AgentModel::Step AgentModel::Rescue(RescueAction action, std::int64_t deadline_u
     }
   }
   co_return Done(last);
+}
+
+std::uint64_t AgentModel::FillerSince(std::uint64_t from, std::int32_t marker) {
+  std::uint64_t count = 0;
+  const auto& batches = Server().Log().Batches();
+  for (std::size_t index = Server().Log().Find(from); index < batches.size(); ++index) {
+    if (batches[index].marker == marker) count += batches[index].count;
+  }
+  return count;
+}
+
+AgentModel::Step AgentModel::Advance(AdvanceAction action, std::int64_t deadline_us) {
+  const auto facts = co_await Info(std::min(Left(deadline_us), kCallTimeout));
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role != Role::kMaster) co_return Failed("the node is not a master", facts->last);
+  const std::int32_t marker = world_.MarkerOf(std::string(kFillerPrefix) + action.decision);
+  std::uint64_t written = FillerSince(action.from.Value(), marker);
+  while (written < action.count) {
+    if (keeper_.Leased() && !keeper_.LeftMs(BootMs())) co_return Failed("the lease has run out", facts->last);
+    if (Left(deadline_us) == 0) co_return Failed("the command's deadline has passed", facts->last);
+    // A few at a time, so that others write in between.
+    const auto some = static_cast<std::uint32_t>(std::min<std::uint64_t>(action.count - written, 3));
+    std::function<bool(ServerModel&)> apply = [marker, some](ServerModel& server) {
+      Batch batch;
+      batch.first = server.Next();
+      batch.count = some;
+      batch.marker = marker;
+      Seal(batch);
+      return server.Write(batch);
+    };
+    const auto applied = co_await AskServer<bool>(Left(deadline_us), apply);
+    if (!applied && MayHaveHappened(applied.error())) co_return Unknown(applied.error().Message());
+    if (!applied) co_return Failed(applied.error().Message());
+    if (!*applied) co_return Failed("the server refuses writes");
+    written += some;
+  }
+  if (FillerSince(action.from.Value(), marker) != action.count) co_return Failed("the filler is another");
+  const auto after = co_await Info(kCallTimeout);
+  co_return Done(after ? after->last : facts->last);
+}
+
+AgentModel::Step AgentModel::DoSplice(SpliceAction action, std::int64_t deadline_us) {
+  const auto facts = co_await Info(std::min(Left(deadline_us), kCallTimeout));
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->loading || facts->syncing) co_return Failed("the node is in a full sync");
+  if (!facts->of_relay) co_return Failed("the node is not parked on its relay", facts->last);
+  if (relay_.State() != RelayState::kParked || !relay_.Attached()) {
+    co_return Failed("the relay is not parked, or the node not attached", facts->last);
+  }
+  if (facts->last + 1 != action.expected_next.Value()) {
+    co_return Failed("the node's next is " + std::to_string(facts->last + 1) + ", not as expected",
+                     facts->last);
+  }
+  relay_.Splice(action);
+  const std::uint64_t command = relay_.Command();
+  std::uint64_t last = facts->last;
+  for (;;) {
+    if (relay_.Command() != command) co_return Failed("another command came in between", last);
+    if (!relay_.HasUpstream()) co_return Failed(relay_.Problem() + "; the node is parked", last);
+    if (Left(deadline_us) == 0) {
+      relay_.ParkWith("splice: not in time");
+      co_return Failed("splice: not in time; the node is parked", last);
+    }
+    if (const auto met = relay_.MetAt()) {
+      const auto now = co_await Info(std::min(Left(deadline_us), kCallTimeout));
+      if (now) last = now->last;
+      if (now && last + 1 == *met) {
+        const auto follows = relay_.FollowOn(*met);
+        if (!follows) relay_.Park();
+        if (!follows) co_return Failed(follows.error().Message(), last);
+        co_return Done(*met - 1);
+      }
+      if (!now || last + 1 > *met) {
+        relay_.Park();
+        co_return Failed("the node is not where the numbers met; it is parked", last);
+      }
+    }
+    co_await Sleep(2 * kMs);
+  }
 }
 
 AgentModel::Step AgentModel::DoFullSync(FullSyncAction action, std::int64_t deadline_us) {

@@ -66,12 +66,25 @@ class RelayModel {
   [[nodiscard]] bool EverAccepted() const { return upstream_ && upstream_->ever_accepted; }
   [[nodiscard]] bool HasUpstream() const { return upstream_.has_value(); }
   [[nodiscard]] const std::string& Problem() const { return error_; }
+  void Splice(const SpliceAction& action);
+  // Where the numbers have met; nullopt: not yet, or it is over.
+  [[nodiscard]] std::optional<std::uint64_t> MetAt() const;
+  Result<void> FollowOn(std::uint64_t met);
   void FullSync(std::size_t upstream);
   [[nodiscard]] bool FullSyncBegun() const { return fetched_; }
   void ParkWith(std::string error);
 
  private:
+  struct SpliceState {
+    std::uint64_t fork = 0;
+    std::uint64_t last = 0;  // of the node, before it
+    std::uint64_t upstream_next = 0;
+    std::uint64_t remaining = 0;
+    std::int32_t marker = -1;
+    std::vector<Batch> held;  // what came behind the place where the numbers met
+  };
   struct Session {
+    std::optional<SpliceState> splice;
     std::size_t node = 0;
     std::optional<std::uint64_t> expected_next;
     std::optional<BatchInfo> last_batch;
@@ -93,6 +106,8 @@ class RelayModel {
   void Refused(std::uint64_t link);
   void WatchSilence(std::uint64_t link);
   void Forward(const Batch& batch);
+  bool SpliceFrame(const Batch& batch);
+  [[nodiscard]] bool Splicing() const { return upstream_ && upstream_->splice; }
 
   World& world_;
   AgentModel& agent_;
@@ -222,6 +237,9 @@ class AgentModel {
   Step Rescue(RescueAction action, std::int64_t deadline_us);
   Step DoFullSync(FullSyncAction action, std::int64_t deadline_us);
   Step Salvage(SalvageAction action, std::int64_t deadline_us);
+  Step Advance(AdvanceAction action, std::int64_t deadline_us);
+  Step DoSplice(SpliceAction action, std::int64_t deadline_us);
+  [[nodiscard]] std::uint64_t FillerSince(std::uint64_t from, std::int32_t marker);
   core::Task<std::optional<CommandResult>> Attach(bool of_relay, std::int64_t deadline_us);
   core::Task<bool> WaitAttached(std::int64_t timeout_us);
   core::Task<Result<std::uint64_t>> Settle(std::int64_t deadline_us);
@@ -272,6 +290,7 @@ class AgentModel {
   std::deque<Pending> queue_;
   std::map<std::string, std::vector<std::function<void(Result<CommandResult>)>>> waiting_;
   bool draining_ = false;
+  std::string splice_;  // the command that splices, or did last
 
   core::TaskGroup tasks_;
 };

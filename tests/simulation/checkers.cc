@@ -1,6 +1,7 @@
 #include "tests/simulation/checkers.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "policies/model/reason_codes.h"
@@ -83,6 +84,39 @@ void Checkers::Resumed(std::size_t node, std::size_t upstream, std::uint64_t nex
     }
   }
   resumed_at_[node] = next;
+  resumed_from_[node] = upstream;
+}
+
+// Nothing that the upstream wrote may be missed: a key differs only where the tail wrote it, and the policy
+// lets it, or where it did before the fork.
+void Checkers::Spliced(std::size_t node, std::size_t upstream, std::uint64_t met, std::uint64_t fork,
+                       std::uint64_t last) {
+  const ServerModel& server = world_.machines[node]->server;
+  const ServerModel& source = world_.machines[upstream]->server;
+  const Data theirs = source.Log().DataBefore(met);
+  const Data& ours = server.Keys();
+  const Data theirs_before = source.Log().DataBefore(fork + 1);
+  const Data ours_before = server.Log().DataBefore(fork + 1);
+  std::array<bool, kKeys> in_tail{};
+  for (const Batch& batch : server.Log().Batches()) {
+    if (batch.first <= fork || batch.first > last || batch.IsPad()) continue;
+    for (std::uint32_t i = 0; i < batch.count; ++i) in_tail[batch.records[i].key] = true;
+  }
+  if (server.Next() != met) {
+    return Report(2, world_.NameOf(node) + " was spliced, and follows from " + std::to_string(met) +
+                         " on, but stands at " + std::to_string(server.Next()));
+  }
+  for (std::size_t key = 0; key < kKeys; ++key) {
+    if (ours.versions[key] == theirs.versions[key]) continue;
+    const bool ignored = key < kIgnoredKeys;
+    const bool before = ours_before.versions[key] != theirs_before.versions[key];
+    if (ignored && (in_tail[key] || before)) continue;
+    return Report(2, world_.NameOf(node) + " is spliced at " + std::to_string(fork) + " of " +
+                         world_.NameOf(upstream) + ", and key " + (ignored ? "s:" : "o:") +
+                         std::to_string(key) + " differs at " + std::to_string(met) +
+                         (in_tail[key] ? ", by its tail" : ", though its tail never wrote it"));
+  }
+  resumed_at_[node] = met;
   resumed_from_[node] = upstream;
 }
 

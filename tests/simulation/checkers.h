@@ -45,6 +45,9 @@ class Checkers {
   // ---- what happens
   void AfterEvent();
   void Acknowledged(std::size_t node);
+  // The node, which stood at `last`, was spliced at the fork, and follows from `met` on.
+  void Spliced(std::size_t node, std::size_t upstream, std::uint64_t met, std::uint64_t fork,
+               std::uint64_t last);
   void Resumed(std::size_t node, std::size_t upstream, std::uint64_t next);
   void CommandSent(const Command& command);
   void CommandBegins(const Command& command);

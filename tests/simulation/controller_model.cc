@@ -131,7 +131,7 @@ const StoreModel::Entry* StoreModel::Find(const std::string& id) const {
 // ---- one run
 
 ControllerRun::ControllerRun(World& world, ControllerModel& model, std::uint64_t run)
-    : world_(world), model_(model), run_(run), policy_(SimulatedPolicy()) {
+    : world_(world), model_(model), run_(run), policy_(world.policy) {
   runner_ = std::make_unique<core::GroupRunner>(*this, world.settings, fleet_);
 }
 
@@ -467,6 +467,29 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
       auto own = co_await last_of(rejoiner);
       const bool ends = own && own->front().End() == *evidence.target && own->front().marker.empty();
       if (ends) evidence.before_target = own->front();
+    }
+  }
+  if (!tail.Empty()) {
+    const Sequence after_fork = *evidence.fork + 1;
+    auto boundary = co_await core::Answer<Result<Sequence>>([this, survivor, after_fork](auto told) {
+      AskWal<Sequence>(
+          survivor, [after_fork](const WalView& wal) { return wal.Boundary(after_fork); }, std::move(told));
+    });
+    if (boundary) {
+      evidence.replay_from = *boundary;
+    } else if (boundary.error().Code() != ErrorCode::kNotFound) {
+      NoteMissing(evidence, boundary.error(), "a boundary of " + question.survivor.node);
+    } else if (after_fork == *evidence.survivor.last + 1) {
+      evidence.replay_from = after_fork;
+    }
+    if (*evidence.fork > Sequence(0)) {
+      const SequenceRange at_fork{*evidence.fork, after_fork};
+      auto common =
+          co_await core::Answer<Result<std::vector<BatchInfo>>>([this, survivor, at_fork](auto told) {
+            AskWal<std::vector<BatchInfo>>(
+                survivor, [at_fork](const WalView& wal) { return wal.Batches(at_fork, 1); }, std::move(told));
+          });
+      if (common && common->front().End() == after_fork) evidence.last_common = common->front();
     }
   }
   if (tail.Empty()) {

@@ -46,12 +46,13 @@ void Seal(Batch& batch) {
     }
   }
   batch.identity = hash | 1;
+  if (batch.written == 0) batch.written = batch.identity;
 }
 
 void Data::Apply(const Batch& batch) {
   if (batch.IsPad()) return;
   for (std::uint32_t i = 0; i < batch.count; ++i) {
-    versions[batch.records[i].key] = batch.identity;
+    versions[batch.records[i].key] = batch.written;
     values[batch.records[i].key] = batch.records[i].value;
   }
 }

@@ -33,15 +33,17 @@ struct Batch {
   std::array<Record, kMostRecords> records{};  // none in a pad
   std::int32_t marker = -1;                    // a pad's decision: an index of the world's list
   std::uint64_t identity = 0;                  // of its bytes: equal where they are
+  std::uint64_t written = 0;                   // its identity where it was written first
 
   [[nodiscard]] std::uint64_t End() const { return first + count; }
   [[nodiscard]] bool IsPad() const { return marker >= 0; }
 };
 
-// Sets the identity.
+// Sets the identity, anew where it was given another number.
 void Seal(Batch& batch);
 
-// What the keys hold. The version of a key is the identity of the batch that wrote it last.
+// What the keys hold. The version of a key is that of the batch that wrote it last, whatever number it has
+// there: a splice replays it under another one.
 struct Data {
   std::array<std::uint64_t, kKeys> versions{};
   std::array<std::uint32_t, kKeys> values{};

@@ -75,6 +75,7 @@ void RelayModel::Detach() {
   const std::uint64_t connection = std::exchange(connection_, 0);
   world_.machines[index_]->server.RelayClosed(connection);
   if (upstream_ && upstream_->link != 0) Lost(upstream_->link);
+  if (Splicing()) ParkWith("splicing: the node's connection broke");
   agent_.RelayChanged(true);
 }
 
@@ -97,6 +98,8 @@ bool RelayModel::NodePsync(std::uint64_t connection, std::uint64_t next, bool wi
       upstream_.emplace();
       upstream_->node = *full_sync_from_;
     }
+  } else if (Splicing()) {
+    ParkWith("splicing: the node's connection broke, and it asks for " + std::to_string(next));
   } else if (upstream_ && upstream_->from) {
     if (next > node_next_) {
       ParkWith("the node asks for more than it was given");
@@ -123,6 +126,7 @@ void RelayModel::NodeClosed(std::uint64_t connection) {
     upstream_->link = 0;
     upstream_->connected = false;
   }
+  if (Splicing()) ParkWith("splicing: the node's connection broke");
   agent_.RelayChanged(true);
 }
 
@@ -149,6 +153,80 @@ void RelayModel::Follow(const FollowAction& action) {
   if (connection_ != 0) Dial();
 }
 
+void RelayModel::Splice(const SpliceAction& action) {
+  BeginCommand();
+  upstream_.emplace();
+  upstream_->node = world_.IndexOf(action.upstream);
+  upstream_->expected_next = action.expected_next.Value();
+  upstream_->last_batch = action.last_common;
+  SpliceState splice;
+  splice.fork = action.fork.Value();
+  splice.last = action.expected_next.Value() - 1;
+  splice.upstream_next = action.fork.Value() + 1;
+  splice.remaining = action.shift;
+  splice.marker = world_.MarkerOf(std::string(kFillerPrefix) + action.decision);
+  upstream_->splice = std::move(splice);
+  state_ = RelayState::kSplicing;
+  if (connection_ != 0) Dial();
+  Changed();
+}
+
+std::optional<std::uint64_t> RelayModel::MetAt() const {
+  if (!Splicing() || upstream_->splice->remaining > 0) return std::nullopt;
+  return upstream_->splice->upstream_next;
+}
+
+Result<void> RelayModel::FollowOn(std::uint64_t met) {
+  if (MetAt() != met || node_next_ != met || connection_ == 0 || !upstream_->connected) {
+    return Fail(ErrorCode::kConflict, "the splice is over: " + error_);
+  }
+  const SpliceState splice = std::move(*upstream_->splice);
+  upstream_->splice.reset();
+  upstream_->from = met;
+  upstream_->ever_accepted = true;
+  state_ = RelayState::kFollowing;
+  error_.clear();
+  world_.checkers->Spliced(index_, upstream_->node, met, splice.fork, splice.last);
+  for (const Batch& batch : splice.held) {
+    if (!upstream_ || batch.first != node_next_) {
+      ParkWith("what came behind the splice does not follow it");
+      break;
+    }
+    Forward(batch);
+  }
+  Changed();
+  return {};
+}
+
+bool RelayModel::SpliceFrame(const Batch& batch) {
+  SpliceState& splice = *upstream_->splice;
+  if (splice.remaining == 0) {
+    splice.held.push_back(batch);
+    return true;
+  }
+  if (batch.first != splice.upstream_next) {
+    ParkWith("splicing: a frame begins at " + std::to_string(batch.first) + ", not at " +
+             std::to_string(splice.upstream_next));
+    return false;
+  }
+  splice.upstream_next = batch.End();
+  if (batch.marker == splice.marker) {
+    if (batch.count > splice.remaining) {
+      ParkWith("splicing: there is more of the filler than the shift");
+      return false;
+    }
+    splice.remaining -= batch.count;
+    last_given_ = batch;
+    if (splice.remaining == 0) Changed();
+    return true;
+  }
+  Batch renumbered = batch;
+  renumbered.first += splice.remaining;
+  Seal(renumbered);
+  Forward(renumbered);
+  return true;
+}
+
 void RelayModel::FullSync(std::size_t upstream) {
   BeginCommand();
   state_ = RelayState::kFullSync;
@@ -164,7 +242,7 @@ void RelayModel::Dial() {
     return ParkWith("the node's next is " + std::to_string(node_next_) + ", not " +
                     std::to_string(*session.expected_next) + " as commanded");
   }
-  if (!session.from) session.from = node_next_;
+  if (!session.from && !session.splice) session.from = node_next_;
   const std::uint64_t link = world_.NewNumber();
   session.link = link;
   session.connected = false;
@@ -174,11 +252,12 @@ void RelayModel::Dial() {
   });
   const auto travel = world_.network.Travel(index_, to);
   if (!travel) return;
-  const std::uint64_t next = node_next_;
+  const std::uint64_t next = session.splice ? session.splice->upstream_next : node_next_;
+  const bool splices = session.splice.has_value();
   World& world = world_;
   const std::size_t index = index_;
   const std::uint64_t run = agent_.Run();
-  world.queue.After(*travel, [&world, index, run, link, to, next] {
+  world.queue.After(*travel, [&world, index, run, link, to, next, splices] {
     Machine& machine = *world.machines[to];
     if (!machine.up) return;
     const auto answer = [&world, index, run, link, to](std::function<void(RelayModel&)> call) {
@@ -188,7 +267,7 @@ void RelayModel::Dial() {
         if (AgentModel* agent = world.AgentOf(index, run)) call(agent->relay());
       });
     };
-    machine.server.Call([&world, index, run, link, to, next, answer](bool alive) {
+    machine.server.Call([&world, index, run, link, to, next, splices, answer](bool alive) {
       if (!alive) return answer([link](RelayModel& relay) { relay.Lost(link); });
       AgentModel* agent = world.AgentOf(index, run);
       const bool wanted =
@@ -205,7 +284,7 @@ void RelayModel::Dial() {
         case ServerModel::PsyncAnswer::kAccepted:
           world.Trace(index, "relay",
                       [&] { return "is accepted by " + world.NameOf(to) + " at " + std::to_string(next); });
-          world.checkers->Resumed(index, to, next);
+          if (!splices) world.checkers->Resumed(index, to, next);
           return answer([link](RelayModel& relay) { relay.Heard(link); });
       }
     });
@@ -229,6 +308,7 @@ bool RelayModel::SameHistory(std::size_t upstream, std::uint64_t next) const {
 
 void RelayModel::Lost(std::uint64_t link) {
   if (!upstream_ || upstream_->link != link) return;
+  if (Splicing()) return ParkWith("splicing: the upstream is lost");
   world_.CloseFeed(index_, upstream_->node, link);
   upstream_->link = 0;
   upstream_->connected = false;
@@ -255,6 +335,10 @@ bool RelayModel::Heard(std::uint64_t link) {
   upstream_->heard_us = world_.queue.NowUs();
   if (upstream_->connected) return true;
   upstream_->connected = true;
+  if (Splicing()) {
+    WatchSilence(link);
+    return true;
+  }
   upstream_->ever_accepted = true;
   state_ = RelayState::kFollowing;
   error_.clear();
@@ -282,6 +366,7 @@ bool RelayModel::Frame(std::uint64_t link, const Batch& batch) {
     Lost(link);
     return false;
   }
+  if (Splicing()) return SpliceFrame(batch);
   if (batch.first != node_next_) {
     ParkWith("a frame begins at " + std::to_string(batch.first) + ", not at " + std::to_string(node_next_));
     return false;

@@ -115,6 +115,7 @@ Setup DrawSetup(std::uint64_t seed, const DrawOptions& options) {
     clock.gains_ppm = random.Chance(500) ? gains : -gains;
     setup.clocks.push_back(clock);
   }
+  setup.splices = seed % 2 == 0;
   setup.heal_us = random.Between(5, 14) * kSecond;
   const std::size_t most = options.faults != 0 ? options.faults : 6;
   const auto count = static_cast<std::size_t>(random.Between(1, static_cast<std::int64_t>(most)));
@@ -283,6 +284,7 @@ RunResult Run(const Setup& setup, std::uint64_t seed, bool tracing, const std::v
   world.network.settings = setup.network;
   world.feed_lag_us = setup.feed_lag_us;
   world.ignored_permille = setup.ignored_permille;
+  if (!setup.splices) world.policy.prefer = {Verdict::kAligned, Verdict::kPadded, Verdict::kFull};
   world.checkers->only = setup.only;
   Schedule schedule(world, setup);
   std::function<void()> before;
@@ -354,6 +356,7 @@ RunResult Run(const Setup& setup, std::uint64_t seed, bool tracing, const std::v
     const Decision& decision = entry.record.decision;
     ++result.decisions;
     if (decision.verdict && decision.verdict->verdict == Verdict::kPadded) ++result.pads;
+    if (decision.verdict && decision.verdict->verdict == Verdict::kSpliced) ++result.splices;
     if (decision.verdict && decision.verdict->verdict == Verdict::kFull) ++result.full_syncs;
     for (const auto& step : decision.plan) {
       if (std::holds_alternative<RescueAction>(step.action)) ++result.rescues;

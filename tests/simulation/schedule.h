@@ -49,6 +49,7 @@ struct Setup {
   std::vector<Clock> clocks;  // of the nodes' machines, then of the controller's
   std::int64_t write_interval_us = 40'000;
   int ignored_permille = 700;
+  bool splices = true;  // the policy prefers spliced to padded
   std::int64_t heal_us = 10'000'000;
   int only = 0;  // the invariant that is watched; 0: all
   std::vector<Fault> faults;
@@ -83,6 +84,7 @@ struct RunResult {
   std::uint64_t promotions = 0;
   std::uint64_t full_syncs = 0;
   std::uint64_t pads = 0;
+  std::uint64_t splices = 0;
   std::uint64_t rescues = 0;
   std::uint64_t events = 0;
   // What could be struck between count_from_us and count_to_us: [from, to) of each.

@@ -21,19 +21,22 @@ RunResult RunSeed(std::uint64_t seed, bool tracing = false) {
 TEST(SimulationTest, RandomSchedulesBreakNothing) {
   std::uint64_t promotions = 0;
   std::uint64_t pads = 0;
+  std::uint64_t splices = 0;
   std::uint64_t rescues = 0;
   std::uint64_t full_syncs = 0;
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {
     const RunResult result = RunSeed(seed);
     promotions += result.promotions;
     pads += result.pads;
+    splices += result.splices;
     rescues += result.rescues;
     full_syncs += result.full_syncs;
     if (result.violation) FAIL() << DescribeFailure(seed, RunSeed(seed, true), 60);
   }
   // They would find nothing either if nothing happened in them.
   EXPECT_GT(promotions, 700U);
-  EXPECT_GT(pads, 2U);
+  EXPECT_GT(pads, 0U);
+  EXPECT_GT(splices, 1U);
   EXPECT_GT(rescues, 20U);
   EXPECT_GT(full_syncs, 5U);
 }

@@ -61,7 +61,8 @@ class World {
   std::unique_ptr<Checkers> checkers;
   std::vector<std::string> markers;  // decisions that padded
   std::int64_t feed_lag_us = 0;      // how long every frame is under way besides
-  int ignored_permille = 700;        // of the writes: of keys that may differ, says the policy
+  TolerancePolicy policy = SimulatedPolicy();
+  int ignored_permille = 700;  // of the writes: of keys that may differ, says the policy
 
   // ---- names
   [[nodiscard]] std::size_t Nodes() const { return machines.size(); }

@@ -207,7 +207,7 @@ void CheckSalvages(const Observed& observed, AckFindings* findings) {
     const Decision& decision = record.decision;
     if (decision.kind != DecisionKind::kRejoin || !decision.verdict || !decision.evidence) continue;
     const Verdict verdict = decision.verdict->verdict;
-    if (verdict != Verdict::kPadded && verdict != Verdict::kFull) continue;
+    if (verdict != Verdict::kSpliced && verdict != Verdict::kPadded && verdict != Verdict::kFull) continue;
     if (!record.outcome || record.outcome->outcome != Outcome::kDone) continue;  // it was not given up
     const std::optional<Touched>& tail = decision.evidence->tail;
     if (!tail || tail->records == 0 || SaysWhyNotSalvaged(*decision.verdict)) continue;

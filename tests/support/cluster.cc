@@ -52,6 +52,17 @@ spec:
       onDivergence: ignore
 )";
 
+const char kPadAll[] = R"(apiVersion: walstitch/v1
+kind: TolerancePolicy
+metadata: {name: pad-all}
+spec:
+  keyspaces:
+    - name: everything
+      match: {keys: ["*"]}
+      onDivergence: ignore
+  prefer: [aligned, padded, full]
+)";
+
 const char kFullSyncAll[] = R"(apiVersion: walstitch/v1
 kind: TolerancePolicy
 metadata: {name: fullsync-all}

@@ -45,6 +45,8 @@ namespace walstitch::test {
 
 // Every keyspace may diverge.
 extern const char kIgnoreAll[];
+// Every keyspace may, and the master is not written to for it.
+extern const char kPadAll[];
 // None may.
 extern const char kFullSyncAll[];
 

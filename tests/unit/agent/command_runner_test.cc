@@ -10,6 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "agents/wal/filler.h"
+#include "agents/wal/marker.h"
+
 namespace walstitch::agent {
 namespace {
 
@@ -131,6 +134,51 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, Sal
     relay.state = RelayState::kFollowing;
     co_return Result<void>();
   }
+  asio::awaitable<Result<Sequence>> Splice(SpliceAction action, milliseconds) override {
+    asked.push_back("splice " + action.fork.ToString());
+    if (relay_error) {
+      relay.state = RelayState::kParked;
+      co_return Fail(*relay_error);
+    }
+    relay.state = RelayState::kSplicing;
+    relay.node_next = splice_met;
+    facts.last = splice_met - 1 - splice_lacks;
+    co_return splice_met;
+  }
+  Result<void> FollowOn(Sequence met) override {
+    asked.push_back("follow on from " + met.ToString());
+    if (follow_on_error) return Fail(*follow_on_error);
+    relay.state = RelayState::kFollowing;
+    return {};
+  }
+  Sequence splice_met{150};
+  std::uint64_t splice_lacks = 0;  // records that the node does not apply
+  std::optional<Error> follow_on_error;
+  asio::awaitable<Result<void>> ApplyBatch(std::string batch, milliseconds) override {
+    asked.emplace_back("apply");
+    if (apply_error && applies_before_error == 0) co_return Fail(*apply_error);
+    if (applies_before_error > 0) --applies_before_error;
+    auto count = wal::CountFiller(batch, wal::FillerMarker("D"));
+    filler += count.value_or(0);
+    facts.last = *facts.last + count.value_or(0) - filler_lost;
+    filler -= filler_lost;
+    co_return Result<void>();
+  }
+  asio::awaitable<Result<std::uint64_t>> FillerSince(Sequence from, std::string decision) override {
+    EXPECT_EQ(decision, "D");
+    asked.push_back("filler since " + from.ToString());
+    if (wal_error) co_return Fail(*wal_error);
+    co_return filler;
+  }
+  [[nodiscard]] Result<void> MayWrite() const override {
+    if (lease_error) return Fail(*lease_error);
+    return {};
+  }
+  std::uint64_t filler = 0;       // that stands in the WAL
+  std::uint64_t filler_lost = 0;  // of what is written at a time
+  std::optional<Error> apply_error;
+  int applies_before_error = 0;
+  std::optional<Error> wal_error;
   asio::awaitable<Result<void>> FullSync(FullSyncAction action, milliseconds) override {
     asked.push_back("fullsync " + action.upstream.ToString());
     if (relay_error) co_return Fail(*relay_error);
@@ -725,6 +773,113 @@ TEST_F(CommandRunnerTest, AdoptionTakesTheLease) {
   EXPECT_EQ(world_.leases, Asked{"taken by adoption"});
   world_.take_error = Error(ErrorCode::kConflict, "the lease has run out");
   EXPECT_EQ(Run(AdoptMasterAction{}).outcome, Outcome::kFailed);
+}
+
+// advance
+
+TEST_F(CommandRunnerTest, AdvanceWritesAFillerOfExactlyThatMany) {
+  MakeMaster();
+  CommandResult result = Run(AdvanceAction{Sequence(101), 10000, "D"});
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(world_.filler, 10000U);
+  EXPECT_EQ(result.last, Sequence(10100));
+  EXPECT_EQ(world_.asked, (Asked{"filler since 101", "apply", "apply", "apply", "filler since 101"}));
+}
+
+TEST_F(CommandRunnerTest, AdvanceThatComesAgainWritesOnlyWhatLacks) {
+  MakeMaster();
+  world_.filler = 4096;
+  EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5000, "D"}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.filler, 5000U);
+  world_.asked.clear();
+  EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5000, "D"}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"filler since 101", "filler since 101"}));
+}
+
+TEST_F(CommandRunnerTest, AdvanceOfAnythingButAMasterWithItsLeaseWritesNothing) {
+  CommandResult result = Run(AdvanceAction{Sequence(101), 5, "D"});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("not a master"), std::string::npos) << result.error;
+  MakeMaster();
+  world_.lease_error = Error(ErrorCode::kConflict, "the node's lease has run out");
+  result = Run(AdvanceAction{Sequence(101), 5, "D"});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.error,
+            "node n1: advance: the node's lease has run out; 0 of its 5 no-op records are written");
+  EXPECT_EQ(world_.filler, 0U);
+}
+
+TEST_F(CommandRunnerTest, AdvanceWritesNothingWhereItIsNotKnownWhatStandsThere) {
+  MakeMaster();
+  world_.wal_error = Error(ErrorCode::kNotFound, "the WAL begins at 500");
+  EXPECT_EQ(Run(AdvanceAction{Sequence(90), 5, "D"}).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, (Asked{"filler since 90"}));
+}
+
+TEST_F(CommandRunnerTest, AdvanceWhoseAnswerIsLostIsUnknownAndNotTriedAgain) {
+  MakeMaster();
+  world_.apply_error = Error(ErrorCode::kTimeout, "APPLYBATCH: no answer");
+  world_.applies_before_error = 1;
+  CommandResult result = Run(AdvanceAction{Sequence(101), 10000, "D"});
+  EXPECT_EQ(result.outcome, Outcome::kUnknown);
+  EXPECT_NE(result.error.find("4096 of its 10000 no-op records are written, and perhaps more"),
+            std::string::npos)
+      << result.error;
+  world_.apply_error = Error(ErrorCode::kConflict, "APPLYBATCH: the node answered: ERR unknown command");
+  EXPECT_EQ(Run(AdvanceAction{Sequence(101), 10000, "D"}).outcome, Outcome::kFailed);
+}
+
+TEST_F(CommandRunnerTest, AdvanceIsDoneOnlyWhenTheWholeFillerStandsInTheWal) {
+  MakeMaster();
+  world_.filler_lost = 1;
+  EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5, "D"}).outcome, Outcome::kFailed);
+  world_.filler_lost = 0;
+  world_.filler = 6;
+  EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5, "D"}).outcome, Outcome::kFailed);
+}
+
+// splice
+
+SpliceAction SpliceAt(std::uint64_t fork, std::uint64_t next) {
+  return SpliceAction{kUpstream, Sequence(fork), Sequence(next), next - fork - 1, "D", std::nullopt};
+}
+
+TEST_F(CommandRunnerTest, SpliceFollowsOnWhereTheNodeIsReadBack) {
+  CommandResult result = Run(SpliceAt(90, 101));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(result.last, Sequence(149));
+  EXPECT_EQ(world_.asked, (Asked{"splice 90", "follow on from 150"}));
+}
+
+TEST_F(CommandRunnerTest, SpliceOfANodeThatStandsElsewhereTouchesNothing) {
+  EXPECT_EQ(Run(SpliceAt(90, 102)).outcome, Outcome::kFailed);
+  world_.relay.state = RelayState::kFollowing;
+  EXPECT_EQ(Run(SpliceAt(90, 101)).outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
+}
+
+TEST_F(CommandRunnerTest, SpliceThatFailsSaysWhereTheNodeStands) {
+  world_.relay_error = Error(ErrorCode::kConflict, "the upstream refused");
+  world_.on_info = [](World& world) {
+    if (!world.asked.empty()) world.facts.last = Sequence(120);
+  };
+  CommandResult result = Run(SpliceAt(90, 101));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.last, Sequence(120));
+}
+
+TEST_F(CommandRunnerTest, SpliceOfANodeThatIsNotExactlyThereIsParked) {
+  world_.splice_lacks = 1;
+  CommandResult result = Run(SpliceAt(90, 101), milliseconds(50));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, (Asked{"splice 90", "park"}));
+  EXPECT_EQ(world_.relay.state, RelayState::kParked);
+}
+
+TEST_F(CommandRunnerTest, SpliceThatBrokeBeforeItFollowsOnIsParked) {
+  world_.follow_on_error = Error(ErrorCode::kConflict, "the splice is over");
+  EXPECT_EQ(Run(SpliceAt(90, 101)).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.relay.state, RelayState::kParked);
 }
 
 }  // namespace

@@ -78,6 +78,23 @@ Evidence Diverged(std::vector<TouchedKey> tail = {Key("page:1", 3)},
   return evidence;
 }
 
+// The same, and n2's WAL reaches back to the fork.
+Evidence Spliceable(std::vector<TouchedKey> tail = {Key("page:1", 3)},
+                    std::vector<TouchedKey> missed = {Key("page:2", 5)}) {
+  Evidence evidence = Diverged(std::move(tail), std::move(missed));
+  evidence.replay_from = Sequence(101);
+  return evidence;
+}
+
+// n1 has a tail of 3, and n2 has written one record since.
+Evidence SpliceableAhead() {
+  Evidence evidence = Spliceable();
+  evidence.survivor.last = Sequence(101);
+  evidence.target.reset();
+  evidence.missed.reset();
+  return evidence;
+}
+
 // n1 holds a prefix of n2's history.
 Evidence Prefix() {
   Evidence evidence = Diverged();
@@ -117,8 +134,6 @@ void ExpectComplete(const VerdictDecision& decision) {
   }
   EXPECT_EQ(decision.alternatives.size(), 4U);
   EXPECT_EQ(Other(decision, decision.verdict), nullptr);
-  ASSERT_NE(Other(decision, Verdict::kSpliced), nullptr);
-  EXPECT_FALSE(Other(decision, Verdict::kSpliced)->possible);
   for (const auto& alternative : decision.alternatives) EXPECT_FALSE(alternative.cost.empty());
 }
 
@@ -384,6 +399,7 @@ Evidence AheadOfSurvivor() {
 
 TEST(DecideTest, ARejoinerAheadFollowsOnLimit) {
   TolerancePolicy policy = Shop();
+  policy.limits.advance_master = 0;
   ExpectVerdict(AheadOfSurvivor(), policy, Verdict::kFull, reason::kRejoinerAhead);
   policy.on_limit = OnLimit::kHold;
   ExpectVerdict(AheadOfSurvivor(), policy, Verdict::kHold, reason::kRejoinerAhead);
@@ -442,6 +458,113 @@ TEST(DecideTest, ThePreferenceChoosesAmongWhatIsPossible) {
   ExpectVerdict(Prefix(), policy, Verdict::kHold, reason::kNotPreferred);
 }
 
+TEST(DecideTest, ATailIsSplicedWhereTheSurvivorsWalReachesBackToTheFork) {
+  ExpectVerdict(Spliceable(), Shop(), Verdict::kSpliced, reason::kNothingMissed);
+  ExpectVerdict(SpliceableAhead(), Shop(), Verdict::kSpliced, reason::kNothingMissed);
+  Evidence recorded = Spliceable();
+  recorded.proof = ForkProof::kRecordedPromotion;
+  ExpectVerdict(recorded, Shop(), Verdict::kFull, reason::kForkUnproven);
+  TolerancePolicy trusting = Shop();
+  trusting.require_fork_proof = false;
+  ExpectVerdict(recorded, trusting, Verdict::kSpliced, reason::kNothingMissed);
+}
+
+TEST(DecideTest, WhatTheSurvivorWroteMayBeAnythingInASplice) {
+  const Evidence evidence = Spliceable({Key("page:1", 3)}, {Key("order:1", 5)});
+  ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kNothingMissed);
+  const VerdictDecision decision = Decide(evidence, Shop());
+  ASSERT_EQ(decision.keyspaces.size(), 1U);
+  EXPECT_EQ(decision.keyspaces[0].keyspace, "page-cache");
+  EXPECT_FALSE(Other(decision, Verdict::kPadded)->possible);
+  EXPECT_FALSE(Has(decision, reason::kKeyspaceFullSync)) << Codes(decision);
+}
+
+TEST(DecideTest, ASpliceIsNotMadeOverATailThatMustNotDiffer) {
+  ExpectVerdict(Spliceable({Key("order:1", 3)}), Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+  Evidence flushed = Spliceable();
+  flushed.tail->range_deletes = 1;
+  ExpectVerdict(flushed, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+}
+
+TEST(DecideTest, ASpliceNeedsTheSurvivorsWalFromTheForkOn) {
+  Evidence purged = Spliceable();
+  purged.replay_from.reset();
+  purged.survivor.oldest = Sequence(103);
+  EXPECT_EQ(Decide(purged, Shop()).verdict, Verdict::kPadded);
+  EXPECT_EQ(Other(Decide(purged, Shop()), Verdict::kSpliced)->cost,
+            "what n2 wrote since the fork at 100 cannot be replayed: its WAL begins at 103");
+  Evidence inside = Spliceable();
+  inside.replay_from = Sequence(103);
+  EXPECT_EQ(Decide(inside, Shop()).verdict, Verdict::kPadded);
+}
+
+TEST(DecideTest, TheMasterIsNotAdvancedBeyondItsLimit) {
+  TolerancePolicy policy = Shop();
+  policy.limits.advance_master = 2;
+  EXPECT_EQ(Decide(Spliceable(), policy).verdict, Verdict::kPadded);
+  policy.limits.advance_master = 1;  // nor may it be advanced past it, to pad it
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kFull, reason::kAdvanceLimit);
+  policy.on_limit = OnLimit::kHold;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kAdvanceLimit);
+  // Nothing but the limit keeps it from being spliced.
+  ExpectVerdict(Spliceable({Key("page:1", 3)}, {Key("order:1", 5)}), policy, Verdict::kHold,
+                reason::kAdvanceLimit);
+  policy.limits.advance_master = 3;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kSpliced, reason::kNothingMissed);
+}
+
+TEST(DecideTest, ASpliceThatFailsAgainAndAgainIsNotTheWay) {
+  Evidence evidence = Spliceable();
+  evidence.splices_failed = 1;
+  evidence.splice_failure = "the node's connection broke";
+  ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kNothingMissed);
+  evidence.splices_failed = 2;
+  ExpectVerdict(evidence, Shop(), Verdict::kPadded, reason::kWithinPolicy);
+  Evidence ahead = SpliceableAhead();
+  ahead.splices_failed = 2;
+  ExpectVerdict(ahead, Shop(), Verdict::kFull, reason::kSpliceFailed);
+}
+
+TEST(DecideTest, ASpliceIsLeftOutWhereThePolicyDoesNotPreferIt) {
+  TolerancePolicy policy = Shop();
+  policy.prefer = {Verdict::kAligned, Verdict::kPadded, Verdict::kFull};
+  ExpectVerdict(Spliceable(), policy, Verdict::kPadded, reason::kNotPreferred);
+  policy.prefer = {Verdict::kPadded, Verdict::kSpliced};
+  ExpectVerdict(Spliceable(), policy, Verdict::kPadded, reason::kNotPreferred);
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kAdvancedFirst);
+}
+
+TEST(DecideTest, WhereANodeThatIsAheadIsToBePaddedTheSurvivorIsAdvancedFirst) {
+  TolerancePolicy policy = Shop();
+  policy.prefer = {Verdict::kAligned, Verdict::kPadded, Verdict::kFull};
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kAdvancedFirst);
+  EXPECT_FALSE(Has(Decide(SpliceableAhead(), policy), reason::kRejoinerAhead));
+  // The survivor's WAL need not reach back so far.
+  Evidence purged = SpliceableAhead();
+  purged.replay_from.reset();
+  ExpectVerdict(purged, Shop(), Verdict::kHold, reason::kAdvancedFirst);
+  // It lacks 2 records.
+  policy.limits.advance_master = 2;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kAdvancedFirst);
+  policy.limits.advance_master = 1;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kFull, reason::kRejoinerAhead);
+  policy.on_limit = OnLimit::kHold;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kRejoinerAhead);
+
+  Evidence orders = SpliceableAhead();
+  orders.tail->keys = {Key("order:1", 3)};
+  ExpectVerdict(orders, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+  Evidence again = SpliceableAhead();
+  again.splices_failed = 2;
+  ExpectVerdict(again, Shop(), Verdict::kFull, reason::kRejoinerAhead);
+}
+
+TEST(DecideTest, ANodeOfTheMastersOwnStreamIsNotSpliced) {
+  Evidence evidence = Spliceable();
+  evidence.same_stream = true;
+  ExpectVerdict(evidence, Shop(), Verdict::kHold, reason::kMasterLostRecords);
+}
+
 TEST(DecideTest, ImpossibleSequencesAreNotBelieved) {
   Evidence evidence = Prefix();
   evidence.rejoiner.last = Sequence(~0ULL);
@@ -483,6 +606,7 @@ TolerancePolicy RandomPolicy() {
   policy.limits.pad = *rc::gen::element<std::uint64_t>(0, 5, 100000);
   policy.limits.tail = *rc::gen::element<std::uint64_t>(5, 100000);
   policy.limits.missed = *rc::gen::element<std::uint64_t>(5, 100000);
+  policy.limits.advance_master = *rc::gen::element<std::uint64_t>(5, 100000);
   policy.require_fork_proof = *rc::gen::arbitrary<bool>();
   policy.on_limit = *rc::gen::element(OnLimit::kFullSync, OnLimit::kHold);
   if (Number(0, 6) == 0) {
@@ -524,6 +648,8 @@ Evidence RandomEvidence() {
   evidence.target = Sequence(target);
   evidence.tail = Records(fork + 1, last + 1, keys(last - fork));
   evidence.missed = Records(fork + 1, target, keys(target - fork - 1));
+  if (*rc::gen::arbitrary<bool>()) evidence.replay_from = Sequence(fork + 1 + (rarely() ? 1 : 0));
+  if (rarely()) evidence.splices_failed = 2;
   if (rarely()) evidence.tail->truncated = true;
   if (rarely()) evidence.missed->range_deletes = 1;
   if (rarely()) evidence.tail->records = Number(0, 20);
@@ -574,6 +700,32 @@ TEST(DecideProperty, NoPartialSyncOverAKeyspaceThatForbidsIt) {
   }));
 }
 
+TEST(DecideProperty, ASpliceLetsOnlyTheTailsKeysDiffer) {
+  EXPECT_TRUE(rc::check([] {
+    const Evidence evidence = RandomEvidence();
+    const TolerancePolicy policy = RandomPolicy();
+    const VerdictDecision decision = Decide(evidence, policy);
+    RC_TAG(std::string(ToString(decision.verdict)));
+    if (decision.verdict != Verdict::kSpliced) return;
+    const std::uint64_t fork = evidence.fork.value().Value();
+    const std::uint64_t last = evidence.rejoiner.last.value().Value();
+    RC_ASSERT(last > fork);
+    RC_ASSERT(evidence.survivor.last.value().Value() >= fork);
+    RC_ASSERT(evidence.tail && !evidence.tail->truncated);
+    RC_ASSERT(evidence.tail->records >= last - fork);
+    for (const auto& key : evidence.tail->keys) {
+      RC_ASSERT(DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+    }
+    RC_ASSERT(evidence.replay_from == Sequence(fork + 1));
+    RC_ASSERT(last - fork <= policy.limits.advance_master);
+    RC_ASSERT(last - fork <= policy.limits.tail);
+    RC_ASSERT(evidence.proof != ForkProof::kUnknown);
+    RC_ASSERT(evidence.proof != ForkProof::kRecordedPromotion || !policy.require_fork_proof);
+    RC_ASSERT(evidence.splices_failed < 2);
+    RC_ASSERT(!evidence.same_stream);
+  }));
+}
+
 TEST(DecideProperty, AlignedMeansNoTailAndNothingMissed) {
   EXPECT_TRUE(rc::check([] {
     const Evidence evidence = RandomEvidence();
@@ -609,12 +761,10 @@ TEST(DecideProperty, EveryVerdictSaysWhyAndWhatElseThereWas) {
       RC_ASSERT(std::count(std::begin(reason::kAll), std::end(reason::kAll), reason.code) == 1);
       RC_ASSERT(!reason.sentence.empty());
     }
-    RC_ASSERT(decision.verdict != Verdict::kSpliced);
     RC_ASSERT(decision.alternatives.size() == 4U);
     for (const auto& alternative : decision.alternatives) {
       RC_ASSERT(alternative.verdict != decision.verdict);
       RC_ASSERT(!alternative.cost.empty());
-      RC_ASSERT(alternative.verdict != Verdict::kSpliced || !alternative.possible);
     }
   }));
 }
@@ -631,7 +781,7 @@ TEST(DecideProperty, AStricterPolicyNeverTurnsAFullSyncIntoAPartialOne) {
     policy.limits.pad = 0;
     const Verdict after = Decide(evidence, policy).verdict;
     const auto partial = [](Verdict verdict) {
-      return verdict == Verdict::kAligned || verdict == Verdict::kPadded;
+      return verdict == Verdict::kAligned || verdict == Verdict::kSpliced || verdict == Verdict::kPadded;
     };
     RC_ASSERT(partial(before) || !partial(after));
   }));

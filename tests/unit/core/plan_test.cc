@@ -59,6 +59,40 @@ TEST(PlanTest, ATailIsSalvagedBeforeAnythingElse) {
   EXPECT_EQ(CommandOf(decision, 0).deadline_ms, 600000);
 }
 
+TEST(PlanTest, ASpliceAdvancesTheSurvivorByWhatTheRejoinerHoldsAfterTheFork) {
+  Evidence evidence = Of(99, 105);
+  evidence.survivor.last = Sequence(200);
+  evidence.fork = Sequence(90);
+  evidence.proof = ForkProof::kEqualBatches;
+  evidence.last_common = BatchInfo{Sequence(89), 2, 40, {}, ""};
+  Decision decision;
+  decision.id = "D";
+  decision.plan = PlanRejoin("D", Verdict::kSpliced, evidence, EndpointOf("n1"));
+  ASSERT_EQ(Steps(decision.plan), "n3 salvage, n1 advance, n3 splice");
+  const auto& advance = std::get<AdvanceAction>(decision.plan[1].action);
+  EXPECT_EQ(advance.from, Sequence(201));
+  EXPECT_EQ(advance.count, 9U);
+  EXPECT_EQ(advance.decision, "D");
+  const auto& splice = std::get<SpliceAction>(decision.plan[2].action);
+  EXPECT_EQ(splice.upstream, EndpointOf("n1"));
+  EXPECT_EQ(splice.fork, Sequence(90));
+  EXPECT_EQ(splice.expected_next, Sequence(100));
+  EXPECT_EQ(splice.shift, 9U);
+  EXPECT_EQ(splice.decision, "D");
+  EXPECT_EQ(splice.last_common, evidence.last_common);
+  EXPECT_EQ(CommandOf(decision, 2).deadline_ms, 600000);
+}
+
+TEST(PlanTest, TheSurvivorIsAdvancedToWhereTheRejoinerEnds) {
+  Evidence evidence = Of(99, 100);
+  evidence.survivor.last = Sequence(91);
+  const auto plan = PlanAdvance("D", evidence);
+  ASSERT_EQ(Steps(plan), "n1 advance");
+  const auto& advance = std::get<AdvanceAction>(plan[0].action);
+  EXPECT_EQ(advance.from, Sequence(92));
+  EXPECT_EQ(advance.count, 8U);
+}
+
 TEST(PlanTest, WithoutATailNothingIsSalvaged) {
   Evidence evidence = Of(99, 100);
   evidence.fork = Sequence(99);

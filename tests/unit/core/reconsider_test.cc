@@ -121,6 +121,14 @@ TEST_F(PolicyTrialTest, CostsAreCountedOnBothSides) {
   EXPECT_EQ((std::map<Verdict, std::uint64_t>{{Verdict::kPadded, 2}}), trial.now.verdicts);
 }
 
+TEST_F(PolicyTrialTest, AfterASpliceOnlyTheTailsKeysMayDiffer) {
+  policies_["shop"] = Policy(Tolerance::kFullSync);
+  Log(Rejoin("a", Verdict::kSpliced));
+  const Trial trial = trial_.Finish();
+  EXPECT_EQ(1U, trial.recorded.keys);
+  EXPECT_EQ(20U, trial.recorded.bytes);
+}
+
 TEST_F(PolicyTrialTest, FullSyncThatNeverHappenedIsEstimatedByTheGroupsMean) {
   policies_["shop"] = Policy(Tolerance::kFullSync);
   Log(Rejoin("a", Verdict::kPadded));

@@ -28,7 +28,7 @@ Evidence Unforked() {
 std::string CodeOf(const TailGivenUp& tail) { return tail.remark ? tail.remark->code : ""; }
 
 TEST(TailGivenUpTest, WhatFollowsTheForkIsGivenUp) {
-  for (const Verdict verdict : {Verdict::kPadded, Verdict::kFull}) {
+  for (const Verdict verdict : {Verdict::kSpliced, Verdict::kPadded, Verdict::kFull}) {
     const TailGivenUp tail = FindTailGivenUp(verdict, Forked());
     EXPECT_EQ(tail.range, (SequenceRange{Sequence(101), Sequence(111)}));
     EXPECT_EQ(tail.fork, Sequence(100));
@@ -41,7 +41,7 @@ TEST(TailGivenUpTest, NothingIsGivenUpWithoutATail) {
   evidence.fork = Sequence(110);
   EXPECT_FALSE(FindTailGivenUp(Verdict::kFull, evidence).range);
   EXPECT_FALSE(FindTailGivenUp(Verdict::kFull, evidence).remark);
-  for (const Verdict verdict : {Verdict::kAligned, Verdict::kHold, Verdict::kSpliced}) {
+  for (const Verdict verdict : {Verdict::kAligned, Verdict::kHold}) {
     EXPECT_FALSE(FindTailGivenUp(verdict, Forked()).range);
     EXPECT_FALSE(FindTailGivenUp(verdict, Forked()).remark);
   }

@@ -100,7 +100,7 @@ BatchInfo AnyBatch() {
 }
 
 Action AnyAction() {
-  switch (*rc::gen::inRange(0, 8)) {
+  switch (*rc::gen::inRange(0, 10)) {
     case 0:
       return ParkAction{};
     case 1:
@@ -115,6 +115,11 @@ Action AnyAction() {
       return SalvageAction{{AnySequence(), AnySequence()}, AnySequence(), AnyText(), AnyText(), AnyBool()};
     case 6:
       return AdoptMasterAction{Maybe(AnyLease)};
+    case 7:
+      return AdvanceAction{AnySequence(), AnyNumber(), AnyText()};
+    case 8:
+      return SpliceAction{AnyEndpoint(), AnySequence(), AnySequence(),
+                          AnyNumber(),   AnyText(),     Maybe(AnyBatch)};
     default:
       return ReleaseAction{Maybe(AnyEndpoint)};
   }
@@ -156,9 +161,10 @@ SideEvidence AnySide() {
 }
 
 Evidence AnyEvidence() {
-  return {AnySide(), AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
-          AnyText(), Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
-          AnyText(), Several(AnyText),   AnyBool(),          Maybe(AnySequence)};
+  return {AnySide(),       AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
+          AnyText(),       Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
+          AnyText(),       Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
+          Maybe(AnyBatch), AnyNumber(),        AnyText()};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }
@@ -328,7 +334,7 @@ TEST(JsonReading, ErrorsNameTheField) {
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"pad\"", "\"paddle\"")),
             "command.action.action: \"paddle\" is not known; expected one of park, promote, pad, follow, "
             "rescue, salvage, full_sync, "
-            "adopt_master, release");
+            "adopt_master, release, advance, splice");
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"target\":9", "\"target\":{}")),
             "command.action.target: expected a whole number from 0 to 18446744073709551615, got an object");
   EXPECT_EQ(CommandError("[]"), "command: expected an object, got an array");

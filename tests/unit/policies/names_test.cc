@@ -38,7 +38,7 @@ TEST(NameStrings, AreThoseOfTheDesign) {
   EXPECT_EQ(NameList<Verdict>(), "aligned, spliced, padded, full, hold");
   EXPECT_EQ(NameList<Outcome>(), "done, failed, unknown");
   EXPECT_EQ(NameList<ForkProof>(), "unknown, recorded promotion, same stream, equal batches");
-  EXPECT_EQ(NameList<RelayState>(), "idle, parked, padding, following, rescuing, fullsync");
+  EXPECT_EQ(NameList<RelayState>(), "idle, parked, padding, splicing, following, rescuing, fullsync");
 }
 
 TEST(NameStrings, EveryActionHasAName) {
@@ -49,6 +49,8 @@ TEST(NameStrings, EveryActionHasAName) {
   EXPECT_EQ(ActionName(FullSyncAction{}), "full_sync");
   EXPECT_EQ(ActionName(AdoptMasterAction{}), "adopt_master");
   EXPECT_EQ(ActionName(ReleaseAction{}), "release");
+  EXPECT_EQ(ActionName(AdvanceAction{}), "advance");
+  EXPECT_EQ(ActionName(SpliceAction{}), "splice");
 }
 
 TEST(TypeNames, TheOddOnesHaveEverydayNamesToo) {
