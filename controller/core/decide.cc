@@ -9,15 +9,13 @@
 #include <vector>
 
 #include "controller/core/cost.h"
+#include "controller/core/fork_answers.h"
 #include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
 #include "policies/model/reason_codes.h"
 
 namespace walstitch::core {
 namespace {
-
-// RocksDB keeps a sequence in 56 bits; what is above must not reach any sum.
-constexpr std::uint64_t kMaxSequence = (1ULL << 56) - 1;
 
 // What stands in the way of a partial sync. Where all are of kind kLimit, the policy's onLimit says what
 // follows; any kFull makes a partial sync impossible whatever it says.
