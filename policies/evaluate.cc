@@ -14,9 +14,8 @@
 namespace walstitch {
 namespace {
 
-// Kvrocks' default namespace: the word that people write, and the bytes in its keys.
+// The word that people write for the default namespace.
 constexpr std::string_view kDefaultNamespaceWord = "default";
-constexpr std::string_view kDefaultNamespace = "__namespace";
 
 KeyDecision ByDefault(const TolerancePolicy& policy) {
   return {"default", "default", policy.default_tolerance};

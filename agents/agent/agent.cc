@@ -30,6 +30,7 @@
 #include "agents/agent/salvage_service.h"
 #include "agents/agent/state_file.h"
 #include "agents/agent/wal_service.h"
+#include "agents/agent/wall_clock.h"
 #include "agents/http/http_server.h"
 #include "agents/node/ask_role.h"
 #include "agents/relay/relay.h"
@@ -379,8 +380,7 @@ Report Agent::Impl::CurrentReport() {
   input.empties_before_full_sync = empties_before_full_sync_;
   input.epoch = commands_->Epoch();
   input.number = ++number_;
-  input.time_ms =
-      std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  input.time_ms = UnixMs();
   input.disk = disk_;
   input.fence_note = leases_->FenceNote();
   input.error = wal_error_;

@@ -5,7 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "agents/node/info.h"
+#include "agents/agent/query.h"
+#include "agents/wal/log_format.h"
 #include "agents/wal/range_digest.h"
 #include "agents/wal/tail.h"
 #include "policies/model/bytes.h"
@@ -34,29 +35,10 @@ std::string FieldBody(boost::json::string_view name, boost::json::value value) {
   return Dump(object);
 }
 
-Result<std::uint64_t> NumberOf(const http::Request& request, const std::string& name, std::uint64_t low,
-                               std::uint64_t high, std::optional<std::uint64_t> otherwise = std::nullopt) {
-  auto found = request.query.find(name);
-  if (found == request.query.end()) {
-    if (otherwise) return *otherwise;
-    return Fail(ErrorCode::kInvalid, "the query parameter '" + name + "' is missing");
-  }
-  auto number = node::ParseNumber(found->second);
-  if (!number || *number < low || *number > high) {
-    return Fail(ErrorCode::kInvalid, "the query parameter '" + name + "' must be a number from " +
-                                         std::to_string(low) + " to " + std::to_string(high) + ", and not '" +
-                                         ToPrintable(std::string_view(found->second).substr(0, 40)) + "'");
-  }
-  return *number;
-}
-
-// Sequences have 56 bits in RocksDB; beyond that no arithmetic could overflow into sense.
-constexpr std::uint64_t kMaxSequence = (1ULL << 56) - 1;
-
 Result<SequenceRange> RangeOf(const http::Request& request) {
-  auto from = NumberOf(request, "from", 0, kMaxSequence);
+  auto from = NumberOf(request, "from", 0, wal::kMaxSequence);
   if (!from) return Fail(from.error());
-  auto to = NumberOf(request, "to", 0, kMaxSequence);
+  auto to = NumberOf(request, "to", 0, wal::kMaxSequence);
   if (!to) return Fail(to.error());
   if (*to < *from) return Fail(ErrorCode::kInvalid, "the query parameter 'to' must not be less than 'from'");
   return SequenceRange{Sequence(*from), Sequence(*to)};
@@ -148,7 +130,7 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
     };
   }
   if (what == kTail) {
-    auto from = NumberOf(request, "from", 0, kMaxSequence);
+    auto from = NumberOf(request, "from", 0, wal::kMaxSequence);
     if (!from) return Fail(from.error());
     auto max_bytes = NumberOf(request, "max_bytes", 1, kMaxTailBytes, kMaxTailBytes);
     if (!max_bytes) return Fail(max_bytes.error());
@@ -159,7 +141,7 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
     };
   }
   if (what == "boundary") {
-    auto at = NumberOf(request, "at", 0, kMaxSequence);
+    auto at = NumberOf(request, "at", 0, wal::kMaxSequence);
     if (!at) return Fail(at.error());
     return [at = Sequence(*at)](wal::WalSource& source) -> Result<std::string> {
       auto boundary = source.BoundaryAtOrAfter(at);
@@ -182,7 +164,7 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
     };
   }
   if (what == "replication_id") {
-    auto at = NumberOf(request, "at", 0, kMaxSequence);
+    auto at = NumberOf(request, "at", 0, wal::kMaxSequence);
     if (!at) return Fail(at.error());
     return [at = Sequence(*at)](wal::WalSource& source) -> Result<std::string> {
       auto id = wal::ReplicationIdAt(source, at);
@@ -213,7 +195,7 @@ asio::awaitable<http::Response> HandlePromise(ApiBackend* backend, http::Request
 }
 
 asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request request) {
-  auto at = NumberOf(request, "at", 0, kMaxSequence);
+  auto at = NumberOf(request, "at", 0, wal::kMaxSequence);
   if (!at) co_return http::JsonError(at.error());
   const auto stay = co_await backend->AskStay(Sequence(*at));
   if (!stay) co_return http::JsonError(stay.error());

@@ -340,6 +340,17 @@ CommandRunner::Step CommandRunner::Do(PromoteAction action, Deadline deadline) {
   co_return result;
 }
 
+std::optional<CommandResult> CommandRunner::NotParked(const node::NodeFacts& facts) const {
+  if (auto busy = Busy(facts)) return Failed(*busy);
+  if (!BelongsToRelay(facts)) {
+    return Failed("the node is " + Describe(facts) + " and not parked on its relay: park it first",
+                  facts.last);
+  }
+  if (relay_.Report().state != RelayState::kParked)
+    return Failed("the relay is not parked: park the node first", facts.last);
+  return std::nullopt;
+}
+
 CommandRunner::Step CommandRunner::Do(PadAction action, Deadline deadline) {
   if (action.target < action.expected_next) {
     co_return Failed("the target " + action.target.ToString() + " is before the node's expected next " +
@@ -347,14 +358,7 @@ CommandRunner::Step CommandRunner::Do(PadAction action, Deadline deadline) {
   }
   auto facts = co_await Info(deadline);
   if (!facts) co_return Failed(facts.error().Message());
-  if (auto busy = Busy(*facts)) co_return Failed(*busy);
-  if (!BelongsToRelay(*facts)) {
-    co_return Failed("the node is " + Describe(*facts) + " and not parked on its relay: park it first",
-                     facts->last);
-  }
-  if (relay_.Report().state != RelayState::kParked) {
-    co_return Failed("the relay is not parked: park the node first", facts->last);
-  }
+  if (auto not_parked = NotParked(*facts)) co_return *not_parked;
   if (!facts->last) co_return Failed("INFO says no sequence");
   const Sequence next = *facts->last + 1;
   if (next == action.target && action.target != action.expected_next) {
@@ -485,14 +489,7 @@ CommandRunner::Step CommandRunner::Do(SalvageAction action, Deadline deadline) {
   const Sequence expected = action.range.to;
   auto facts = co_await Info(deadline);
   if (!facts) co_return Failed(facts.error().Message());
-  if (auto busy = Busy(*facts)) co_return Failed(*busy);
-  if (!BelongsToRelay(*facts)) {
-    co_return Failed("the node is " + Describe(*facts) + " and not parked on its relay: park it first",
-                     facts->last);
-  }
-  if (relay_.Report().state != RelayState::kParked) {
-    co_return Failed("the relay is not parked: park the node first", facts->last);
-  }
+  if (auto not_parked = NotParked(*facts)) co_return *not_parked;
   if (!facts->last || *facts->last + 1 != expected) {
     co_return Failed("the node's next is " +
                          (facts->last ? (*facts->last + 1).ToString() : std::string("not known")) + ", but " +

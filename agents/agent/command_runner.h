@@ -144,6 +144,8 @@ class CommandRunner {
 
   boost::asio::awaitable<Result<node::NodeFacts>> Info(Deadline deadline);
   [[nodiscard]] bool BelongsToRelay(const node::NodeFacts& facts) const;
+  // The result to answer with where the node is not held parked by its relay; nullopt: it is.
+  [[nodiscard]] std::optional<CommandResult> NotParked(const node::NodeFacts& facts) const;
 
   // What SLAVEOF came to: nullopt, the node has that master; else the result to answer with.
   boost::asio::awaitable<std::optional<CommandResult>> SetMaster(Endpoint master, Deadline deadline);

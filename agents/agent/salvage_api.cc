@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "agents/agent/query.h"
 #include "agents/node/info.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
@@ -20,18 +20,6 @@ namespace {
 constexpr std::uint64_t kDefaultLines = 1000;
 constexpr std::uint64_t kMaxLines = 10000;
 constexpr std::uint64_t kMaxOffset = 1ULL << 62;
-
-Result<std::uint64_t> NumberOf(const http::Request& request, const std::string& name, std::uint64_t low,
-                               std::uint64_t high, std::uint64_t otherwise) {
-  const auto found = request.query.find(name);
-  if (found == request.query.end()) return otherwise;
-  const auto number = node::ParseNumber(found->second);
-  if (!number || *number < low || *number > high) {
-    return Fail(ErrorCode::kInvalid, "the query parameter '" + name + "' must be a number from " +
-                                         std::to_string(low) + " to " + std::to_string(high));
-  }
-  return *number;
-}
 
 Result<std::vector<std::uint64_t>> PlacesOf(const http::Request& request) {
   std::vector<std::uint64_t> places;

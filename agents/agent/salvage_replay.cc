@@ -4,7 +4,9 @@
 #include <chrono>
 #include <utility>
 
+#include "agents/agent/wall_clock.h"
 #include "agents/node/info.h"
+#include "agents/wal/log_format.h"
 #include "agents/wal/records.h"
 #include "policies/model/bytes.h"
 
@@ -22,12 +24,6 @@ constexpr std::chrono::milliseconds kTimeout{5000};
 constexpr std::string_view kTemporary = "__walstitch_replay:";
 // With `overwrite`, a key that changes in that very moment is tried again.
 constexpr int kAttempts = 3;
-
-std::int64_t UnixMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 class Replay {
  public:
@@ -161,7 +157,7 @@ void ChangesSince::All(std::string why) {
 
 Result<void> ChangesSince::ReadOn() {
   if (all_) return {};
-  constexpr Sequence kEnd{(1ULL << 56) - 1};
+  constexpr Sequence kEnd{wal::kMaxSequence};
   Result<void> decoded;
   const Sequence from = next_;
   auto read = source_.ForEachBatch({from, kEnd}, [&](const wal::BatchView& batch) {

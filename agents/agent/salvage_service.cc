@@ -15,6 +15,7 @@
 #include "agents/agent/salvage_maker.h"
 #include "agents/agent/salvage_replay.h"
 #include "agents/agent/salvage_values.h"
+#include "agents/agent/wall_clock.h"
 #include "agents/http/http_client.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
@@ -35,12 +36,6 @@ constexpr std::size_t kMaxReplayBytes = std::size_t{16} << 20;
 // A part of a replay ends after so long, well before whoever asked gives up.
 constexpr std::int64_t kReplayBudgetMs = 2000;
 constexpr std::chrono::hours kRetireInterval{1};
-
-std::int64_t UnixMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 node::ClientOptions WithStop(node::ClientOptions options, const std::atomic<bool>* stop) {
   options.stop = stop;
@@ -128,56 +123,18 @@ void SalvageService::Retire(const std::string& keep) {
   }
 }
 
-asio::awaitable<Result<SalvageRef>> SalvageService::Keep(SalvageAction action, Clock::time_point deadline) {
-  if (!ValidSalvageId(action.decision)) {
-    co_return Fail(ErrorCode::kInvalid, "'" + ToPrintable(action.decision) + "' is no decision's id");
-  }
-  SalvageOrder order;
-  order.action = std::move(action);
-  order.group = options_.group;
-  order.node = options_.node;
-  order.slot_encoded = options_.slot_encoded();
-  order.now_ms = UnixMs();
-  // Most of the time is for the values, and the rest for the disk.
-  const auto values_until = Clock::now() + (deadline - Clock::now()) / 10 * 8;
-  // The result comes beside the answer: an answer of the question is about the WAL.
-  auto made = std::make_shared<std::optional<Result<SalvageManifest>>>();
-  WalService::Question question = [this, order, deadline, values_until,
-                                   made](wal::WalSource& source) -> Result<std::string> {
-    auto values = std::make_shared<ValueClient>(WithStop(options_.client, &stop_));
-    const ReadValues read = [values](const std::vector<KeyName>& keys) { return values->Read(keys); };
-    const GoOn go_on = [this, deadline]() -> Result<void> {
-      if (stop_) return Fail(ErrorCode::kUnavailable, "the agent is stopping");
-      if (waiting_ > 0) return Fail(ErrorCode::kUnavailable, "given up, for another command waits");
-      if (Clock::now() >= deadline) return Fail(ErrorCode::kTimeout, "the command's deadline has passed");
-      return {};
-    };
-    const auto time_is_left = [values_until] { return Clock::now() < values_until; };
-    Retire("");  // what is too old must not keep a new one from its place
-    *made = MakeSalvage(source, store_, order, read, go_on, time_is_left);
-    if (*made && (*made)->has_value()) Retire((**made)->id);
-    return std::string();
+// The result comes beside the answer: an answer of the question is about the WAL.
+template <typename T>
+asio::awaitable<Result<T>> SalvageService::Work(std::function<Result<T>(wal::WalSource&)> work) {
+  auto done = std::make_shared<std::optional<Result<T>>>();
+  WalService::Question question = [done, work = std::move(work)](wal::WalSource& source) {
+    *done = work(source);
+    return Result<std::string>(std::string());
   };
   auto answered = co_await wal_.Ask(std::move(question));
-  if (!*made) {
-    if (!answered) co_return Fail(answered.error());
-    co_return Fail(ErrorCode::kUnavailable, "the agent is stopping");
-  }
-  Result<SalvageManifest>& result = **made;
-  if (!result) co_return Fail(result.error());
-  SalvageRef ref;
-  ref.id = result->id;
-  ref.node = result->node;
-  ref.path = store_.PathOf(result->id);
-  ref.range = result->range;
-  ref.records = result->records;
-  ref.keys = result->keys;
-  for (const SalvageFile& file : result->files) ref.bytes += file.bytes;
-  ref.lacks = result->lacks;
-  spdlog::info("Salvage {}: {} records of {} on {} keys, {} in {}{}.", ref.id, ref.records,
-               ref.range.ToString(), ref.keys, HumanBytes(ref.bytes), ref.path,
-               ref.lacks.empty() ? std::string() : "; it lacks " + ref.lacks);
-  co_return ref;
+  if (*done) co_return std::move(**done);
+  if (!answered) co_return Fail(answered.error());
+  co_return Fail(ErrorCode::kUnavailable, "the agent is stopping");
 }
 
 template <typename T>
@@ -190,6 +147,51 @@ asio::awaitable<Result<T>> SalvageService::Read(std::function<Result<T>()> work)
   auto answer = co_await RunOn(reads_, std::move(work));
   --reading_;
   co_return answer;
+}
+
+asio::awaitable<Result<SalvageRef>> SalvageService::Keep(SalvageAction action, Clock::time_point deadline) {
+  if (!ValidSalvageId(action.decision)) {
+    co_return Fail(ErrorCode::kInvalid, "'" + ToPrintable(action.decision) + "' is no decision's id");
+  }
+  SalvageOrder order;
+  order.action = std::move(action);
+  order.group = options_.group;
+  order.node = options_.node;
+  order.slot_encoded = options_.slot_encoded();
+  order.now_ms = UnixMs();
+  // Most of the time is for the values, and the rest for the disk.
+  const auto values_until = Clock::now() + (deadline - Clock::now()) / 10 * 8;
+  std::function<Result<SalvageManifest>(wal::WalSource&)> work =
+      [this, order, deadline, values_until](wal::WalSource& source) -> Result<SalvageManifest> {
+    auto values = std::make_shared<ValueClient>(WithStop(options_.client, &stop_));
+    const ReadValues read = [values](const std::vector<KeyName>& keys) { return values->Read(keys); };
+    const GoOn go_on = [this, deadline]() -> Result<void> {
+      if (stop_) return Fail(ErrorCode::kUnavailable, "the agent is stopping");
+      if (waiting_ > 0) return Fail(ErrorCode::kUnavailable, "given up, for another command waits");
+      if (Clock::now() >= deadline) return Fail(ErrorCode::kTimeout, "the command's deadline has passed");
+      return {};
+    };
+    const auto time_is_left = [values_until] { return Clock::now() < values_until; };
+    Retire("");  // what is too old must not keep a new one from its place
+    auto made = MakeSalvage(source, store_, order, read, go_on, time_is_left);
+    if (made) Retire(made->id);
+    return made;
+  };
+  auto result = co_await Work(std::move(work));
+  if (!result) co_return Fail(result.error());
+  SalvageRef ref;
+  ref.id = result->id;
+  ref.node = result->node;
+  ref.path = store_.PathOf(result->id);
+  ref.range = result->range;
+  ref.records = result->records;
+  ref.keys = result->keys;
+  ref.bytes = result->Bytes();
+  ref.lacks = result->lacks;
+  spdlog::info("Salvage {}: {} records of {} on {} keys, {} in {}{}.", ref.id, ref.records,
+               ref.range.ToString(), ref.keys, HumanBytes(ref.bytes), ref.path,
+               ref.lacks.empty() ? std::string() : "; it lacks " + ref.lacks);
+  co_return ref;
 }
 
 asio::awaitable<Result<SalvageList>> SalvageService::List() {
@@ -282,17 +284,12 @@ asio::awaitable<Result<ReplayAnswer>> SalvageService::Replay(ReplayRequest reque
     std::move(values->values.begin(), values->values.end(), std::back_inserter(shared->values));
   }
   const bool slot_encoded = options_.slot_encoded();
-  auto done = std::make_shared<std::optional<Result<ReplayAnswer>>>();
-  WalService::Question question = [this, done, shared, request,
-                                   slot_encoded](wal::WalSource& source) -> Result<std::string> {
-    *done = ReplayValues(source, WithStop(options_.client, &stop_), slot_encoded, request, shared->fork,
-                         shared->values, kReplayBudgetMs);
-    return std::string();
+  std::function<Result<ReplayAnswer>(wal::WalSource&)> work = [this, shared, request,
+                                                               slot_encoded](wal::WalSource& source) {
+    return ReplayValues(source, WithStop(options_.client, &stop_), slot_encoded, request, shared->fork,
+                        shared->values, kReplayBudgetMs);
   };
-  auto answered = co_await wal_.Ask(std::move(question));
-  if (*done) co_return std::move(**done);
-  if (!answered) co_return Fail(answered.error());
-  co_return Fail(ErrorCode::kUnavailable, "the agent is stopping");
+  co_return co_await Work(std::move(work));
 }
 
 }  // namespace walstitch::agent

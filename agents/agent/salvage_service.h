@@ -69,6 +69,9 @@ class SalvageService : public SalvageControl {
   boost::asio::awaitable<Result<ReplayAnswer>> Replay(ReplayRequest request);
 
  private:
+  // On the worker that makes and replays.
+  template <typename T>
+  boost::asio::awaitable<Result<T>> Work(std::function<Result<T>(wal::WalSource&)> work);
   template <typename T>
   boost::asio::awaitable<Result<T>> Read(std::function<Result<T>()> work);
   void Retire(const std::string& keep);

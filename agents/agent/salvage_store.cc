@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "agents/agent/disk.h"
+#include "agents/wal/file_descriptor.h"
 
 namespace walstitch::agent {
 
@@ -31,22 +32,8 @@ Error SystemError(const std::string& what, int number) {
   return {number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, what + ": " + std::strerror(number)};
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int Value() const { return value_; }
-
- private:
-  int value_;
-};
-
 Result<void> SyncDirectory(const std::string& path) {
-  const Descriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const wal::FileDescriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.Value() < 0) return Fail(SystemError(path + ": cannot be opened", errno));
   if (fsync(directory.Value()) != 0) return Fail(SystemError(path + ": cannot be synced", errno));
   return {};
@@ -93,15 +80,10 @@ class SalvageWriter::File {
  public:
   File(std::string directory, std::string_view name)
       : name_(name), path_(std::move(directory) + "/" + name_) {}
-  ~File() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
   Result<void> Open() {
-    descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (descriptor_ < 0) return Fail(SystemError(path_ + ": cannot be made", errno));
+    descriptor_ = wal::FileDescriptor(open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (descriptor_.Value() < 0) return Fail(SystemError(path_ + ": cannot be made", errno));
     return {};
   }
 
@@ -124,31 +106,26 @@ class SalvageWriter::File {
 
   Result<SalvageFile> Finish() {
     if (auto flushed = Flush(); !flushed) return Fail(flushed.error());
-    if (fsync(descriptor_) != 0) return Fail(SystemError(path_ + ": cannot be synced", errno));
+    if (fsync(descriptor_.Value()) != 0) return Fail(SystemError(path_ + ": cannot be synced", errno));
     return SalvageFile{name_, bytes_, sum_.FinishHex()};
   }
 
   [[nodiscard]] std::uint64_t Bytes() const { return bytes_; }
   [[nodiscard]] const std::string& Path() const { return path_; }
-  [[nodiscard]] int Value() const { return descriptor_; }
+  [[nodiscard]] int Value() const { return descriptor_.Value(); }
 
  private:
   Result<void> Write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = write(descriptor_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0 && (errno == ENOSPC || errno == EDQUOT)) {
-        return Fail(ErrorCode::kIo, path_ + ": the disk is full: free some space there");
-      }
-      if (written < 0) return Fail(SystemError(path_ + ": cannot be written", errno));
-      bytes.remove_prefix(static_cast<std::size_t>(written));
+    if (wal::WriteAll(descriptor_.Value(), bytes)) return {};
+    if (errno == ENOSPC || errno == EDQUOT) {
+      return Fail(ErrorCode::kIo, path_ + ": the disk is full: free some space there");
     }
-    return {};
+    return Fail(SystemError(path_ + ": cannot be written", errno));
   }
 
   std::string name_;
   std::string path_;
-  int descriptor_ = -1;
+  wal::FileDescriptor descriptor_;
   std::string buffer_;
   std::uint64_t bytes_ = 0;
   Sha256Stream sum_;
@@ -297,7 +274,7 @@ Result<SalvageManifest> SalvageStore::Read(const std::string& id) const {
     if (errno == ENOENT || errno == ENOTDIR) return Fail(ErrorCode::kNotFound, "there is no salvage " + id);
     return Fail(SystemError(PathOf(id) + ": cannot be looked at", errno));
   }
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const wal::FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.Value() < 0 && errno == ENOENT) return Fail(ErrorCode::kDamaged, path + ": is missing");
   if (file.Value() < 0) return Fail(SystemError(path + ": cannot be opened", errno));
   auto text = ReadAt(file.Value(), path, 0, kMaxManifest);
@@ -310,7 +287,7 @@ Result<SalvageManifest> SalvageStore::Read(const std::string& id) const {
 
 Result<void> SalvageStore::CheckFile(const std::string& id, const SalvageFile& file) {
   const std::string path = PathOf(id) + "/" + file.name;
-  const Descriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const wal::FileDescriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (opened.Value() < 0 && errno == ENOENT) return Fail(ErrorCode::kDamaged, path + ": is missing");
   if (opened.Value() < 0) return Fail(SystemError(path + ": cannot be opened", errno));
   struct stat now {};
@@ -377,7 +354,7 @@ Result<SalvageStore::Lines> SalvageStore::ReadLines(const std::string& id, std::
                                   [&](const SalvageFile& each) { return each.name == file; });
   if (found == manifest->files.end()) return Fail(ErrorCode::kNotFound, "it has no " + std::string(file));
   const std::string path = PathOf(id) + "/" + found->name;
-  const Descriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const wal::FileDescriptor opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (opened.Value() < 0) return Fail(SystemError(path + ": cannot be opened", errno));
   if (from > 0) {
     auto before = ReadAt(opened.Value(), path, from - 1, 1);
@@ -443,8 +420,7 @@ std::vector<std::string> ToRetire(const std::vector<SalvageManifest>& salvages, 
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < salvages.size(); ++i) {
     const SalvageManifest& salvage = salvages[i];
-    std::uint64_t own = 0;
-    for (const SalvageFile& file : salvage.files) own += file.bytes;
+    const std::uint64_t own = salvage.Bytes();
     const bool old = now_ms - salvage.time_ms > limits.keep_for_ms;
     const bool too_much =
         bytes + own > limits.keep_bytes && now_ms - salvage.time_ms > limits.keep_at_least_ms;

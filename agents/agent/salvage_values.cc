@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <utility>
 
+#include "agents/agent/wall_clock.h"
 #include "policies/model/bytes.h"
+#include "policies/model/types.h"
 
 namespace walstitch::agent {
 
@@ -15,19 +17,12 @@ using node::NodeCommand;
 using node::NodeReply;
 using Kind = node::NodeReply::Kind;
 
-constexpr std::string_view kDefaultNamespace = "__namespace";
 constexpr std::chrono::milliseconds kTimeout{5000};
 // A key that takes too long is noted; after so many in a row the server is asked whether it answers at all.
 constexpr int kMaxTimeouts = 3;
 // A time to live is read with a clock's error on both sides.
 constexpr std::int64_t kSameExpiryMs = 1000;
 constexpr std::size_t kElementsPerCommand = 1000;
-
-std::int64_t UnixMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // An answer that may be another one soon: nothing is known of the key.
 bool IsPassing(std::string_view error) {

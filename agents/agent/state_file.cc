@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "agents/wal/file_descriptor.h"
+
 namespace walstitch::agent {
 
 namespace {
@@ -18,21 +20,6 @@ constexpr std::size_t kMaxBytes = 16 << 20;
 tl::unexpected<Error> SystemError(const std::string& what, int number) {
   return Fail(ErrorCode::kIo, what + ": " + std::strerror(number));
 }
-
-// Closes on the way out.
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int Value() const { return value_; }
-
- private:
-  int value_;
-};
 
 }  // namespace
 
@@ -79,7 +66,7 @@ StateFile::~StateFile() {
 std::string StateFile::Path() const { return directory_ + "/" + name_; }
 
 Result<std::optional<std::string>> StateFile::Read() const {
-  Descriptor file(openat(descriptor_, name_.c_str(), O_RDONLY | O_CLOEXEC));
+  wal::FileDescriptor file(openat(descriptor_, name_.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.Value() < 0) {
     if (errno == ENOENT) return std::optional<std::string>();
     return SystemError(Path() + ": cannot be opened", errno);
@@ -100,14 +87,10 @@ Result<std::optional<std::string>> StateFile::Read() const {
 Result<void> StateFile::Write(std::string_view content) {
   const std::string temporary = name_ + ".new";
   {
-    Descriptor file(openat(descriptor_, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    wal::FileDescriptor file(
+        openat(descriptor_, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (file.Value() < 0) return SystemError(Path() + ": cannot be written", errno);
-    while (!content.empty()) {
-      ssize_t written = write(file.Value(), content.data(), content.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return SystemError(Path() + ": cannot be written", errno);
-      content.remove_prefix(static_cast<std::size_t>(written));
-    }
+    if (!wal::WriteAll(file.Value(), content)) return SystemError(Path() + ": cannot be written", errno);
     if (fsync(file.Value()) != 0) return SystemError(Path() + ": cannot be synced", errno);
   }
   if (renameat(descriptor_, temporary.c_str(), descriptor_, name_.c_str()) != 0) {

@@ -1,10 +1,10 @@
 #include "agents/agent/wal_service.h"
 
-#include <chrono>
 #include <optional>
 #include <utility>
 
 #include "agents/agent/offload.h"
+#include "agents/agent/wall_clock.h"
 #include "agents/wal/database_lock.h"
 #include "agents/wal/filler.h"
 #include "agents/wal/marker.h"
@@ -141,11 +141,7 @@ asio::awaitable<Result<void>> WalService::CheckReadable() {
 
 asio::awaitable<Result<wal::Stay>> WalService::StayOf(Sequence sequence) {
   if (!has_directory_) co_return Fail(ErrorCode::kUnavailable, "kvrocks.dir is not configured");
-  auto work = [this, sequence] {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return wal::ReadStay(directory_, sequence,
-                         std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-  };
+  auto work = [this, sequence] { return wal::ReadStay(directory_, sequence, UnixMs()); };
   co_return co_await RunOn(pool_, std::move(work));
 }
 

@@ -255,14 +255,9 @@ class KvrocksClient::Impl {
     return {};
   }
 
+  // Of any size.
   Result<Reply> ReadReply(Clock::time_point deadline, std::chrono::milliseconds timeout) {
-    while (true) {
-      void* reply = nullptr;
-      if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) return Fail(Broken());
-      if (reply != nullptr) return Reply(static_cast<redisReply*>(reply));
-      if (auto ready = Wait(POLLIN, deadline, timeout); !ready) return Fail(ready.error());
-      if (redisBufferRead(context_.get()) != REDIS_OK) return Fail(Broken());
-    }
+    return ReadReplyOf(UINT64_MAX, deadline, timeout);
   }
 
   Result<void> Wait(short events, Clock::time_point deadline, std::chrono::milliseconds timeout) {

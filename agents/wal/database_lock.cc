@@ -1,32 +1,23 @@
 #include "agents/wal/database_lock.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
+#include "agents/wal/file_descriptor.h"
+
 namespace walstitch::wal {
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(const std::string& path) {
-    do {
-      value_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // never hang on a pipe
-    } while (value_ < 0 && errno == EINTR);
-  }
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int Value() const { return value_; }
-
- private:
-  int value_ = -1;
-};
+FileDescriptor OpenToAsk(const std::string& path) {
+  int value = -1;
+  do {
+    value = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // never hang on a pipe
+  } while (value < 0 && errno == EINTR);
+  return FileDescriptor(value);
+}
 
 std::string ProgramOf(std::int64_t process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/comm");
@@ -58,7 +49,7 @@ std::string_view ToString(DatabaseUse use) {
 }
 
 DatabaseLock ExamineLock(const std::string& database_directory) {
-  const Descriptor file(database_directory + "/LOCK");
+  const FileDescriptor file = OpenToAsk(database_directory + "/LOCK");
   if (file.Value() < 0) {
     if (errno != ENOENT) return Unknown(errno);
     DatabaseLock copied;

@@ -32,6 +32,15 @@ ExitCode CodeOf(int status, bool changes) {
 
 }  // namespace
 
+Refusal NotUnderstood(const std::string& what, bool changes) {
+  return {changes ? ExitCode::kUnknown : ExitCode::kUnreachable,
+          "the controller's answer is not understood (another version?): " + what, std::nullopt};
+}
+
+ExitCode Complain(const Console& console, const Refusal& refusal) {
+  return console.Complain(refusal.code, refusal.sentence);
+}
+
 Answer<boost::json::object> ControllerClient::Get(const std::string& target,
                                                   std::chrono::milliseconds timeout) const {
   return Ask("GET", target, "", options_.timeout.value_or(timeout), false);

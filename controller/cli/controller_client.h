@@ -9,6 +9,7 @@
 #include <string>
 
 #include "agents/http/http_client.h"
+#include "controller/cli/console.h"
 #include "controller/cli/exit_code.h"
 #include "policies/model/result.h"
 
@@ -30,6 +31,12 @@ struct Refusal {
   std::string sentence;
   std::optional<boost::json::value> body;
 };
+
+// The controller answered in words of another version. An order that `changes` something may have been
+// carried out all the same.
+Refusal NotUnderstood(const std::string& what, bool changes = false);
+// Its sentence on stderr; gives back its code.
+ExitCode Complain(const Console& console, const Refusal& refusal);
 
 template <typename T>
 using Answer = tl::expected<T, Refusal>;

@@ -14,10 +14,6 @@
 namespace walstitch::cli {
 namespace {
 
-ExitCode Complain(const Console& console, const Refusal& refusal) {
-  return console.Complain(refusal.code, refusal.sentence);
-}
-
 Answer<std::vector<DecisionRecord>> RecordsOf(const boost::json::object& answer) {
   const auto* list = answer.if_contains("decisions");
   if (list == nullptr || !list->is_array()) return tl::unexpected(NotUnderstood("no list of decisions"));

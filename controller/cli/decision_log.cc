@@ -7,11 +7,6 @@
 
 namespace walstitch::cli {
 
-Refusal NotUnderstood(const std::string& what) {
-  return {ExitCode::kUnreachable, "the controller's answer is not understood (another version?): " + what,
-          std::nullopt};
-}
-
 Result<core::LogHead> HeadOf(const boost::json::value* value) {
   const auto* object = value == nullptr ? nullptr : value->if_object();
   const auto* index = object == nullptr ? nullptr : object->if_contains("index");

@@ -11,9 +11,6 @@
 
 namespace walstitch::cli {
 
-// The controller answered in words of another version.
-Refusal NotUnderstood(const std::string& what);
-
 Result<core::LogHead> HeadOf(const boost::json::value* value);
 
 // Calls `visit` with every line of the log, oldest first, and gives the head. `visit` returns false to

@@ -9,6 +9,7 @@
 
 #include "controller/cli/decision_log.h"
 #include "controller/cli/policy_files.h"
+#include "controller/cli/render_decision.h"
 #include "controller/cli/table.h"
 #include "controller/cli/text.h"
 #include "policies/model/bytes.h"
@@ -19,11 +20,6 @@ namespace {
 
 constexpr Verdict kVerdicts[] = {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded, Verdict::kFull,
                                  Verdict::kHold};
-
-std::string PolicyName(const std::string& name, const std::string& hash) {
-  return "policy " + (name.empty() ? std::string("(no name)") : Clean(name)) +
-         (hash.empty() ? "" : " (" + Clean(hash.substr(0, 12)) + ")");
-}
 
 std::string VerdictText(const core::Reconsidered& rejoin) {
   return std::string(ToString(rejoin.recorded)) + (rejoin.waited ? ", waiting for a full sync" : "");
@@ -92,15 +88,13 @@ class Policies {
   explicit Policies(std::vector<std::string> paths) : paths_(std::move(paths)) {}
 
   // An Error if the files for this group contradict each other, or cannot be read.
-  Result<void> Load(const std::string& group) {
-    if (by_group_.contains(group)) return {};
+  Result<const TolerancePolicy*> For(const std::string& group) {
+    if (const auto known = by_group_.find(group); known != by_group_.end()) return &known->second;
     auto loaded = LoadPolicies(paths_, group);
     if (!loaded) return Fail(loaded.error());
     if (loaded->front().files.empty()) unnamed_.insert(group);
-    by_group_.emplace(group, std::move(loaded->front().policy));
-    return {};
+    return &by_group_.emplace(group, std::move(loaded->front().policy)).first->second;
   }
-  [[nodiscard]] const TolerancePolicy& For(const std::string& group) const { return by_group_.at(group); }
   // Groups that no file is for.
   [[nodiscard]] const std::set<std::string>& Unnamed() const { return unnamed_; }
 
@@ -110,50 +104,6 @@ class Policies {
   std::set<std::string> unnamed_;
 };
 
-// What a walk over the log has found so far.
-class Reading {
- public:
-  Reading(Policies* policies, std::string group)
-      : policies_(*policies),
-        group_(std::move(group)),
-        trial_([this](const std::string& name) -> const TolerancePolicy& { return policies_.For(name); }) {}
-
-  // False: there is an Error, and no more is to be read.
-  bool Add(std::string_view line) {
-    boost::json::value body;
-    auto entry = core::ParseEntry(line, &body);
-    if (!entry) {
-      result_ = Fail(entry.error());
-    } else if (const std::string group = GroupOf(*entry, body); !group.empty()) {
-      if (!group_.empty() && group != group_) return true;
-      result_ = policies_.Load(group);
-      bad_policy_ = !result_;
-      if (result_) result_ = trial_.Add(line);
-    } else if (entry->kind == core::EntryKind::kOutcome) {
-      result_ = trial_.Add(line);
-    }
-    return result_.has_value();
-  }
-
-  [[nodiscard]] const Result<void>& Outcome() const { return result_; }
-  [[nodiscard]] bool BadPolicy() const { return bad_policy_; }
-  [[nodiscard]] core::Trial Finish() const { return trial_.Finish(); }
-
- private:
-  // Of a decision; empty for any other entry.
-  static std::string GroupOf(const core::LogEntry& entry, const boost::json::value& body) {
-    if (entry.kind != core::EntryKind::kDecision || !body.is_object()) return {};
-    const auto* group = body.get_object().if_contains("group");
-    return group == nullptr || !group->is_string() ? std::string() : std::string(group->get_string());
-  }
-
-  Policies& policies_;
-  std::string group_;
-  core::PolicyTrial trial_;
-  Result<void> result_;
-  bool bad_policy_ = false;
-};
-
 ExitCode CodeOf(const core::Trial& trial, bool check) {
   return check && trial.Changed() > 0 ? ExitCode::kNo : ExitCode::kDone;
 }
@@ -161,16 +111,13 @@ ExitCode CodeOf(const core::Trial& trial, bool check) {
 ExitCode ReplayOne(const Console& console, const ControllerClient& controller,
                    const DecisionReplayOptions& options) {
   auto json = FindRecord(controller, options.id);
-  if (!json) return console.Complain(json.error().code, json.error().sentence);
+  if (!json) return Complain(console, json.error());
   auto record = DecisionRecordFromJson(*json);
-  if (!record) {
-    const Refusal refusal = NotUnderstood(record.error().Message());
-    return console.Complain(refusal.code, refusal.sentence);
-  }
+  if (!record) return Complain(console, NotUnderstood(record.error().Message()));
   Policies policies(options.policies);
-  if (auto loaded = policies.Load(record->decision.group); !loaded)
-    return console.Complain(ExitCode::kUsage, loaded.error().Message());
-  const TolerancePolicy& policy = policies.For(record->decision.group);
+  const auto policy_of_group = policies.For(record->decision.group);
+  if (!policy_of_group) return console.Complain(ExitCode::kUsage, policy_of_group.error().Message());
+  const TolerancePolicy& policy = **policy_of_group;
   auto rejoin = core::ReconsiderRecord(*record, policy);
   if (!rejoin) return console.Complain(ExitCode::kUsage, rejoin.error().Message());
   if (console.json) {
@@ -188,26 +135,37 @@ ExitCode ReplayOne(const Console& console, const ControllerClient& controller,
 ExitCode ReplayAll(const Console& console, const ControllerClient& controller,
                    const DecisionReplayOptions& options) {
   Policies policies(options.policies);
-  Reading reading(&policies, options.group);
+  bool bad_policy = false;
+  core::PolicyTrial reading([&](const std::string& group) -> Result<const TolerancePolicy*> {
+    if (!options.group.empty() && group != options.group) return nullptr;
+    auto policy = policies.For(group);
+    bad_policy = !policy;
+    return policy;
+  });
+  Result<void> read;
+  const auto take = [&](std::string_view line) {
+    read = reading.Add(line);
+    return read.has_value();
+  };
   if (options.file.empty()) {
-    auto head = WalkLog(controller, [&](std::string_view line) { return reading.Add(line); });
-    if (!head) return console.Complain(head.error().code, head.error().sentence);
+    auto head = WalkLog(controller, take);
+    if (!head) return Complain(console, head.error());
   } else {
     std::ifstream file(options.file, std::ios::binary);
     if (!file) return console.Complain(ExitCode::kUsage, "--file " + options.file + ": cannot be read");
     std::string line;
-    while (std::getline(file, line) && (line.starts_with("{\"head\":") || reading.Add(line))) {
+    while (std::getline(file, line) && (line.starts_with("{\"head\":") || take(line))) {
     }
     if (file.bad()) return console.Complain(ExitCode::kUsage, "--file " + options.file + ": cannot be read");
   }
-  if (const auto& result = reading.Outcome(); !result) {
-    return console.Complain(reading.BadPolicy() ? ExitCode::kUsage : ExitCode::kNo, result.error().Message());
+  if (!read) {
+    return console.Complain(bad_policy ? ExitCode::kUsage : ExitCode::kNo, read.error().Message());
   }
   const core::Trial trial = reading.Finish();
   if (console.json) {
     boost::json::array rejoins;
     for (const core::Reconsidered& rejoin : trial.rejoins)
-      rejoins.push_back(ToJson(rejoin, policies.For(rejoin.group)));
+      rejoins.push_back(ToJson(rejoin, **policies.For(rejoin.group)));
     console.PrintJson({{"rejoins", std::move(rejoins)},
                        {"changed", trial.Changed()},
                        {"failed", trial.failed},
@@ -228,24 +186,12 @@ std::string RenderReconsidered(const core::Reconsidered& rejoin, const Tolerance
                     Clean(rejoin.group) + "\ndecision " + Clean(rejoin.id) + ", " +
                     FormatTime(rejoin.time_ms) + "\n\n";
   out += "  recorded: " + VerdictText(rejoin) + ", by " +
-         PolicyName(rejoin.recorded_policy, rejoin.recorded_policy_hash) + "\n";
+         NamePolicy(rejoin.recorded_policy, rejoin.recorded_policy_hash) + "\n";
   out += "  replayed: " + std::string(ToString(rejoin.now.verdict)) + ", by " +
-         PolicyName(policy.name, policy.content_hash) + (rejoin.Changed() ? "" : ": the same") + "\n";
-  for (const Reason& reason : rejoin.now.reasons)
-    out += "  - " + Clean(reason.sentence) + " [" + Clean(reason.code) + "]\n";
-  Table table({{"KEYSPACE"},
-               {"POLICY SAYS"},
-               {"TAIL", Align::kRight},
-               {"MISSED", Align::kRight},
-               {"KEYS", Align::kRight},
-               {"BYTES", Align::kRight},
-               {"RULE"}});
-  for (const auto& keyspace : rejoin.now.keyspaces) {
-    table.AddRow({keyspace.keyspace, std::string(ToString(keyspace.tolerance)),
-                  std::to_string(keyspace.tail_records), std::to_string(keyspace.missed_records),
-                  std::to_string(keyspace.keys), HumanBytes(keyspace.bytes), keyspace.rule});
-  }
-  if (!table.Empty()) out += "\nKeyspaces touched\n" + table.Render(2);
+         NamePolicy(policy.name, policy.content_hash) + (rejoin.Changed() ? "" : ": the same") + "\n";
+  out += RenderReasons(rejoin.now.reasons);
+  const std::string keyspaces = RenderKeyspaceTable(rejoin.now.keyspaces);
+  if (!keyspaces.empty()) out += "\nKeyspaces touched\n" + keyspaces;
   return out;
 }
 

@@ -13,11 +13,6 @@ namespace {
 // comes only with the outcome.
 constexpr std::chrono::milliseconds kOrderTimeout{60000};
 
-ExitCode NotUnderstood(const Console& console, const Error& error, bool changes) {
-  return console.Complain(changes ? ExitCode::kUnknown : ExitCode::kUnreachable,
-                          "the controller's answer is not understood (another version?): " + error.Message());
-}
-
 ExitCode CodeOfPlanned(const Decision& decision) {
   if (decision.kind == DecisionKind::kRefusal) return ExitCode::kNo;
   if (decision.verdict && decision.verdict->verdict == Verdict::kHold) return ExitCode::kUnknown;
@@ -41,7 +36,7 @@ ExitCode CodeOfRecord(const DecisionRecord& record) {
 // An order that the controller did not carry out: its answer, too, if it gave one.
 ExitCode Refused(const Console& console, const Refusal& refusal) {
   if (refusal.body && console.json) console.PrintJson(*refusal.body);
-  return console.Complain(refusal.code, refusal.sentence);
+  return Complain(console, refusal);
 }
 
 // The answer to an order: the decision's record.
@@ -49,7 +44,7 @@ ExitCode ShowRecord(const Console& console, const boost::json::object& answer) {
   const auto* json = answer.if_contains("record");
   auto record = json == nullptr ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "no record"))
                                 : DecisionRecordFromJson(*json);
-  if (!record) return NotUnderstood(console, record.error(), true);
+  if (!record) return Complain(console, NotUnderstood(record.error().Message(), true));
   if (console.json) {
     console.PrintJson(answer);
   } else {
@@ -65,7 +60,7 @@ std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http:
 ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
                        bool check) {
   auto answer = controller.Get(group.empty() ? "/v1/status" : GroupTarget(group));
-  if (!answer) return console.Complain(answer.error().code, answer.error().sentence);
+  if (!answer) return Complain(console, answer.error());
   std::vector<GroupStatus> groups;
   auto add = [&](const boost::json::value& value) -> Result<void> {
     auto status = GroupStatusFromJson(value);
@@ -77,7 +72,7 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
   if (group.empty()) {
     const auto* list = answer->if_contains("groups");
     if (list == nullptr || !list->is_array()) {
-      return NotUnderstood(console, Error(ErrorCode::kInvalid, "no list of groups"), false);
+      return Complain(console, NotUnderstood("no list of groups"));
     }
     for (const auto& value : list->get_array()) {
       if (read) read = add(value);
@@ -85,7 +80,7 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
   } else {
     read = add(*answer);
   }
-  if (!read) return NotUnderstood(console, read.error(), false);
+  if (!read) return Complain(console, NotUnderstood(read.error().Message()));
   if (console.json) {
     console.PrintJson(*answer);
   } else {
@@ -100,9 +95,9 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
 
 ExitCode PlanCommand(const Console& console, const ControllerClient& controller, const std::string& group) {
   auto answer = controller.Get(GroupTarget(group) + "/plan");
-  if (!answer) return console.Complain(answer.error().code, answer.error().sentence);
+  if (!answer) return Complain(console, answer.error());
   auto plan = GroupPlanFromJson(*answer);
-  if (!plan) return NotUnderstood(console, plan.error(), false);
+  if (!plan) return Complain(console, NotUnderstood(plan.error().Message()));
   if (console.json) {
     console.PrintJson(*answer);
   } else {
@@ -135,7 +130,7 @@ ExitCode RoleChangeCommand(const Console& console, const ControllerClient& contr
     const auto* json = answer->if_contains("decision");
     auto decision = json == nullptr ? Result<Decision>(Fail(ErrorCode::kInvalid, "no decision"))
                                     : DecisionFromJson(*json);
-    if (!decision) return NotUnderstood(console, decision.error(), false);
+    if (!decision) return Complain(console, NotUnderstood(decision.error().Message()));
     if (console.json) {
       console.PrintJson(*answer);
     } else {

@@ -117,7 +117,7 @@ ExitCode ExplainPolicyCommand(const Console& console, const ExplainOptions& opti
   if (!name_space) return console.Complain(ExitCode::kUsage, "--namespace: " + name_space.error().Message());
   TouchedKey touched;
   touched.key = *key;
-  touched.name_space = *name_space == "default" ? "__namespace" : *name_space;
+  touched.name_space = *name_space == "default" ? std::string(kDefaultNamespace) : *name_space;
   if (!options.type.empty()) {
     auto type = CanonicalTypeName(options.type);
     if (!type) {

@@ -65,17 +65,7 @@ std::string Title(const DecisionRecord& record, bool planned) {
 // Only a verdict is reached by the policy, whatever policy was in force.
 std::string PolicyOf(const Decision& decision) {
   if (decision.policy_name.empty() && decision.policy_hash.empty()) return {};
-  std::string out = ", by policy " + Clean(decision.policy_name.empty() ? "(no name)" : decision.policy_name);
-  if (!decision.policy_hash.empty()) out += " (" + Clean(decision.policy_hash.substr(0, 12)) + ")";
-  return out;
-}
-
-std::string RenderReasons(const std::vector<Reason>& reasons) {
-  std::string out;
-  for (const auto& reason : reasons) {
-    out += "  - " + Clean(reason.sentence) + " [" + Clean(reason.code) + "]\n";
-  }
-  return out;
+  return ", by " + NamePolicy(decision.policy_name, decision.policy_hash);
 }
 
 std::string RenderRange(std::string_view what, const std::string& node,
@@ -135,23 +125,13 @@ std::string RenderEvidence(const Evidence& evidence, bool spliced) {
 
 std::string RenderKeyspaces(const std::vector<KeyspaceFinding>& keyspaces) {
   if (keyspaces.empty()) return {};
-  Table table({{"KEYSPACE"},
-               {"POLICY SAYS"},
-               {"TAIL", Align::kRight},
-               {"MISSED", Align::kRight},
-               {"KEYS", Align::kRight},
-               {"BYTES", Align::kRight},
-               {"RULE"}});
   std::string limits;
   for (const auto& keyspace : keyspaces) {
-    table.AddRow({keyspace.keyspace, std::string(ToString(keyspace.tolerance)),
-                  std::to_string(keyspace.tail_records), std::to_string(keyspace.missed_records),
-                  std::to_string(keyspace.keys), HumanBytes(keyspace.bytes), keyspace.rule});
     for (const auto& sentence : keyspace.limits_passed) {
       limits += "  limit passed: " + Clean(keyspace.keyspace) + ": " + Clean(sentence) + "\n";
     }
   }
-  return "\nKeyspaces touched\n" + table.Render(2) + limits;
+  return "\nKeyspaces touched\n" + RenderKeyspaceTable(keyspaces) + limits;
 }
 
 std::string RenderDivergentKeys(const Evidence& evidence, bool spliced, std::size_t max_keys) {
@@ -298,6 +278,35 @@ std::string RenderOutcome(const DecisionRecord& record) {
 }
 
 }  // namespace
+
+std::string NamePolicy(const std::string& name, const std::string& hash) {
+  return "policy " + Clean(name.empty() ? "(no name)" : name) +
+         (hash.empty() ? std::string() : " (" + Clean(hash.substr(0, 12)) + ")");
+}
+
+std::string RenderReasons(const std::vector<Reason>& reasons) {
+  std::string out;
+  for (const auto& reason : reasons) {
+    out += "  - " + Clean(reason.sentence) + " [" + Clean(reason.code) + "]\n";
+  }
+  return out;
+}
+
+std::string RenderKeyspaceTable(const std::vector<KeyspaceFinding>& keyspaces) {
+  Table table({{"KEYSPACE"},
+               {"POLICY SAYS"},
+               {"TAIL", Align::kRight},
+               {"MISSED", Align::kRight},
+               {"KEYS", Align::kRight},
+               {"BYTES", Align::kRight},
+               {"RULE"}});
+  for (const auto& keyspace : keyspaces) {
+    table.AddRow({keyspace.keyspace, std::string(ToString(keyspace.tolerance)),
+                  std::to_string(keyspace.tail_records), std::to_string(keyspace.missed_records),
+                  std::to_string(keyspace.keys), HumanBytes(keyspace.bytes), keyspace.rule});
+  }
+  return table.Render(2);
+}
 
 std::string DescribeAction(const Action& action) {
   struct Describe {

@@ -22,6 +22,12 @@ std::string RenderDecision(const DecisionRecord& record, const RenderDecisionOpt
 // One line each, in the order given.
 std::string RenderDecisionList(const std::vector<DecisionRecord>& records);
 
+// Parts of these, for others: "policy shop (0123456789ab)"; a line for each reason; a row for each keyspace,
+// and nothing for none.
+std::string NamePolicy(const std::string& name, const std::string& hash);
+std::string RenderReasons(const std::vector<Reason>& reasons);
+std::string RenderKeyspaceTable(const std::vector<KeyspaceFinding>& keyspaces);
+
 std::string RenderPlan(const GroupPlan& plan);
 
 // "pad [1003, 1005), 2 no-op records", "follow 10.0.0.2:6666 from 1005", ...

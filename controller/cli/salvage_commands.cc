@@ -20,15 +20,6 @@ constexpr std::chrono::milliseconds kCheckTimeout{120000};
 constexpr std::uint64_t kPage = 1000;
 constexpr std::size_t kShownValue = 60;
 
-ExitCode NotUnderstood(const Console& console, const std::string& what, bool changes = false) {
-  return console.Complain(changes ? ExitCode::kUnknown : ExitCode::kUnreachable,
-                          "the controller's answer is not understood (another version?): " + what);
-}
-
-ExitCode Complain(const Console& console, const Refusal& refusal) {
-  return console.Complain(refusal.code, refusal.sentence);
-}
-
 const boost::json::array* ListIn(const boost::json::object& answer, boost::json::string_view name) {
   const auto* list = answer.if_contains(name);
   return list == nullptr ? nullptr : list->if_array();
@@ -38,12 +29,6 @@ std::string TextIn(const boost::json::value& value, boost::json::string_view nam
   const auto* object = value.if_object();
   const auto* text = object == nullptr ? nullptr : object->if_contains(name);
   return text == nullptr || !text->is_string() ? std::string() : std::string(text->get_string());
-}
-
-std::uint64_t BytesOf(const SalvageManifest& manifest) {
-  std::uint64_t bytes = 0;
-  for (const SalvageFile& file : manifest.files) bytes += file.bytes;
-  return bytes;
 }
 
 Answer<std::vector<SalvageManifest>> ManifestsOf(const boost::json::object& answer) {
@@ -57,10 +42,7 @@ Answer<std::vector<SalvageManifest>> ManifestsOf(const boost::json::object& answ
     if (good) manifests.push_back(std::move(*manifest));
   }
   if (!good) {
-    return tl::unexpected(
-        Refusal{ExitCode::kUnreachable,
-                "the controller's answer is not understood (another version?): " + manifest.error().Message(),
-                std::nullopt});
+    return tl::unexpected(NotUnderstood(manifest.error().Message()));
   }
   std::stable_sort(manifests.begin(), manifests.end(),
                    [](const SalvageManifest& a, const SalvageManifest& b) { return a.time_ms > b.time_ms; });
@@ -227,7 +209,7 @@ ExitCode ShowRecords(const Console& console, const ControllerClient& controller,
         kCheckTimeout);
     if (!page) return Complain(console, page.error());
     const auto* records = ListIn(*page, "records");
-    if (records == nullptr) return NotUnderstood(console, "no records");
+    if (records == nullptr) return Complain(console, NotUnderstood("no records"));
     for (const auto& record : *records) {
       if (!record.is_object() || !Fits(options, record.get_object())) continue;
       more = shown.size() == options.max;
@@ -237,7 +219,7 @@ ExitCode ShowRecords(const Console& console, const ControllerClient& controller,
     after.reset();
     boost::system::error_code bad;
     if (const auto* next = page->if_contains("next")) after = next->to_number<std::uint64_t>(bad);
-    if (bad) return NotUnderstood(console, "next is no number");
+    if (bad) return Complain(console, NotUnderstood("next is no number"));
   }
   if (console.json) {
     console.PrintJson({{"manifest", ToJson(manifest)}, {"records", std::move(shown)}, {"more", more}});
@@ -290,7 +272,7 @@ ExitCode ListSalvagesCommand(const Console& console, const ControllerClient& con
     for (const SalvageManifest& manifest : *manifests) {
       table.AddRow({manifest.id, FormatTime(manifest.time_ms), manifest.group, manifest.node,
                     std::to_string(manifest.records), std::to_string(manifest.keys),
-                    HumanBytes(BytesOf(manifest)), manifest.lacks});
+                    HumanBytes(manifest.Bytes()), manifest.lacks});
     }
     console.Print(table.Render());
   }
@@ -305,7 +287,7 @@ ExitCode ShowSalvageCommand(const Console& console, const ControllerClient& cont
   auto checked = controller.Get(TargetOf(*found), kCheckTimeout);
   if (!checked) return Complain(console, checked.error());
   auto manifest = SalvageManifestFromJson(*checked);
-  if (!manifest) return NotUnderstood(console, manifest.error().Message());
+  if (!manifest) return Complain(console, NotUnderstood(manifest.error().Message()));
   if (options.records) {
     if (!options.keyspace.empty()) {
       return console.Complain(ExitCode::kUsage, "--keyspace is about keys, not about --records");
@@ -328,7 +310,7 @@ ExitCode ShowSalvageCommand(const Console& console, const ControllerClient& cont
                                kCheckTimeout);
     if (!page) return Complain(console, page.error());
     auto read = SalvagedKeysFromJson(*page);
-    if (!read) return NotUnderstood(console, read.error().Message());
+    if (!read) return Complain(console, NotUnderstood(read.error().Message()));
     for (std::size_t i = 0; i < read->keys.size(); ++i) {
       more = keys.size() == options.max;
       if (more) break;
@@ -384,7 +366,7 @@ ExitCode ReplaySalvageCommand(const Console& console, const ControllerClient& co
   const auto* keys = ListIn(*answer, "keys");
   const auto* counts = answer->if_contains("counts");
   if (keys == nullptr || counts == nullptr || !counts->is_object()) {
-    return NotUnderstood(console, "no keys, or no counts", !options.dry_run);
+    return Complain(console, NotUnderstood("no keys, or no counts", !options.dry_run));
   }
   if (console.json) {
     console.PrintJson(*answer);
@@ -392,7 +374,7 @@ ExitCode ReplaySalvageCommand(const Console& console, const ControllerClient& co
     Table table({{"NAMESPACE"}, {"KEY"}, {"TYPE"}, {options.dry_run ? "WOULD BE" : "RESULT"}, {"WHY"}});
     for (const auto& value : *keys) {
       auto key = ReplayedKeyFromJson(value);
-      if (!key) return NotUnderstood(console, key.error().Message(), !options.dry_run);
+      if (!key) return Complain(console, NotUnderstood(key.error().Message(), !options.dry_run));
       table.AddRow({ShowNamespace(key->name_space), ToPrintable(key->key), key->type,
                     std::string(ToString(key->result)), key->why});
     }

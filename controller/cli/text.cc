@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "policies/model/bytes.h"
+#include "policies/model/types.h"
 
 namespace walstitch::cli {
 namespace {
@@ -119,7 +120,7 @@ std::string Count(std::uint64_t number, std::string_view singular, std::string_v
 }
 
 std::string ShowNamespace(std::string_view name_space) {
-  return name_space == "__namespace" ? "default" : ToPrintable(name_space);
+  return name_space == kDefaultNamespace ? "default" : ToPrintable(name_space);
 }
 
 std::string Clean(std::string_view text, bool keep_line_feeds) {

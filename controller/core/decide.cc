@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controller/core/cost.h"
+#include "controller/core/fork_answers.h"
 #include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
 #include "policies/model/reason_codes.h"
@@ -16,8 +17,6 @@
 namespace walstitch::core {
 namespace {
 
-// RocksDB keeps a sequence in 56 bits; what is above must not reach any sum.
-constexpr std::uint64_t kMaxSequence = (1ULL << 56) - 1;
 // A splice that broke is made again; one that breaks every time is not the way.
 constexpr std::uint64_t kMostSplices = 2;
 

@@ -5,12 +5,9 @@
 
 namespace walstitch::core {
 
-void GroupRunner::Spawn(Task<OperatorAnswer> order, AnswerCallback done) {
-  tasks_.Spawn(Answering(std::move(order), std::move(done)));
-}
-
-Task<void> GroupRunner::Answering(Task<OperatorAnswer> order, AnswerCallback done) {
-  OperatorAnswer answer = Fail(ErrorCode::kUnavailable, "the order was not carried out to its end");
+template <typename T>
+Task<void> GroupRunner::Answering(Task<Result<T>> order, std::function<void(Result<T>)> done) {
+  Result<T> answer = Fail(ErrorCode::kUnavailable, "the order was not carried out to its end");
   try {
     answer = co_await std::move(order);
   } catch (const std::exception& problem) {
@@ -18,6 +15,10 @@ Task<void> GroupRunner::Answering(Task<OperatorAnswer> order, AnswerCallback don
     Alarm(answer.error().Message());
   }
   done(std::move(answer));
+}
+
+void GroupRunner::Spawn(Task<OperatorAnswer> order, AnswerCallback done) {
+  tasks_.Spawn(Answering(std::move(order), std::move(done)));
 }
 
 Task<void> GroupRunner::AnsweringPlan(std::function<void(boost::json::value)> done) {
@@ -133,18 +134,7 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
 }
 
 void GroupRunner::Replay(ReplayOrder order, ReplayCallback done) {
-  tasks_.Spawn(AnsweringReplay(std::move(order), std::move(done)));
-}
-
-Task<void> GroupRunner::AnsweringReplay(ReplayOrder order, ReplayCallback done) {
-  Result<ReplayReport> answer = Fail(ErrorCode::kUnavailable, "the order was not carried out to its end");
-  try {
-    answer = co_await OrderReplay(std::move(order));
-  } catch (const std::exception& problem) {
-    answer = Fail(ErrorCode::kUnavailable, std::string("the order failed: ") + problem.what());
-    Alarm(answer.error().Message());
-  }
-  done(std::move(answer));
+  tasks_.Spawn(Answering(OrderReplay(std::move(order)), std::move(done)));
 }
 
 // It takes minutes where there are many keys, and moves nobody's role, so it does not hold the group: if the

@@ -138,6 +138,7 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
     case DecisionKind::kSwitchover: {
       co_await RefreshAll();
       const bool acted = !record.steps.empty();
+      const bool may_have = MayHavePromoted(record);
       const bool taken_back =
           std::any_of(record.steps.begin(), record.steps.end(),
                       [&](const StepRecord& step) { return step.command == decision.id + "-back"; });
@@ -154,10 +155,10 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
           may = MayReplaceMaster(Snapshot(), &again);
         }
         if (!may) {
-          if (acted) closed->outcome = Outcome::kUnknown;
+          if (may_have) closed->outcome = Outcome::kUnknown;
           closed->sentence = "not carried out: " + may.error().Message();
           GroupState state = state_;
-          if (acted) state.suspects[decision.node] = {decision.epoch, Sequence(0), environment_.UnixMs()};
+          if (may_have) state.suspects[decision.node] = {decision.epoch, Sequence(0), environment_.UnixMs()};
           (void)Close(decision, *closed, &state);
           co_return false;
         }
@@ -175,7 +176,7 @@ Task<bool> GroupRunner::ResumeDecision(Decision decision, DecisionRecord record,
           co_return false;
         }
       }
-      resumed_ = decision.id;
+      if (may_have) resumed_ = decision.id;
       (void)co_await CarryOutPromotion(std::move(decision), 5000, taken_back);
       resumed_.clear();
       co_return false;

@@ -436,7 +436,11 @@ Task<std::optional<std::string>> GroupRunner::RunRescue(Decision decision, std::
     if (attempt > 0) rescue.id += "-again-" + std::to_string(attempt);
     rescue.deadline_ms = std::clamp<std::int64_t>(end_ms - environment_.NowMs(), 100, 600000);
     const CommandResult rescued = co_await RunCommand(decision, std::move(rescue));
-    if (rescued.outcome == Outcome::kDone) co_return std::nullopt;
+    if (rescued.outcome == Outcome::kDone) {
+      // A later run must be able to tell from the record that the promotion may have followed.
+      if (MayHavePromoted(RecordOf(decision))) co_return std::nullopt;
+      co_return "that " + decision.node + " took it could not be written down";
+    }
     const std::optional<Report> candidate = co_await Refresh(decision.node);
     if (!candidate) co_return rescued.error;
     // Its supervisor starts a server again within moments. It is parked then, and has everything itself.

@@ -437,14 +437,15 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
   co_return result;
 }
 
-// The answer to a command. One that may take minutes is asked about again and again: a message may be lost,
-// and the agent with its machine; after that, nobody waits.
+// The answer to a command. One that may take long is asked about again and again: a message may be lost, and
+// the agent with its machine; after that, nobody waits.
 Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   const bool takes_long = std::holds_alternative<SalvageAction>(command.action) ||
+                          std::holds_alternative<RescueAction>(command.action) ||
                           std::holds_alternative<SpliceAction>(command.action);
   const std::int64_t most_ms = command.deadline_ms + kAnswerSlackMs;
   const std::int64_t give_up = environment_.NowMs() + most_ms;
-  const std::int64_t patience_ms = takes_long ? kLongPatienceMs : most_ms;
+  const std::int64_t patience_ms = takes_long ? std::min(kLongPatienceMs, most_ms) : most_ms;
   const std::uint64_t losses = nodes_.at(command.node).losses;
   for (bool first = true;; first = false) {
     const std::int64_t asked = environment_.NowMs();

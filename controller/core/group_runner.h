@@ -273,8 +273,8 @@ class GroupRunner {
   // The operator's word (group_orders.cc).
   Task<OperatorAnswer> OrderSetting(DecisionKind kind, OperatorRequest request);
   void Spawn(Task<OperatorAnswer> order, AnswerCallback done);
-  Task<void> Answering(Task<OperatorAnswer> order, AnswerCallback done);
-  Task<void> AnsweringReplay(ReplayOrder order, ReplayCallback done);
+  template <typename T>
+  Task<void> Answering(Task<Result<T>> order, std::function<void(Result<T>)> done);
   Task<Result<ReplayReport>> OrderReplay(ReplayOrder order);
   Task<void> AnsweringPlan(std::function<void(boost::json::value)> done);
 

@@ -1,5 +1,7 @@
 #include "controller/core/plan.h"
 
+#include <algorithm>
+
 #include "controller/core/finding.h"
 #include "controller/core/tail_given_up.h"
 #include "policies/model/result.h"
@@ -174,6 +176,17 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   if (std::holds_alternative<SalvageAction>(command.action)) command.deadline_ms = kSalvageDeadlineMs;
   if (std::holds_alternative<SpliceAction>(command.action)) command.deadline_ms = kSpliceDeadlineMs;
   return command;
+}
+
+bool MayHavePromoted(const DecisionRecord& record) {
+  const auto& plan = record.decision.plan;
+  const auto rescues = [](const PlanStep& step) { return std::holds_alternative<RescueAction>(step.action); };
+  if (std::none_of(plan.begin(), plan.end(), rescues)) return true;
+  const std::string_view rescue = ActionName(RescueAction{});
+  const std::string_view promote = ActionName(PromoteAction{});
+  return std::any_of(record.steps.begin(), record.steps.end(), [&](const StepRecord& step) {
+    return step.action == promote || (step.action == rescue && step.outcome == Outcome::kDone);
+  });
 }
 
 }  // namespace walstitch::core

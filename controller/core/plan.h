@@ -37,4 +37,8 @@ Result<std::vector<PlanStep>> PlanRelease(const GroupSnapshot& snapshot);
 
 Command CommandOf(const Decision& decision, std::size_t step);
 
+// Whether the promotion that a record plans may have been commanded, by whoever left the record open. Behind
+// a rescue it is only once the record says that the rescue is done; else even where no step is on record.
+bool MayHavePromoted(const DecisionRecord& record);
+
 }  // namespace walstitch::core

@@ -18,6 +18,13 @@ bool IsJudgedByPolicy(const Decision& decision) {
   return decision.kind == DecisionKind::kRejoin && decision.evidence && decision.verdict;
 }
 
+// Without reading the rest, which may be long.
+std::string GroupOf(const boost::json::value& decision) {
+  const auto* object = decision.if_object();
+  const auto* group = object == nullptr ? nullptr : object->if_contains("group");
+  return group == nullptr || !group->is_string() ? std::string() : std::string(group->get_string());
+}
+
 bool OnlyWaited(const VerdictDecision& verdict) {
   if (verdict.verdict != Verdict::kHold) return false;
   return std::any_of(verdict.reasons.begin(), verdict.reasons.end(), [](const Reason& reason) {
@@ -118,11 +125,16 @@ Result<void> PolicyTrial::Add(std::string_view line) {
   auto entry = ParseEntry(line, &body);
   if (!entry) return Fail(entry.error());
   if (entry->kind == EntryKind::kDecision) {
+    const std::string group = GroupOf(body);
+    if (group.empty()) return {};
+    const auto policy = policy_for_(group);
+    if (!policy) return Fail(policy.error());
+    if (*policy == nullptr) return {};
     auto decision = DecisionFromJson(body);
     if (!decision) return Fail(decision.error(), "decision " + entry->decision);
     if (!IsJudgedByPolicy(*decision)) return {};
     at_[decision->id] = rejoins_.size();
-    rejoins_.push_back(Compare(*decision, Decide(*decision->evidence, policy_for_(decision->group))));
+    rejoins_.push_back(Compare(*decision, Decide(*decision->evidence, **policy)));
   } else if (entry->kind == EntryKind::kOutcome) {
     const auto at = at_.find(entry->decision);
     if (at == at_.end()) return {};

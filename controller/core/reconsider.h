@@ -77,11 +77,12 @@ struct Trial {
 // Reads the decision log line by line, in order (log_chain.h), and keeps of each rejoin only what is above.
 class PolicyTrial {
  public:
-  // The policy for a group; its answers must stand as long as the trial.
-  using PolicyFor = std::function<const TolerancePolicy&(const std::string& group)>;
+  // The policy for a group, which must stand as long as the trial; nullptr: its decisions are passed over.
+  using PolicyFor = std::function<Result<const TolerancePolicy*>(const std::string& group)>;
   explicit PolicyTrial(PolicyFor policy_for) : policy_for_(std::move(policy_for)) {}
 
-  // kDamaged for what is no line of the log. Other decisions than rejoins are passed over.
+  // kDamaged for what is no line of the log, or the Error of the policy. Other decisions than rejoins are
+  // passed over.
   Result<void> Add(std::string_view line);
   [[nodiscard]] Trial Finish() const;
 

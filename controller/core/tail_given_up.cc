@@ -4,14 +4,12 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/core/fork_answers.h"
 #include "policies/model/reason_codes.h"
 
 namespace walstitch::core {
 
 namespace {
-
-// RocksDB keeps a sequence in 56 bits; what is above must not reach any sum.
-constexpr Sequence kMaxSequence{(1ULL << 56) - 1};
 
 TailGivenUp NotSalvaged(std::string why) {
   TailGivenUp tail;
@@ -38,7 +36,7 @@ std::optional<Parting> PartingOf(const Evidence& evidence, Sequence last) {
 TailGivenUp FindTailGivenUp(Verdict verdict, const Evidence& evidence) {
   if (verdict != Verdict::kPadded && verdict != Verdict::kFull && verdict != Verdict::kSpliced) return {};
   const std::string node = evidence.rejoiner.node.empty() ? "the rejoiner" : evidence.rejoiner.node;
-  if (!evidence.rejoiner.last || *evidence.rejoiner.last > kMaxSequence) {
+  if (!evidence.rejoiner.last || evidence.rejoiner.last->Value() > kMaxSequence) {
     return NotSalvaged("it is not known where " + node + " ends");
   }
   const Sequence last = *evidence.rejoiner.last;

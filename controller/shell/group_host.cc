@@ -128,40 +128,41 @@ void GroupHost::OnMessage(const std::string& name, const std::string& message) {
   if (!foreign) runner_.OnReport(std::move(*report));
 }
 
-asio::awaitable<boost::json::value> GroupHost::Plan() {
-  auto start = [this](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    runner_.Plan([shared](boost::json::value plan) { std::move (*shared)(std::move(plan)); });
-  };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(boost::json::value)>(
-      start, asio::use_awaitable);
-}
+namespace {
 
-asio::awaitable<core::OperatorAnswer> GroupHost::Give(Order order, core::OperatorRequest request) {
-  // A pointer, for the answer's type has no default value that Asio could make.
-  using Shared = std::shared_ptr<core::OperatorAnswer>;
-  auto start = [this, order](auto handler, core::OperatorRequest what) {
+// What the runner answers by a callback. As a pointer, for a Result has no default value that Asio could
+// make.
+template <typename T>
+asio::awaitable<T> AnswerOf(std::function<void(std::function<void(T)>)> start) {
+  using Shared = std::shared_ptr<T>;
+  auto initiate = [start = std::move(start)](auto handler) {
     auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    (runner_.*order)(std::move(what), [shared](core::OperatorAnswer answer) {
-      std::move (*shared)(std::make_shared<core::OperatorAnswer>(std::move(answer)));
-    });
+    start([shared](T answer) { std::move (*shared)(std::make_shared<T>(std::move(answer))); });
   };
   const Shared answer = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Shared)>(
-      start, asio::use_awaitable, std::move(request));
+      initiate, asio::use_awaitable);
   co_return std::move(*answer);
 }
 
-asio::awaitable<Result<core::ReplayReport>> GroupHost::Replay(core::ReplayOrder order) {
-  using Shared = std::shared_ptr<Result<core::ReplayReport>>;
-  auto start = [this](auto handler, core::ReplayOrder what) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    runner_.Replay(std::move(what), [shared](Result<core::ReplayReport> report) {
-      std::move (*shared)(std::make_shared<Result<core::ReplayReport>>(std::move(report)));
-    });
+}  // namespace
+
+asio::awaitable<boost::json::value> GroupHost::Plan() {
+  std::function<void(std::function<void(boost::json::value)>)> start = [this](auto done) {
+    runner_.Plan(std::move(done));
   };
-  const Shared report = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Shared)>(
-      start, asio::use_awaitable, std::move(order));
-  co_return std::move(*report);
+  co_return co_await AnswerOf<boost::json::value>(std::move(start));
+}
+
+asio::awaitable<core::OperatorAnswer> GroupHost::Give(Order order, core::OperatorRequest request) {
+  std::function<void(std::function<void(core::OperatorAnswer)>)> start =
+      [this, order, request = std::move(request)](auto done) { (runner_.*order)(request, std::move(done)); };
+  co_return co_await AnswerOf<core::OperatorAnswer>(std::move(start));
+}
+
+asio::awaitable<Result<core::ReplayReport>> GroupHost::Replay(core::ReplayOrder order) {
+  std::function<void(std::function<void(Result<core::ReplayReport>)>)> start =
+      [this, order = std::move(order)](auto done) { runner_.Replay(order, std::move(done)); };
+  co_return co_await AnswerOf<Result<core::ReplayReport>>(std::move(start));
 }
 
 asio::awaitable<boost::json::object> GroupHost::Salvages() {

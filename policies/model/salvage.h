@@ -39,6 +39,13 @@ struct SalvageManifest {
   std::uint64_t not_kept = 0;       // without their value, each with the reason
   std::string lacks;                // what it lacks of the range, and why; empty: nothing
   std::vector<SalvageFile> files;
+
+  // Of its files.
+  [[nodiscard]] std::uint64_t Bytes() const {
+    std::uint64_t bytes = 0;
+    for (const SalvageFile& file : files) bytes += file.bytes;
+    return bytes;
+  }
   bool operator==(const SalvageManifest&) const = default;
 };
 

@@ -1,5 +1,6 @@
 // Kvrocks' data types by the names that its TYPE command answers with, and the everyday names that
-// people write for the odd ones: bloom for MBbloom--, json for ReJSON-RL, tdigest for TDIS-TYPE.
+// people write for the odd ones: bloom for MBbloom--, json for ReJSON-RL, tdigest for TDIS-TYPE. And the name
+// of its default namespace.
 #pragma once
 
 #include <optional>
@@ -7,6 +8,9 @@
 #include <string_view>
 
 namespace walstitch {
+
+// The default namespace, as keys have it. People write "default".
+inline constexpr std::string_view kDefaultNamespace = "__namespace";
 
 // "string", "hash", ..., in the order of Kvrocks' own numbers.
 std::span<const std::string_view> KvrocksTypeNames();

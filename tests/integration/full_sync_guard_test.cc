@@ -38,13 +38,17 @@ std::string Summary(const std::vector<DecisionRecord>& decisions) {
   return text;
 }
 
-// Of these, at any one time: from the decision to its outcome.
+// Of these, at any one time: from the command to the outcome. A decision's own time is when its evidence was
+// asked for, and it waits for its turn behind that.
 size_t MostAtOnce(const std::vector<DecisionRecord>& decisions) {
   std::vector<std::pair<int64_t, int>> changes;
   for (const DecisionRecord& record : decisions) {
     if (!IsFull(record) || !record.outcome) continue;
-    changes.emplace_back(record.decision.time_ms, 1);
-    changes.emplace_back(record.outcome->time_ms, -1);
+    for (const StepRecord& step : record.steps) {
+      if (step.action != ActionName(FullSyncAction{})) continue;
+      changes.emplace_back(step.start_ms, 1);
+      changes.emplace_back(record.outcome->time_ms, -1);
+    }
   }
   // At the same millisecond an end counts before a beginning.
   std::sort(changes.begin(), changes.end());

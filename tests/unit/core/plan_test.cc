@@ -170,5 +170,21 @@ TEST(PlanTest, AReleaseLeavesNobodyBehind) {
   EXPECT_EQ(refused.error().Message().substr(0, 33), "node n3 does not follow n1 yet; r");
 }
 
+TEST(PlanTest, BehindARescueAPromotionMayHaveBeenCommandedOnlyOnceItIsOnRecordAsDone) {
+  DecisionRecord record;
+  record.decision.plan = PlanRescue("n1", "http://n1", "n2", Sequence(10), 100);
+  EXPECT_FALSE(MayHavePromoted(record));
+  record.steps.push_back({"n2", "rescue", "D-1", 0, 0, Outcome::kUnknown, ""});
+  EXPECT_FALSE(MayHavePromoted(record));
+  record.steps.push_back({"n2", "rescue", "D-1-again-1", 0, 0, Outcome::kDone, ""});
+  EXPECT_TRUE(MayHavePromoted(record));
+}
+
+TEST(PlanTest, WithoutARescueAPromotionMayHaveBeenCommandedThoughNothingIsOnRecord) {
+  DecisionRecord record;
+  record.decision.plan = PlanPromotion(std::nullopt, "n2", Sequence(10));
+  EXPECT_TRUE(MayHavePromoted(record));
+}
+
 }  // namespace
 }  // namespace walstitch::core

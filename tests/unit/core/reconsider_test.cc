@@ -73,7 +73,7 @@ class PolicyTrialTest : public testing::Test {
   std::map<std::string, TolerancePolicy> policies_ = {{"shop", Policy(Tolerance::kIgnore)},
                                                       {"bank", Policy(Tolerance::kFullSync)}};
   PolicyTrial trial_{
-      [this](const std::string& group) -> const TolerancePolicy& { return policies_.at(group); }};
+      [this](const std::string& group) -> Result<const TolerancePolicy*> { return &policies_.at(group); }};
 
  private:
   LogHead head_;
