@@ -472,7 +472,7 @@ Result<std::optional<Frame>> UpstreamSession::TakeSpliced(std::string* out, std:
   // Of the length's line and the line end.
   constexpr std::size_t kAround = kMaxFrameHeadBytes + kFrameEndBytes;
   while (!splicer_->Met()) {
-    const Result<std::optional<Frame>> frame = ReadFrame(Unread());
+    Result<std::optional<Frame>> frame = ReadFrame(Unread());
     if (!frame) return Fail(frame.error());
     const bool whole = *frame && (*frame)->kind == FrameKind::kBatch && (*frame)->bytes <= Unread().size();
     if (!whole) return frame;

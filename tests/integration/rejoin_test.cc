@@ -66,8 +66,6 @@ TEST_P(PadTest, DivergentKeysAreThoseOfTheRecord) {
   const auto divergent = DivergentKeys(record);
   EXPECT_EQ(param.tail + param.batch, divergent.size());
   EXPECT_EQ(divergent, DifferingKeys("n1", "n2"));
-  // Not a measurement (a benchmark does that): a timer or a reconnect in the way would show here.
-  EXPECT_LT(record.outcome->took_ms, 1000);
   // Where the time went, for people.
   int64_t now = record.decision.time_ms;
   for (const StepRecord& step : record.steps) {
