@@ -96,7 +96,9 @@ class ThreadedNode : public NodeControl {
 
 class RelayAdapter : public RelayControl {
  public:
-  explicit RelayAdapter(relay::Relay& relay) : relay_(relay) {}
+  // `others_wait`: commands wait behind the one that calls.
+  RelayAdapter(relay::Relay& relay, std::function<bool()> others_wait)
+      : relay_(relay), others_wait_(std::move(others_wait)) {}
   [[nodiscard]] RelayReport Report() const override { return relay_.Report(); }
   void Park() override { relay_.Park(); }
   void Idle() override { relay_.Idle(); }
@@ -114,7 +116,8 @@ class RelayAdapter : public RelayControl {
     return relay_.Follow(std::move(action), timeout);
   }
   asio::awaitable<Result<Sequence>> Splice(SpliceAction action, milliseconds timeout) override {
-    return relay_.Splice(std::move(action), timeout);
+    if (others_wait_()) co_return Fail(ErrorCode::kConflict, "another command waits; nothing was replayed");
+    co_return co_await relay_.Splice(std::move(action), timeout);
   }
   Result<void> FollowOn(Sequence met) override { return relay_.FollowOn(met); }
   asio::awaitable<Result<void>> FullSync(FullSyncAction action, milliseconds timeout) override {
@@ -123,6 +126,7 @@ class RelayAdapter : public RelayControl {
 
  private:
   relay::Relay& relay_;
+  std::function<bool()> others_wait_;
 };
 
 }  // namespace
@@ -197,7 +201,6 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::uint64_t trusted_from_ = 0;  // looks that began earlier may tell of the time before a command
 
   int waiting_commands_ = 0;  // that are no salvages
-  std::string splice_;        // the command that splices, or did last
 
   bool wal_readable_ = false;
   std::optional<Sequence> wal_last_;  // of a process that is down
@@ -284,7 +287,7 @@ Result<void> Agent::Impl::Start() {
   command_pool_.emplace(1);
   disk_pool_.emplace(1);
   upstream_pool_.emplace(1);
-  relay_control_.emplace(*relay_);
+  relay_control_.emplace(*relay_, [this] { return commands_->OthersWait(); });
   node::ClientOptions command_client = ClientTo(config_, kHealthTimeout);
   command_client.stop = &stop_;
   node_control_.emplace(command_client, *command_pool_);
@@ -402,12 +405,11 @@ asio::awaitable<Result<CommandResult>> Agent::Impl::Submit(Command command) {
   // A salvage may take minutes, and a promotion may not: it is made again.
   const bool salvage = std::holds_alternative<SalvageAction>(command.action);
   if (!salvage) salvages_->SetWaiting(++waiting_commands_);
-  // So may a replay: it fails for any other command that will be run, and is decided anew.
-  const bool runs =
-      command.id != splice_ && !commands_->Answered(command.id) && command.epoch >= commands_->Epoch();
-  if (runs && relay_->Report().state == RelayState::kSplicing) relay_->Park();
-  if (std::holds_alternative<SpliceAction>(command.action)) splice_ = command.id;
-  auto result = co_await commands_->Submit(std::move(command));
+  // So may a replay: it fails for any other command, and is decided anew.
+  std::function<void()> end_splice = [this] {
+    if (relay_->Report().state == RelayState::kSplicing) relay_->Park();
+  };
+  auto result = co_await commands_->Submit(std::move(command), std::move(end_splice));
   if (!salvage) salvages_->SetWaiting(--waiting_commands_);
   co_return result;
 }

@@ -421,7 +421,8 @@ CommandRunner::Step CommandRunner::Do(FollowAction action, Deadline deadline) {
 }
 
 asio::awaitable<std::optional<std::string>> CommandRunner::AwaitApplied(Sequence end, Sequence* last,
-                                                                        Deadline deadline) {
+                                                                        Deadline deadline,
+                                                                        std::optional<RelayState> state) {
   Pause pause(options_.poll_interval);
   while (true) {
     auto facts = co_await Info(deadline);
@@ -431,6 +432,10 @@ asio::awaitable<std::optional<std::string>> CommandRunner::AwaitApplied(Sequence
     if (facts->last && *facts->last + 1 > end) co_return "the node went past what it was sent";
     // What was in the connection's buffers when it broke never comes: the node asks for it anew.
     RelayReport relay = relay_.Report();
+    if (state && relay.state != *state) {
+      co_return "the relay is " + std::string(ToString(relay.state)) + " by now" +
+          (relay.error.empty() ? std::string() : ": " + relay.error);
+    }
     if (relay.node_attached && relay.node_next && *relay.node_next < end) {
       co_return "the node's connection broke, and it came back at " + relay.node_next->ToString();
     }
@@ -529,7 +534,13 @@ CommandRunner::Step CommandRunner::Do(AdvanceAction action, Deadline deadline) {
            " no-op records are written";
   };
   const std::string decision = action.decision;
-  auto found = co_await wal_.FillerSince(action.from, decision);
+  if (facts->last && *facts->last + 1 < action.from) {
+    co_return Failed("the node's next is " + (*facts->last + 1).ToString() + ", before " +
+                         action.from.ToString() + " where it stood: it lost records; nothing was written",
+                     facts->last);
+  }
+  const SequenceRange before{action.from, facts->last ? *facts->last + 1 : action.from};
+  auto found = co_await wal_.FillerIn(before, decision, Left(deadline));
   // A WAL that begins there, or is empty, holds nothing of it.
   const bool stands_still = facts->last && *facts->last + 1 == action.from;
   if (!found && found.error().Code() == ErrorCode::kNotFound && stands_still) found = std::uint64_t{0};
@@ -555,18 +566,21 @@ CommandRunner::Step CommandRunner::Do(AdvanceAction action, Deadline deadline) {
     }
     written += some;
   }
-  auto stands = co_await wal_.FillerSince(action.from, decision);
+  auto after = co_await node_.Info(options_.call_timeout);
+  if (!after || !after->last)
+    co_return Failed("where the node stands now is not known" + so_far(), facts->last);
+  const SequenceRange behind{before.to, *after->last + 1};
+  auto stands = co_await wal_.FillerIn(behind, decision, Left(deadline));
   if (!stands) {
     co_return Failed("whether the filler stands in the WAL is not known: " + stands.error().Message(),
-                     facts->last);
+                     after->last);
   }
-  if (*stands != action.count) {
-    co_return Failed("the WAL holds " + std::to_string(*stands) + " records of the filler, and " +
+  if (*found + *stands != action.count) {
+    co_return Failed("the WAL holds " + std::to_string(*found + *stands) + " records of the filler, and " +
                          std::to_string(action.count) + " were commanded",
-                     facts->last);
+                     after->last);
   }
-  auto after = co_await node_.Info(options_.call_timeout);
-  co_return Done(after && after->last ? after->last : facts->last);
+  co_return Done(after->last);
 }
 
 // The node is read back where the numbers have met, before anything else is sent to it: there, and nowhere
@@ -596,7 +610,7 @@ CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
                      now && now->last ? now->last : facts->last);
   }
   Sequence last = *facts->last;
-  auto not_there = co_await AwaitApplied(*met, &last, deadline);
+  auto not_there = co_await AwaitApplied(*met, &last, deadline, RelayState::kSplicing);
   if (!not_there) {
     const Result<void> follows = relay_.FollowOn(*met);
     if (!follows) not_there = follows.error().Message();

@@ -60,9 +60,10 @@ class WalControl {
   virtual ~WalControl() = default;
   // The marker of the batch that holds the sequence; empty if it has none.
   virtual boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) = 0;
-  // How many records of the decision's filler (agents/wal/filler.h) the WAL holds from `from` on. kNotFound
-  // if it does not reach back so far.
-  virtual boost::asio::awaitable<Result<std::uint64_t>> FillerSince(Sequence from, std::string decision) = 0;
+  // How many records of the decision's filler (agents/wal/filler.h) the WAL holds in the range. kNotFound if
+  // it does not reach back so far; kTimeout if there was too much to read.
+  virtual boost::asio::awaitable<Result<std::uint64_t>> FillerIn(SequenceRange range, std::string decision,
+                                                                 std::chrono::milliseconds timeout) = 0;
 };
 
 // The WAL of another node, served by its agent, "http://host:port".
@@ -154,9 +155,9 @@ class CommandRunner {
   boost::asio::awaitable<std::optional<CommandResult>> Attach(node::NodeFacts facts, Deadline deadline);
 
   // Waits until the node, parked, has applied what it was fed: its next is `end`. Sets `last` to what it held
-  // at the last look. nullopt: it is there; else why not.
-  boost::asio::awaitable<std::optional<std::string>> AwaitApplied(Sequence end, Sequence* last,
-                                                                  Deadline deadline);
+  // at the last look. nullopt: it is there; else why not. `state`: gives up once the relay is in another one.
+  boost::asio::awaitable<std::optional<std::string>> AwaitApplied(
+      Sequence end, Sequence* last, Deadline deadline, std::optional<RelayState> state = std::nullopt);
 
   // Waits until the node, parked, has applied all that it was sent, and gives its last.
   boost::asio::awaitable<Result<Sequence>> Settle(Deadline deadline);

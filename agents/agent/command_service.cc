@@ -22,7 +22,7 @@ CommandService::CommandService(asio::any_io_executor executor, asio::thread_pool
       writer_(std::move(writer)),
       changed_(std::move(changed)) {}
 
-asio::awaitable<Result<CommandResult>> CommandService::Submit(Command command) {
+asio::awaitable<Result<CommandResult>> CommandService::Submit(Command command, std::function<void()> queued) {
   auto admission = ledger_.Admit(command);
   if (!admission) co_return Fail(admission.error());
   std::shared_ptr<Pending> pending;
@@ -39,6 +39,7 @@ asio::awaitable<Result<CommandResult>> CommandService::Submit(Command command) {
       pending = std::make_shared<Pending>(executor_, command);
       pending_[command.id] = pending;
       queue_.push_back(pending);
+      if (queued) queued();
       if (!draining_) {
         draining_ = true;
         asio::co_spawn(executor_, Drain(), asio::detached);

@@ -34,11 +34,12 @@ class CommandService {
                  Runner runner, Writer writer, std::function<void()> changed);
 
   // An Error: the command was refused and had no effect. A repeated command gets the result of the first.
-  boost::asio::awaitable<Result<CommandResult>> Submit(Command command);
+  // `queued` is called at once if it is a new one, and will be run.
+  boost::asio::awaitable<Result<CommandResult>> Submit(Command command, std::function<void()> queued = {});
 
   [[nodiscard]] bool Busy() const { return draining_; }
-  // A command of that id was run already: asked again, it is only answered.
-  [[nodiscard]] bool Answered(const std::string& id) const { return ledger_.Find(id) != nullptr; }
+  // Commands wait behind the one that runs.
+  [[nodiscard]] bool OthersWait() const { return !queue_.empty(); }
   [[nodiscard]] std::uint64_t Epoch() const { return ledger_.Epoch(); }
   [[nodiscard]] const std::string& DatabaseName() const { return ledger_.DatabaseName(); }
   boost::asio::awaitable<Result<void>> SaveDatabaseName(std::string name);

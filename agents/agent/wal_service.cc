@@ -16,7 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr int kMaxWaiting = 16;
-constexpr Sequence kEndOfSequences{std::uint64_t{1} << 56};
 
 // A source that can be told to stop: a question may read a GiB, and nobody wants to wait for that at the end.
 class StoppableSource : public wal::WalSource {
@@ -145,16 +144,21 @@ asio::awaitable<Result<wal::Stay>> WalService::StayOf(Sequence sequence) {
   co_return co_await RunOn(pool_, std::move(work));
 }
 
-asio::awaitable<Result<std::uint64_t>> WalService::FillerSince(Sequence from, std::string decision) {
+asio::awaitable<Result<std::uint64_t>> WalService::FillerIn(SequenceRange range, std::string decision,
+                                                            std::chrono::milliseconds timeout) {
   std::uint64_t records = 0;
-  Question question = [from, marker = wal::FillerMarker(decision),
+  const auto give_up = std::chrono::steady_clock::now() + timeout;
+  Question question = [range, give_up, marker = wal::FillerMarker(decision),
                        &records](wal::WalSource& source) -> Result<std::string> {
     std::uint64_t count = 0;
     Result<void> decoded;
-    const SequenceRange range{from, kEndOfSequences};
     Result<void> read = source.ForEachBatch(range, [&](const wal::BatchView& batch) {
       const Result<std::uint32_t> some = wal::CountFiller(batch.bytes, marker);
       if (!some) decoded = Fail(some.error());
+      if (std::chrono::steady_clock::now() >= give_up) {
+        decoded = Fail(ErrorCode::kTimeout, "reading the WAL from " + range.from.ToString() + " to " +
+                                                range.to.ToString() + " for the filler takes too long");
+      }
       count += some.value_or(0);
       return decoded.has_value();
     });

@@ -42,7 +42,8 @@ class WalService : public WalControl {
   boost::asio::awaitable<Result<wal::Stay>> StayOf(Sequence sequence);
 
   boost::asio::awaitable<Result<std::string>> MarkerAt(Sequence sequence) override;
-  boost::asio::awaitable<Result<std::uint64_t>> FillerSince(Sequence from, std::string decision) override;
+  boost::asio::awaitable<Result<std::uint64_t>> FillerIn(SequenceRange range, std::string decision,
+                                                         std::chrono::milliseconds timeout) override;
 
   // Ends the question under way, at its next batch; what still waits is not answered.
   void Stop();

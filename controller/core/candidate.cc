@@ -65,7 +65,7 @@ std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::
     std::int64_t priority = 0;
     bool same_zone = false;
     [[nodiscard]] auto Order() const {
-      return std::tuple(candidate.eligible, candidate.epoch, candidate.last, priority, same_zone);
+      return std::tuple(candidate.eligible, candidate.epoch, candidate.intact_last, priority, same_zone);
     }
   };
   const NodeView* master = snapshot.Find(snapshot.state.master);
@@ -84,6 +84,13 @@ std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::
       candidate.reason = "stream of epoch " + std::to_string(candidate.epoch) + ", last " +
                          candidate.last.ToString() + ", priority " + std::to_string(view.priority) +
                          (view.zone.empty() ? "" : ", zone " + view.zone);
+      candidate.intact_last = candidate.last;
+      const auto membership = snapshot.state.nodes.find(name);
+      if (membership != snapshot.state.nodes.end() && membership->second.begun) {
+        candidate.intact_last = std::min(candidate.last, membership->second.begun->intact_to);
+        candidate.reason += ", of which only what is up to " + candidate.intact_last.ToString() +
+                            " counts: the rest is of a rejoin that was not finished";
+      }
     }
     ranked.push_back({std::move(candidate), view.priority, !zone.empty() && view.zone == zone});
   }
@@ -140,7 +147,7 @@ Result<Candidate> ChooseCandidate(const std::vector<Candidate>& ranked,
     if (!candidate.eligible)
       return Fail(ErrorCode::kConflict, *to + " cannot be promoted: " + candidate.reason);
     const Candidate& best = ranked.front();
-    if (std::tuple(candidate.epoch, candidate.last) < std::tuple(best.epoch, best.last)) {
+    if (std::tuple(candidate.epoch, candidate.intact_last) < std::tuple(best.epoch, best.intact_last)) {
       return Fail(ErrorCode::kConflict, *to + " cannot be promoted: it is behind " + best.node + " (" +
                                             candidate.reason + "; " + best.node + ": " + best.reason +
                                             "), and writes would be lost");

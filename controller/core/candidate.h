@@ -18,6 +18,8 @@ struct Candidate {
   std::string reason;       // why not, one sentence; for an eligible one: what it is ranked by
   std::uint64_t epoch = 0;  // the stream that it is a member of; 0: not known
   Sequence last;
+  // What it is ranked by: its last, or what it held before a splice or pad that has not ended well.
+  Sequence intact_last;
 };
 
 struct CandidateRules {
@@ -37,6 +39,7 @@ struct CandidateRules {
 // Why the stream comes first: 1. n1 is master and dies with a tail at 1050. 2. n2 is promoted at 1000
 // and writes up to 1040; n3 follows. 3. n1 returns and is parked, not yet rejoined. 4. n2 dies. By
 // sequence alone n1 would win, and everything written since its death would be given up.
+// And why what a broken splice left counts for nothing: it holds a part of another history, not its end.
 std::vector<Candidate> RankCandidates(const GroupSnapshot& snapshot, const std::string& except,
                                       const CandidateRules& rules = {});
 

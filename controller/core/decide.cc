@@ -17,9 +17,6 @@
 namespace walstitch::core {
 namespace {
 
-// A splice that broke is made again; one that breaks every time is not the way.
-constexpr std::uint64_t kMostSplices = 2;
-
 // What stands in the way of a partial sync. Where all are of kind kLimit, the policy's onLimit says what
 // follows; any kFull makes a partial sync impossible whatever it says.
 enum class Kind { kFull, kLimit };
@@ -70,11 +67,12 @@ class Case {
     ObjectToSplice();
     if (Ahead()) {
       ObjectAhead();
-      keyspaces_ = ObjectToKeyspaces(evidence_.missed, &objections_);
+      if (evidence_.fork) ObjectToMissed();
+      keyspaces_ = ObjectToKeyspaces(evidence_.tail, evidence_.missed, &objections_);
     } else {
       if (objections_.empty()) ObjectToRanges();
       // Also where there is an objection already: people want to know which keyspaces are concerned.
-      keyspaces_ = ObjectToKeyspaces(evidence_.missed, &objections_);
+      keyspaces_ = ObjectToKeyspaces(evidence_.tail, evidence_.missed, &objections_);
       ObjectToLimits();
     }
     prefix_ = objections_.empty() && *evidence_.rejoiner.last == *evidence_.fork &&
@@ -104,12 +102,20 @@ class Case {
   [[nodiscard]] SequenceRange TailRange() const {
     return {*evidence_.fork + 1, *evidence_.rejoiner.last + 1};
   }
-  [[nodiscard]] SequenceRange MissedRange() const { return {*evidence_.fork + 1, *evidence_.target}; }
+  // Where the rejoiner is ahead, it would miss all that the survivor wrote.
+  [[nodiscard]] SequenceRange MissedRange() const {
+    return {*evidence_.fork + 1, evidence_.target ? *evidence_.target : *evidence_.survivor.last + 1};
+  }
+  // What of the tail a splice does not settle.
+  [[nodiscard]] SequenceRange OwnTailRange() const {
+    const Sequence last = *evidence_.rejoiner.last;
+    return {*evidence_.fork + 1, (evidence_.own_last ? std::min(*evidence_.own_last, last) : last) + 1};
+  }
   [[nodiscard]] bool TailComplete() const {
     return evidence_.fork && evidence_.rejoiner.last && Covers(evidence_.tail, TailRange());
   }
   [[nodiscard]] bool MissedComplete() const {
-    return evidence_.fork && evidence_.target && Covers(evidence_.missed, MissedRange());
+    return evidence_.fork && (evidence_.target || Ahead()) && Covers(evidence_.missed, MissedRange());
   }
 
   [[nodiscard]] std::string Missing() const {
@@ -180,7 +186,6 @@ class Case {
 
   void ObjectToRanges() {
     const Sequence next = *evidence_.rejoiner.last + 1;
-    const Sequence fork = *evidence_.fork;
     const auto& survivor_oldest = evidence_.survivor.oldest;
     if (!evidence_.target) {
       if (survivor_oldest && *survivor_oldest > next) {
@@ -202,7 +207,13 @@ class Case {
                     "the evidence contradicts itself: " + rejoiner_ + " needs " + next.ToString() +
                         " next, and the target is said to be " + evidence_.target->ToString());
     }
-    ObjectToTail(&objections_);
+    ObjectToTail(TailRange(), evidence_.tail, &objections_);
+    ObjectToMissed();
+  }
+
+  void ObjectToMissed() {
+    const Sequence fork = *evidence_.fork;
+    const auto& survivor_oldest = evidence_.survivor.oldest;
     if (!MissedComplete() && MissedRange().Size() <= policy_.limits.missed) {
       if (survivor_oldest && *survivor_oldest > fork + 1) {
         Object(Kind::kFull, reason::kWalPurged,
@@ -217,20 +228,19 @@ class Case {
     }
   }
 
-  void ObjectToTail(std::vector<Objection>* to) {
+  void ObjectToTail(SequenceRange range, const std::optional<Touched>& tail, std::vector<Objection>* to) {
     // Beyond its limit a range is not listed at all: the limit decides.
-    if (TailComplete() || TailRange().Size() > policy_.limits.tail) return;
+    if (Covers(tail, range) || range.Size() > policy_.limits.tail) return;
     const auto& oldest = evidence_.rejoiner.oldest;
     if (oldest && *oldest > *evidence_.fork + 1) {
       return Object(Kind::kFull, reason::kWalPurged,
-                    "the tail " + TailRange().ToString() + " of " + rejoiner_ +
+                    "the tail " + range.ToString() + " of " + rejoiner_ +
                         " cannot be listed: its WAL begins at " + oldest->ToString(),
                     to);
     }
-    Object(
-        Kind::kFull, reason::kEvidenceMissing,
-        "the tail " + TailRange().ToString() + " of " + rejoiner_ + " could not be listed in full" + Known(),
-        to);
+    Object(Kind::kFull, reason::kEvidenceMissing,
+           "the tail " + range.ToString() + " of " + rejoiner_ + " could not be listed in full" + Known(),
+           to);
   }
 
   // What stands in the way of a splice, by which nothing is missed: only the tail's keys may differ. The
@@ -251,27 +261,28 @@ class Case {
              "no batch of " + survivor_ + " begins at " + after_fork.ToString() + ", behind the fork",
              &splice_objections_);
     }
-    ObjectToTail(&splice_objections_);
-    splice_keyspaces_ = ObjectToKeyspaces(std::nullopt, &splice_objections_);
+    ObjectToTail(OwnTailRange(), evidence_.OwnTail(), &splice_objections_);
+    splice_keyspaces_ = ObjectToKeyspaces(evidence_.OwnTail(), std::nullopt, &splice_objections_);
+    const std::uint64_t own = OwnTailRange().Size();
     const std::uint64_t shift = TailRange().Size();
-    ObjectToLimit(shift, policy_.limits.tail, reason::kTailLimit,
-                  "the tail of " + rejoiner_ + " has " + Count(shift, "record"), &splice_objections_);
+    ObjectToLimit(own, policy_.limits.tail, reason::kTailLimit,
+                  "the tail of " + rejoiner_ + " has " + Count(own, "record"), &splice_objections_);
     ObjectToLimit(shift, policy_.limits.advance_master, reason::kAdvanceLimit,
                   survivor_ + " would have to be advanced by " + Count(shift, "no-op record"),
                   &splice_objections_);
     if (evidence_.splices_failed >= kMostSplices) {
-      Object(Kind::kFull, reason::kSpliceFailed,
+      Object(Kind::kLimit, reason::kSpliceFailed,
              "splicing " + rejoiner_ + " has failed " + std::to_string(evidence_.splices_failed) +
                  " times in a row: " + evidence_.splice_failure,
              &splice_objections_);
     }
   }
 
-  // Of the tail, and what is given of the survivor's records.
-  std::vector<KeyspaceFinding> ObjectToKeyspaces(const std::optional<Touched>& missed,
+  std::vector<KeyspaceFinding> ObjectToKeyspaces(const std::optional<Touched>& tail,
+                                                 const std::optional<Touched>& missed,
                                                  std::vector<Objection>* to) {
     const PolicyFindings findings =
-        EvaluateTouched(policy_, evidence_.tail.value_or(Touched{}), missed.value_or(Touched{}));
+        EvaluateTouched(policy_, tail.value_or(Touched{}), missed.value_or(Touched{}));
     bool said = false;
     for (const auto& keyspace : findings.keyspaces) {
       if (keyspace.tolerance == Tolerance::kIgnore) continue;
@@ -402,12 +413,12 @@ class Case {
   // How far the survivor would have to come so that there is something to pad the rejoiner to.
   [[nodiscard]] std::uint64_t Lead() const { return *evidence_.rejoiner.last - *evidence_.survivor.last; }
 
-  // Nothing but its being ahead keeps the rejoiner from being padded, as far as is known: what it would miss
-  // is judged when there is a target.
+  // Nothing but its being ahead keeps the rejoiner from being padded. It would miss all that the survivor
+  // wrote, and the records that the survivor is advanced by.
   [[nodiscard]] bool MayAdvanceFirst() const {
     return full_possible_ && ahead_ && objections_.size() == 1 && HasTail() && TailComplete() &&
-           TailRange().Size() <= policy_.limits.tail && Lead() <= policy_.limits.advance_master &&
-           evidence_.splices_failed < kMostSplices;
+           TailRange().Size() <= policy_.limits.tail && TailRange().Size() <= policy_.limits.missed &&
+           Lead() <= policy_.limits.advance_master && evidence_.splices_failed < kMostSplices;
   }
 
   VerdictDecision AdvanceFirst() {
@@ -436,6 +447,9 @@ class Case {
     }
     if (full_possible_ && evidence_.rejoiner.last) AddNumberFits(&decision.reasons);
     std::move(preference.begin(), preference.end(), std::back_inserter(decision.reasons));
+    // What stands first is why the verdict is this one; where keys are missed for it, people ask why.
+    if (verdict != Verdict::kSpliced && objections_.empty() && SpliceCounts())
+      AddWhyNotSpliced(&decision.reasons);
     if (auto tail = FindTailGivenUp(verdict, evidence_); tail.remark) {
       decision.reasons.push_back(std::move(*tail.remark));
     }
@@ -464,13 +478,18 @@ class Case {
 
   void AddNothingMissed(std::vector<Reason>* reasons) const {
     const std::uint64_t shift = TailRange().Size();
+    const std::uint64_t own = OwnTailRange().Size();
+    const std::string replayed =
+        own == shift ? std::string()
+                     : "; the other " + Count(shift - own, "record") +
+                           " behind it are of an attempt that was not finished, and settled by the replay";
     reasons->push_back({std::string(reason::kNothingMissed),
                         rejoiner_ + " and " + survivor_ + " part at " + evidence_.fork->ToString() +
                             " (known by " + std::string(ToString(evidence_.proof)) + "), and the WAL of " +
                             survivor_ + " reaches back to it: all that it wrote since is replayed to " +
-                            rejoiner_ + ". Of its tail of " + Count(shift, "record") + ", " +
+                            rejoiner_ + ". Of its tail of " + Count(own, "record") + ", " +
                             TouchedKeyspaces(splice_keyspaces_, TailAlone()) + " may differ, and " +
-                            policy_name_ + " lets that; " + survivor_ + " is advanced by " +
+                            policy_name_ + " lets that" + replayed + "; " + survivor_ + " is advanced by " +
                             Count(shift, "no-op record")});
   }
 
@@ -514,7 +533,7 @@ class Case {
 
   [[nodiscard]] Divergence TailAlone() const {
     Evidence tail;
-    tail.tail = evidence_.tail;
+    tail.tail = evidence_.OwnTail();
     return DivergenceOf(tail);
   }
 

@@ -10,22 +10,22 @@
 // | fork unknown; only recorded, and the policy demands proof     | fork-unknown, fork-unproven | full  |
 // | a keyspace touched asks for more than this version can do for | keyspace-fullsync  | full           |
 // |   it: `fullsync`, and as long as they cannot be done `evict`, `repair` |           |                |
-// | a limit of a keyspace, or of the tail, is passed              | keyspace-limit, tail-limit | as onLimit
-// says |
+// | a limit of a keyspace, or of the tail, is passed              | keyspace-limit, tail-limit | onLimit |
 //
-// of a splice only, which is judged by the tail alone:
+// of a splice only, which is judged by the tail alone (of that only what is the rejoiner's own, where an
+// earlier splice broke off):
 //
-// | no batch of the survivor's WAL begins behind the fork         | wal-purged, evidence-missing | the next |
-// | the survivor would be advanced too far                        | advance-limit      | the next, or as
-// onLimit says | | splices of the rejoiner fail again and again                  | splice-failed      | the
-// next       |
+// | no batch of the survivor's WAL begins behind the fork         | wal-purged, evidence-missing | next  |
+// | the survivor would be advanced too far                        | advance-limit      | next, or onLimit |
+// | splices of the rejoiner fail again and again                  | splice-failed      | next, or onLimit |
 //
 // of a pad only, which is judged by tail and missed together:
 //
-// | the rejoiner is ahead of the survivor                         | rejoiner-ahead     | as onLimit says|
-// | no WAL reaches the target, the tail or what is missed         | wal-purged         | full           |
-// | a limit is passed                                             | pad-limit, missed-limit | as onLimit says
-// |
+// | the rejoiner is ahead of the survivor                         | rejoiner-ahead     | onLimit          |
+// | no WAL reaches the target, the tail or what is missed         | wal-purged         | full             |
+// | a limit is passed                                             | pad-limit, missed-limit | onLimit     |
+//
+// "next" is the next verdict in the policy's order, "onLimit" what the policy says of a limit.
 //
 // Nothing in the way: `aligned` where nothing differs (prefix-of-survivor); `spliced` where there is a tail
 // (nothing-missed); `padded` (within-policy); and number-fits-histories-differ where Kvrocks would resume by
@@ -40,11 +40,16 @@
 // or with why it is not possible.
 #pragma once
 
+#include <cstdint>
+
 #include "policies/model/decision.h"
 #include "policies/model/evidence.h"
 #include "policies/model/policy.h"
 
 namespace walstitch::core {
+
+// A splice that broke is made again; one that breaks every time is not the way.
+inline constexpr std::uint64_t kMostSplices = 5;
 
 // Reason codes are listed in policies/README.md, one per rule; every verdict carries at least one.
 VerdictDecision Decide(const Evidence& evidence, const TolerancePolicy& policy);

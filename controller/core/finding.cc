@@ -402,7 +402,8 @@ Condition ConditionOf(const GroupSnapshot& snapshot, const NodeView& view) {
                              (report->relay.upstream_connected ? "" : ", reconnecting")};
   }
   if (report->relay.state == RelayState::kSplicing) {
-    return {"splicing", "what " + snapshot.state.master + " wrote since the fork is replayed to it"};
+    const std::string from = report->relay.upstream ? report->relay.upstream->ToString() : "its master";
+    return {"splicing", "what " + from + " wrote since the fork is replayed to it"};
   }
   return {"parked",
           report->relay.error.empty() ? "read-only, fed by its agent's relay only" : report->relay.error};

@@ -45,6 +45,9 @@ struct KnownHistory {
   // The rejoiner was never promoted since it joined the stream that the survivor's continues: up to
   // promoted_at it can hold nothing that the survivor does not.
   bool rejoiner_kept_to_stream = false;
+  // A splice or pad of the rejoiner to this very master broke off before: what it holds behind this came from
+  // that master, or is without data. No part of the search.
+  std::optional<Sequence> own_last{};
 };
 
 // A search for the fork in rounds: Next() says what to ask both sides, a Feed takes both answers. Every round

@@ -21,6 +21,8 @@ constexpr int kAttachingLooks = 100;
 // A full sync that moves no byte for so long is given up.
 constexpr std::int64_t kFullSyncPatienceMs = 300000;
 constexpr std::int64_t kRejoinPatienceMs = 5000;
+// A link that broke may hold again: a splice that failed is no reason against another one for ever.
+constexpr std::int64_t kSpliceFailuresCountMs = 600000;
 constexpr std::int64_t kFirstBackoffMs = 500;
 constexpr std::int64_t kLastBackoffMs = 60000;
 
@@ -171,12 +173,17 @@ Task<void> GroupRunner::Rejoin(std::string name) {
     co_return;
   }
   begun_here_.insert(decision.id);
-  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
+  // Until it has joined, what it is given belongs to no stream.
+  GroupState state = state_;
+  if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded)
+    ApplyBegun(state, name, *decision.evidence->rejoiner.last);
+  if (auto written = environment_.Store().AppendDecision(decision, &state); !written) {
     store_problem_ = written.error().Message();
     Alarm(store_problem_ + "; nothing is done without a durable decision");
     Backoff(node);
     co_return;
   }
+  state_ = state;
   store_problem_.clear();
   Info(decision.id + " rejoin of " + name + ": verdict " + std::string(ToString(verdict)) + ": " +
        decision.verdict->reasons.front().sentence);
@@ -214,13 +221,18 @@ Task<void> GroupRunner::CarryOutBefore(std::string name, Decision decision, std:
   outcome.sentence = execution.outcome == Outcome::kDone ? done : execution.error;
   (void)Close(decision, outcome, nullptr);
   if (execution.outcome != Outcome::kDone) {
-    if (execution.in_splice) {
-      ++node.splices_failed;
-      node.splice_failure = execution.error;
-    }
+    NoteSpliceFailure(node, execution);
     Backoff(node);
   }
   Wake();
+}
+
+void GroupRunner::NoteSpliceFailure(Node& node, const Execution& execution) {
+  if (!execution.in_splice) return;
+  ++node.splices_failed;
+  node.splice_failure = execution.error;
+  node.splice_epoch = state_.epoch;
+  node.splice_failed_ms = environment_.NowMs();
 }
 
 Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
@@ -244,8 +256,13 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
       if (*touched) (*touched)->keys.clear();
     }
   }
-  decision.evidence->splices_failed = nodes_.at(name).splices_failed;
-  decision.evidence->splice_failure = nodes_.at(name).splice_failure;
+  Node& node = nodes_.at(name);
+  // Of another master, or of long ago, they tell nothing.
+  const bool over = node.splice_epoch != state_.epoch ||
+                    environment_.NowMs() - node.splice_failed_ms >= kSpliceFailuresCountMs;
+  if (over) node.splices_failed = 0;
+  decision.evidence->splices_failed = node.splices_failed;
+  if (node.splices_failed > 0) decision.evidence->splice_failure = node.splice_failure;
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
   if (decision.verdict->reasons.front().code == reason::kAdvancedFirst) {
@@ -366,12 +383,8 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     node.failures = 0;
     node.next_try_ms = 0;
     node.splices_failed = 0;
-    node.splice_failure.clear();
   } else {
-    if (spliced && execution.in_splice) {
-      ++node.splices_failed;
-      node.splice_failure = execution.error;
-    }
+    NoteSpliceFailure(node, execution);
     outcome.sentence = execution.error + "; " + name + " stays parked";
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);

@@ -24,6 +24,7 @@ constexpr std::int64_t kStayIntervalMs = 10000;
 constexpr std::int64_t kAnswerSlackMs = 2000;
 constexpr std::int64_t kLongPatienceMs = 5000;
 constexpr std::int64_t kAskAgainMs = 200;
+constexpr std::int64_t kSplicePatienceMs = 30000;
 
 }  // namespace
 
@@ -438,7 +439,8 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
 }
 
 // The answer to a command. One that may take long is asked about again and again: a message may be lost, and
-// the agent with its machine; after that, nobody waits.
+// the agent with its machine; after that, nobody waits. But for a splice, for a while: it goes on without us,
+// and a node that was given up meanwhile would have to be parked, and begin anew.
 Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   const bool takes_long = std::holds_alternative<SalvageAction>(command.action) ||
                           std::holds_alternative<RescueAction>(command.action) ||
@@ -447,10 +449,18 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   const std::int64_t give_up = environment_.NowMs() + most_ms;
   const std::int64_t patience_ms = takes_long ? std::min(kLongPatienceMs, most_ms) : most_ms;
   const std::uint64_t losses = nodes_.at(command.node).losses;
+  const bool splices = std::holds_alternative<SpliceAction>(command.action);
+  std::int64_t heard = environment_.NowMs();
   for (bool first = true;; first = false) {
     const std::int64_t asked = environment_.NowMs();
     auto ran = co_await Answer<Result<CommandResult>>(
         [&](auto done) { environment_.Run(command, patience_ms, std::move(done)); });
+    if (ran) heard = environment_.NowMs();
+    const bool silent = environment_.NowMs() - heard >= kSplicePatienceMs;
+    if (!ran && !first && splices && ran.error().Code() == ErrorCode::kUnavailable && !silent) {
+      co_await Sleep(kAskAgainMs);
+      continue;
+    }
     if (!ran && !first) {  // it was given before, and that may have had its effect
       CommandResult unknown;
       unknown.id = command.id;
@@ -460,7 +470,7 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
     // Sooner, it is the agent's own word: it was restarted in between, and does not know.
     const bool no_answer =
         ran && ran->outcome == Outcome::kUnknown && environment_.NowMs() - asked >= patience_ms;
-    const bool lost = nodes_.at(command.node).losses != losses;
+    const bool lost = !splices && nodes_.at(command.node).losses != losses;
     if (!takes_long || !no_answer || lost || environment_.NowMs() >= give_up) co_return ran;
     co_await Sleep(kAskAgainMs);
   }

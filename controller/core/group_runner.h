@@ -98,14 +98,16 @@ class GroupRunner {
     std::optional<Sequence> seen_last;  // when it was last looked at for that
     std::int64_t next_try_ms = 0;       // of a rejoin
     int failures = 0;                   // rejoins that failed in a row
-    std::uint64_t splices_failed = 0;   // since it was last in service
+    std::uint64_t splices_failed = 0;   // in a row, to one master
     std::string splice_failure;         // of the last of them
-    std::string held_for;               // reasons of the last hold that was recorded
-    std::string queued;                 // why a decided verdict waits; for the status
-    int attaching = 0;                  // looks in a row at which it had not come to its relay
-    bool blocked = false;               // an open decision of an earlier run waits for its agent
-    bool busy = false;                  // a task of its rejoin runs
-    std::uint64_t losses = 0;           // of its agent's connection
+    std::uint64_t splice_epoch = 0;
+    std::int64_t splice_failed_ms = 0;
+    std::string held_for;            // reasons of the last hold that was recorded
+    std::string queued;              // why a decided verdict waits; for the status
+    int attaching = 0;               // looks in a row at which it had not come to its relay
+    bool blocked = false;            // an open decision of an earlier run waits for its agent
+    bool busy = false;               // a task of its rejoin runs
+    std::uint64_t losses = 0;        // of its agent's connection
     bool salvaging = false;          // its tail is being salvaged: that moves nothing, and may take minutes
     std::int64_t next_probe_ms = 0;  // of its server, while its agent is gone
     std::int64_t next_stay_ms = 0;   // asking how long its resume point stays
@@ -220,6 +222,7 @@ class GroupRunner {
   bool MayFullSync(Node& node, const Decision& decision);
   [[nodiscard]] FullSyncProgress ProgressOfFullSync(const std::string& name) const;
   void Backoff(Node& node);
+  void NoteSpliceFailure(Node& node, const Execution& execution);
   Task<void> WatchFullSyncs();
   Task<boost::json::value> MakePlan();
 

@@ -19,7 +19,13 @@ Membership MembershipOf(const GroupState& state, const std::string& node) {
 }
 
 boost::json::value MembershipJson(const Membership& membership) {
-  return {{"epoch", membership.epoch}, {"from", membership.from.Value()}};
+  boost::json::object json{{"epoch", membership.epoch}, {"from", membership.from.Value()}};
+  if (membership.begun) {
+    json["begun"] = {{"intact_to", membership.begun->intact_to.Value()},
+                     {"epoch", membership.begun->epoch},
+                     {"own_last", membership.begun->own_last.Value()}};
+  }
+  return json;
 }
 
 boost::json::value HoldJson(const Hold& hold) {
@@ -31,7 +37,16 @@ Hold HoldFromJson(const boost::json::value& json) {
 }
 
 Membership MembershipFromJson(const boost::json::value& json) {
-  return {json.at("epoch").to_number<std::uint64_t>(), Sequence(json.at("from").to_number<std::uint64_t>())};
+  const auto number = [](const boost::json::value& object, std::string_view name) {
+    return object.at(name).to_number<std::uint64_t>();
+  };
+  Membership membership{number(json, "epoch"), Sequence(number(json, "from"))};
+  // What an older version did not write.
+  if (const auto* begun = json.as_object().if_contains("begun")) {
+    membership.begun = Begun{Sequence(number(*begun, "intact_to")), number(*begun, "epoch"),
+                             Sequence(number(*begun, "own_last"))};
+  }
+  return membership;
 }
 
 }  // namespace
@@ -55,33 +70,52 @@ void ApplyPromotion(GroupState& state, const std::string& node, std::uint64_t ep
   state.master = node;
   state.suspects.erase(node);
   // A master's whole history is its stream's.
-  state.nodes[node] = {epoch, Sequence(0)};
+  state.nodes[node] = {epoch, Sequence(0), std::nullopt};
+}
+
+void ApplyBegun(GroupState& state, const std::string& node, Sequence last) {
+  const std::uint64_t epoch = MembershipOf(state, state.master).epoch;
+  std::optional<Begun>& begun = state.nodes[node].begun;
+  const bool again = begun && begun->epoch == epoch;
+  begun = Begun{begun ? std::min(begun->intact_to, last) : last, epoch,
+                again ? std::min(begun->own_last, last) : last};
 }
 
 void ApplyJoin(GroupState& state, const std::string& node, Sequence from) {
   const auto master = state.nodes.find(state.master);
   WALSTITCH_CHECK(master != state.nodes.end());
-  state.nodes[node] = {master->second.epoch, from};
+  state.nodes[node] = {master->second.epoch, from, std::nullopt};
 }
 
 KnownHistory KnownBetween(const GroupState& state, const std::string& rejoiner, const std::string& survivor) {
   Membership a = MembershipOf(state, rejoiner);
   Membership b = MembershipOf(state, survivor);
   KnownHistory known;
+  const std::optional<Begun> begun = a.begun;
+  if (begun && survivor == state.master && begun->epoch == b.epoch) known.own_last = begun->own_last;
   if (a.epoch == 0 || b.epoch == 0) return known;
-  known.same_stream = a.epoch == b.epoch && rejoiner != state.master;
+  known.same_stream = a.epoch == b.epoch && rejoiner != state.master && !begun;
 
   // Walk the younger stream back to the one it continues until both stand in the same stream. Each step
   // back is a promotion: at or before its sequence the histories may still have been one.
   Sequence shared_from = std::max(a.from, b.from);
   std::optional<Sequence> promoted_at;
-  bool kept_to_stream = true;
+  bool kept_to_stream = !begun;
   while (a.epoch != b.epoch) {
     Membership& younger = a.epoch > b.epoch ? a : b;
     if (&younger == &a) kept_to_stream = false;
     const Promotion* promotion = FindPromotion(state, younger.epoch);
-    if (promotion == nullptr || promotion->before.epoch == 0) return {};
-    promoted_at = promoted_at ? std::min(*promoted_at, promotion->at) : promotion->at;
+    if (promotion == nullptr || promotion->before.epoch == 0) {
+      KnownHistory nothing;
+      nothing.own_last = known.own_last;
+      return nothing;
+    }
+    // 1. A splice of n2 breaks off: its last is greater by what was replayed. 2. Its master is lost, and an
+    // operator has n2 promoted. 3. Up to there, its history is not the one that others of its old stream
+    // have.
+    const Sequence at =
+        promotion->before.begun ? std::min(promotion->at, promotion->before.begun->intact_to) : promotion->at;
+    promoted_at = promoted_at ? std::min(*promoted_at, at) : at;
     younger = promotion->before;
     shared_from = std::max(shared_from, younger.from);
   }

@@ -22,11 +22,20 @@ enum class Management { kNew, kManaged, kReleased };  // "new", "managed", "rele
 
 std::string_view ToString(Management management);
 
+// A splice or a pad of a node that was begun, and has not ended in a join yet.
+struct Begun {
+  Sequence intact_to;  // the lowest last that it had before one: what it holds behind that may be anything
+  std::uint64_t epoch = 0;  // of the master that the latest was begun for
+  Sequence own_last;        // its last before the first one for that master: the rest is that master's
+  bool operator==(const Begun&) const = default;
+};
+
 // A node's place in the tree: since `from`, its history is that of the stream of `epoch`. Epoch 0: not
 // known to be in any.
 struct Membership {
   std::uint64_t epoch = 0;
   Sequence from;
+  std::optional<Begun> begun{};  // absent: all that it holds is its stream's, or its own
   bool operator==(const Membership&) const = default;
 };
 
@@ -72,6 +81,8 @@ inline constexpr std::size_t kRememberedPromotions = 256;
 
 // The node became master of the epoch, its last having been `at`.
 void ApplyPromotion(GroupState& state, const std::string& node, std::uint64_t epoch, Sequence at);
+// A splice or a pad of the node, whose last is `last`, begins; ApplyJoin is its good end.
+void ApplyBegun(GroupState& state, const std::string& node, Sequence last);
 // The node follows the present master since `from`.
 void ApplyJoin(GroupState& state, const std::string& node, Sequence from);
 

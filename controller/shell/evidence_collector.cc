@@ -220,10 +220,27 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   } else {
     NoteMissing(evidence, touched.error(), "the tail of " + evidence.rejoiner.node);
   }
-  if (evidence.target) {
-    const SequenceRange missed{*evidence.fork + 1, *evidence.target};
+  if (request.known.own_last && *request.known.own_last < *evidence.rejoiner.last) {
+    const SequenceRange own{*evidence.fork + 1, *request.known.own_last + 1};
+    evidence.own_last = request.known.own_last;
+    if (own.Empty()) {
+      evidence.own_tail = Touched{};
+      evidence.own_tail->range = own;
+    } else if (own.Size() > request.limits.tail) {
+      evidence.missing.push_back("the own tail's keys: " + std::to_string(own.Size()) +
+                                 " records are more than the limit");
+    } else if (auto touched = co_await request.rejoiner.ListTouched(own, kMaxKeys)) {
+      evidence.own_tail = std::move(*touched);
+    } else {
+      NoteMissing(evidence, touched.error(), "the own tail of " + evidence.rejoiner.node);
+    }
+  }
+  const bool ahead = next > *evidence.survivor.last + 1;
+  if (evidence.target || ahead) {
+    const SequenceRange missed{*evidence.fork + 1,
+                               evidence.target ? *evidence.target : *evidence.survivor.last + 1};
     // A prefix skips nothing: everything from its next on is replayed.
-    if (missed.Empty() || (tail.Empty() && *evidence.target == next)) {
+    if (missed.Empty() || (tail.Empty() && evidence.target == next)) {
       evidence.missed = Touched{};
       evidence.missed->range = missed;
     } else if (missed.Size() > request.limits.missed) {
@@ -235,7 +252,7 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
       NoteMissing(evidence, touched.error(),
                   "what " + evidence.rejoiner.node + " missed of " + evidence.survivor.node);
     }
-    if (evidence.survivor.replication_id_psync && *evidence.target > Sequence(1)) {
+    if (evidence.survivor.replication_id_psync && evidence.target && *evidence.target > Sequence(1)) {
       // Without it the pad carries none, and Kvrocks skips the comparison at that sequence.
       if (auto id = co_await request.survivor.ReplicationId(*evidence.target - 1))
         evidence.replication_id = *id;

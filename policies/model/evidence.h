@@ -48,8 +48,9 @@ struct Evidence {
   // The survivor's batch that ends right before the target, where its WAL still holds it. Where the rejoiner
   // stands there by equal batches, it is the rejoiner's own: that one stands still.
   std::optional<BatchInfo> before_target;
-  std::optional<Touched> tail;       // rejoiner's records in (fork, last]
-  std::optional<Touched> missed;     // survivor's records in (fork, target)
+  std::optional<Touched> tail;  // rejoiner's records in (fork, last]
+  // Survivor's records in (fork, target); without a target, for the rejoiner is ahead: all behind the fork.
+  std::optional<Touched> missed;
   std::string replication_id;        // the survivor's at target - 1, if it uses them
   std::vector<std::string> missing;  // what could not be had, and why; one sentence each
   bool expected_to_come = false;     // what is missing is expected to come (loading, starting)
@@ -60,11 +61,17 @@ struct Evidence {
   // does not reach back so far. And the survivor's batch that ends at the fork, where its WAL still holds it.
   std::optional<Sequence> replay_from{};
   std::optional<BatchInfo> last_common{};
+  // A splice or pad of it to this survivor broke off before: the rejoiner's last before the first of them.
+  // What it holds behind that came from the survivor, or is without data, and a splice replays it anew.
+  std::optional<Sequence> own_last{};
+  std::optional<Touched> own_tail{};  // with own_last: the rejoiner's records in (fork, own_last]
   // Splices of this rejoiner that failed since it was last in service, as far as this controller knows, and
   // why the last one did.
   std::uint64_t splices_failed = 0;
   std::string splice_failure{};
 
+  // What of the tail a splice leaves to differ.
+  [[nodiscard]] const std::optional<Touched>& OwnTail() const { return own_last ? own_tail : tail; }
   // target - next, if both are known.
   [[nodiscard]] std::optional<std::uint64_t> Pad() const {
     if (!target || !rejoiner.last || *target < *rejoiner.last + 1) return std::nullopt;

@@ -337,6 +337,8 @@ void Fields(V& visit, S& s) {
   visit("promoted_at", s.promoted_at);
   visit("replay_from", s.replay_from);
   visit("last_common", s.last_common);
+  visit("own_last", s.own_last);
+  visit("own_tail", s.own_tail);
   visit.Defaulted("splices_failed", s.splices_failed);
   visit.Defaulted("splice_failure", s.splice_failure);
 }

@@ -37,6 +37,7 @@ class SpliceTest : public ClusterTest {
   static std::set<std::string> TailKeys(const DecisionRecord& record) {
     DecisionRecord tail = record;
     tail.decision.evidence->missed.reset();
+    tail.decision.evidence->tail = record.decision.evidence->OwnTail();
     return DivergentKeys(tail);
   }
 
@@ -139,7 +140,9 @@ TEST_P(SpliceSettingTest, NothingThatTheSurvivorWroteIsMissed) {
   EXPECT_EQ(param.ahead, record.decision.evidence->rejoiner.last > record.decision.evidence->survivor.last);
   ASSERT_NO_FATAL_FAILURE(ExpectSpliced(record));
   const auto keys = cluster().Keyspace("n1");
-  if (NodeServer::IsRealKvrocks()) EXPECT_EQ(1u, keys.count("__namespace:missed-stream"));
+  if (NodeServer::IsRealKvrocks()) {
+    EXPECT_EQ(1u, keys.count("__namespace:missed-stream"));
+  }
   EXPECT_EQ(0u, keys.count("__namespace:common-to-delete-missed-"));
   EXPECT_EQ(1u, keys.count("__namespace:tail-list")) << "what the survivor did not touch stays";
 }
@@ -354,9 +357,11 @@ class LongSpliceTest : public SpliceTest {
   static ClusterOptions Patient() {
     ClusterOptions options;
     options.controller_config = kPatientLeases;
+    options.proxied = true;
     return options;
   }
   static constexpr size_t kMissed = 80;
+  std::string missed_ = "missed-";
 
   void DivergeFar() {
     ASSERT_NO_FATAL_FAILURE(WriteCommon());
@@ -364,11 +369,11 @@ class LongSpliceTest : public SpliceTest {
     ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 8, "tail-"); },
                                     [&](RedisClient& client) {
                                       for (size_t i = 0; i < kMissed; ++i) {
-                                        client("SET", "missed-" + std::to_string(i), value);
+                                        client("SET", missed_ + std::to_string(i), value);
                                       }
                                     }));
+    cluster().Delay(std::chrono::milliseconds(20));  // so that the replay takes a while
   }
-  // False: it was over before it was seen.
   bool WaitSplicing() {
     return Eventually(seconds(20), [&] {
       const auto report = cluster().ReportOf("n1");
@@ -391,7 +396,7 @@ class LongSpliceTest : public SpliceTest {
     const auto keys = cluster().Keyspace("n1");
     const auto theirs = cluster().Keyspace("n2");
     for (size_t i = 0; i < kMissed; ++i) {
-      const std::string key = "__namespace:missed-" + std::to_string(i);
+      const std::string key = "__namespace:" + missed_ + std::to_string(i);
       ASSERT_EQ(1u, keys.count(key)) << key;
       EXPECT_EQ(theirs.at(key), keys.at(key)) << key;
     }
@@ -405,7 +410,7 @@ TEST_F(LongSpliceTest, AgentOfTheRejoinerDiesInTheMiddle) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(Patient()));
   ASSERT_NO_FATAL_FAILURE(DivergeFar());
   ASSERT_FALSE(cluster().RestartNode("n1"));
-  (void)WaitSplicing();
+  ASSERT_TRUE(WaitSplicing());
   ASSERT_FALSE(cluster().RestartAgent("n1"));
   ASSERT_NO_FATAL_FAILURE(ExpectJoinedInTheEnd());
 }
@@ -414,30 +419,62 @@ TEST_F(LongSpliceTest, RejoinerDiesInTheMiddle) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(Patient()));
   ASSERT_NO_FATAL_FAILURE(DivergeFar());
   ASSERT_FALSE(cluster().RestartNode("n1"));
-  (void)WaitSplicing();
+  ASSERT_TRUE(WaitSplicing());
   cluster().KillNode("n1");
   ASSERT_FALSE(cluster().RestartNode("n1"));
   ASSERT_NO_FATAL_FAILURE(ExpectJoinedInTheEnd());
+}
+
+// What was replayed before it broke off is no tail that the policy judges.
+TEST_F(LongSpliceTest, SpliceThatBrokeIsMadeAgainThoughWhatItLeftMustNotDiffer) {
+  ClusterOptions options = Patient();
+  options.policy = kOrdersMustNotDiffer;
+  missed_ = "order:";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_NO_FATAL_FAILURE(DivergeFar());
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  ASSERT_TRUE(WaitSplicing());
+  const uint64_t before = cluster().Node("n1").LastSequence();
+  ASSERT_TRUE(Eventually(seconds(20), [&] { return cluster().Node("n1").LastSequence() > before; }));
+  ASSERT_FALSE(cluster().RestartAgent("n1"));
+  ASSERT_NO_FATAL_FAILURE(ExpectJoinedInTheEnd());
+  const auto record = cluster().LastRejoin("n1");
+  ASSERT_EQ(Verdict::kSpliced, VerdictOf(*record));
+  EXPECT_TRUE(record->decision.evidence->own_last);
+}
+
+// The replay goes on without the controller, and is not begun anew for it.
+TEST_F(LongSpliceTest, ControllerThatDoesNotHearTheAgentForAWhileWaitsForTheSplice) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster(Patient()));
+  ASSERT_NO_FATAL_FAILURE(DivergeFar());
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  ASSERT_TRUE(WaitSplicing());
+  cluster().Cut("controller", "n1");
+  ASSERT_TRUE(cluster().WaitCondition("n1", "unreachable"));
+  cluster().Heal();
+  ASSERT_NO_FATAL_FAILURE(ExpectJoinedInTheEnd());
+  size_t splices = 0;
+  for (const DecisionRecord& record : cluster().Decisions()) {
+    if (record.decision.verdict && record.decision.verdict->verdict == Verdict::kSpliced) ++splices;
+  }
+  EXPECT_EQ(1u, splices);
 }
 
 TEST_F(LongSpliceTest, ControllerDiesInTheMiddle) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(Patient()));
   ASSERT_NO_FATAL_FAILURE(DivergeFar());
   ASSERT_FALSE(cluster().RestartNode("n1"));
-  (void)WaitSplicing();
+  ASSERT_TRUE(WaitSplicing());
   cluster().KillController();
   ASSERT_FALSE(cluster().StartController());
   ASSERT_NO_FATAL_FAILURE(ExpectJoinedInTheEnd());
 }
 
 TEST_F(LongSpliceTest, LinkToTheSurvivorIsCutInTheMiddle) {
-  ClusterOptions options = Patient();
-  options.proxied = true;
-  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_NO_FATAL_FAILURE(StartCluster(Patient()));
   ASSERT_NO_FATAL_FAILURE(DivergeFar());
-  cluster().Delay(std::chrono::milliseconds(20));
   ASSERT_FALSE(cluster().RestartNode("n1"));
-  (void)WaitSplicing();
+  ASSERT_TRUE(WaitSplicing());
   cluster().Cut("n1", "n2");
   // Silence ends it after ten seconds.
   ASSERT_TRUE(cluster().WaitUntil(

@@ -500,9 +500,22 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
   } else {
     NoteMissing(evidence, listed.error(), "the tail of " + question.rejoiner.node);
   }
-  if (evidence.target) {
-    const SequenceRange missed{*evidence.fork + 1, *evidence.target};
-    if (missed.Empty() || (tail.Empty() && *evidence.target == next)) {
+  if (question.known.own_last && *question.known.own_last < *evidence.rejoiner.last) {
+    const SequenceRange own{*evidence.fork + 1, *question.known.own_last + 1};
+    evidence.own_last = question.known.own_last;
+    if (own.Empty()) {
+      evidence.own_tail = Touched{};
+      evidence.own_tail->range = own;
+    } else if (auto listed = co_await touched(rejoiner, own)) {
+      evidence.own_tail = std::move(*listed);
+    } else {
+      NoteMissing(evidence, listed.error(), "the own tail of " + question.rejoiner.node);
+    }
+  }
+  if (evidence.target || next > *evidence.survivor.last + 1) {
+    const SequenceRange missed{*evidence.fork + 1,
+                               evidence.target ? *evidence.target : *evidence.survivor.last + 1};
+    if (missed.Empty() || (tail.Empty() && evidence.target == next)) {
       evidence.missed = Touched{};
       evidence.missed->range = missed;
     } else if (auto listed = co_await touched(survivor, missed)) {

@@ -49,7 +49,8 @@ Named NamedIn(const std::vector<DecisionRecord>& decisions) {
     // A node that is held is not resumed: nothing is given up yet.
     if (!decision.evidence || !decision.verdict || decision.verdict->verdict == Verdict::kHold) continue;
     add(decision.evidence->tail, &named.tail);
-    add(decision.evidence->missed, &named.missed);
+    // A splice misses nothing.
+    if (decision.verdict->verdict != Verdict::kSpliced) add(decision.evidence->missed, &named.missed);
   }
   return named;
 }

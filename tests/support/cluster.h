@@ -45,7 +45,7 @@ namespace walstitch::test {
 
 // Every keyspace may diverge.
 extern const char kIgnoreAll[];
-// Every keyspace may, and the master is not written to for it.
+// Every keyspace may, and nothing is spliced.
 extern const char kPadAll[];
 // None may.
 extern const char kFullSyncAll[];

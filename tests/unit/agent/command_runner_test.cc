@@ -164,17 +164,19 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, Sal
     filler -= filler_lost;
     co_return Result<void>();
   }
-  asio::awaitable<Result<std::uint64_t>> FillerSince(Sequence from, std::string decision) override {
+  asio::awaitable<Result<std::uint64_t>> FillerIn(SequenceRange range, std::string decision,
+                                                  milliseconds /*timeout*/) override {
     EXPECT_EQ(decision, "D");
-    asked.push_back("filler since " + from.ToString());
+    asked.push_back("filler in " + range.ToString());
     if (wal_error) co_return Fail(*wal_error);
-    co_return filler;
+    co_return filler - std::exchange(filler_told, filler);
   }
   [[nodiscard]] Result<void> MayWrite() const override {
     if (lease_error) return Fail(*lease_error);
     return {};
   }
   std::uint64_t filler = 0;       // that stands in the WAL
+  std::uint64_t filler_told = 0;  // of it, in the ranges that were asked about
   std::uint64_t filler_lost = 0;  // of what is written at a time
   std::optional<Error> apply_error;
   int applies_before_error = 0;
@@ -783,17 +785,20 @@ TEST_F(CommandRunnerTest, AdvanceWritesAFillerOfExactlyThatMany) {
   EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
   EXPECT_EQ(world_.filler, 10000U);
   EXPECT_EQ(result.last, Sequence(10100));
-  EXPECT_EQ(world_.asked, (Asked{"filler since 101", "apply", "apply", "apply", "filler since 101"}));
+  EXPECT_EQ(world_.asked,
+            (Asked{"filler in [101, 101)", "apply", "apply", "apply", "filler in [101, 10101)"}));
 }
 
 TEST_F(CommandRunnerTest, AdvanceThatComesAgainWritesOnlyWhatLacks) {
   MakeMaster();
   world_.filler = 4096;
+  world_.facts.last = Sequence(4196);
   EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5000, "D"}).outcome, Outcome::kDone);
   EXPECT_EQ(world_.filler, 5000U);
   world_.asked.clear();
+  world_.filler_told = 0;
   EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5000, "D"}).outcome, Outcome::kDone);
-  EXPECT_EQ(world_.asked, (Asked{"filler since 101", "filler since 101"}));
+  EXPECT_EQ(world_.asked, (Asked{"filler in [101, 5101)", "filler in [5101, 5101)"}));
 }
 
 TEST_F(CommandRunnerTest, AdvanceOfAnythingButAMasterWithItsLeaseWritesNothing) {
@@ -813,7 +818,15 @@ TEST_F(CommandRunnerTest, AdvanceWritesNothingWhereItIsNotKnownWhatStandsThere) 
   MakeMaster();
   world_.wal_error = Error(ErrorCode::kNotFound, "the WAL begins at 500");
   EXPECT_EQ(Run(AdvanceAction{Sequence(90), 5, "D"}).outcome, Outcome::kFailed);
-  EXPECT_EQ(world_.asked, (Asked{"filler since 90"}));
+  EXPECT_EQ(world_.asked, (Asked{"filler in [90, 101)"}));
+}
+
+TEST_F(CommandRunnerTest, AdvanceOfAMasterThatLostRecordsWritesNothing) {
+  MakeMaster();
+  const CommandResult result = Run(AdvanceAction{Sequence(103), 5, "D"});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("it lost records"), std::string::npos) << result.error;
+  EXPECT_EQ(world_.filler, 0U);
 }
 
 TEST_F(CommandRunnerTest, AdvanceWhoseAnswerIsLostIsUnknownAndNotTriedAgain) {
@@ -834,6 +847,7 @@ TEST_F(CommandRunnerTest, AdvanceIsDoneOnlyWhenTheWholeFillerStandsInTheWal) {
   world_.filler_lost = 1;
   EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5, "D"}).outcome, Outcome::kFailed);
   world_.filler_lost = 0;
+  world_.filler_told = 0;
   world_.filler = 6;
   EXPECT_EQ(Run(AdvanceAction{Sequence(101), 5, "D"}).outcome, Outcome::kFailed);
 }

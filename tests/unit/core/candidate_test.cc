@@ -133,6 +133,15 @@ TEST(CandidateTest, WithoutAnOrderOnlyMembersOfTheMastersStreamArePromoted) {
   EXPECT_TRUE(RankCandidates(snapshot, "", rules).front().eligible);
 }
 
+TEST(CandidateTest, WhatARejoinThatWasNotFinishedLeftCountsForNothing) {
+  GroupSnapshot snapshot = MasterDown();  // n2 and n3 stand at 100
+  snapshot.nodes["n2"].report->last = Sequence(120);
+  ApplyBegun(snapshot.state, "n2", Sequence(99));
+  EXPECT_EQ(Chosen(snapshot), "n3");
+  EXPECT_TRUE(ChooseCandidate(RankCandidates(snapshot, ""), "n3"));
+  EXPECT_FALSE(ChooseCandidate(RankCandidates(snapshot, ""), "n2"));
+}
+
 TEST(CandidateTest, ASuspectMustBeSeenFencedOrBeSilentLongEnough) {
   GroupSnapshot snapshot = MasterDown();
   snapshot.state.suspects["n2"] = {2, Sequence(100), 1000};

@@ -91,7 +91,7 @@ Evidence SpliceableAhead() {
   Evidence evidence = Spliceable();
   evidence.survivor.last = Sequence(101);
   evidence.target.reset();
-  evidence.missed.reset();
+  evidence.missed = Records(101, 102, {Key("page:2", 1)});
   return evidence;
 }
 
@@ -177,7 +177,8 @@ TEST(DecideTest, DivergenceThatThePolicyAllowsIsPadded) {
   const VerdictDecision decision = Decide(Diverged(), Shop());
   ExpectComplete(decision);
   EXPECT_EQ(decision.verdict, Verdict::kPadded) << Codes(decision);
-  ASSERT_EQ(decision.reasons.size(), 1U);
+  ASSERT_EQ(decision.reasons.size(), 2U);
+  EXPECT_EQ(decision.reasons[1].code, reason::kWalPurged) << "why it is not spliced";
   const std::string& sentence = decision.reasons[0].sentence;
   EXPECT_EQ(sentence,
             "n1 and n2 part at 100 (known by equal batches): a tail of 3 records and 5 missed records touch "
@@ -515,13 +516,13 @@ TEST(DecideTest, TheMasterIsNotAdvancedBeyondItsLimit) {
 
 TEST(DecideTest, ASpliceThatFailsAgainAndAgainIsNotTheWay) {
   Evidence evidence = Spliceable();
-  evidence.splices_failed = 1;
+  evidence.splices_failed = kMostSplices - 1;
   evidence.splice_failure = "the node's connection broke";
   ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kNothingMissed);
-  evidence.splices_failed = 2;
+  evidence.splices_failed = kMostSplices;
   ExpectVerdict(evidence, Shop(), Verdict::kPadded, reason::kWithinPolicy);
   Evidence ahead = SpliceableAhead();
-  ahead.splices_failed = 2;
+  ahead.splices_failed = kMostSplices;
   ExpectVerdict(ahead, Shop(), Verdict::kFull, reason::kSpliceFailed);
 }
 
@@ -555,8 +556,56 @@ TEST(DecideTest, WhereANodeThatIsAheadIsToBePaddedTheSurvivorIsAdvancedFirst) {
   orders.tail->keys = {Key("order:1", 3)};
   ExpectVerdict(orders, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
   Evidence again = SpliceableAhead();
-  again.splices_failed = 2;
+  again.splices_failed = kMostSplices;
   ExpectVerdict(again, Shop(), Verdict::kFull, reason::kRejoinerAhead);
+}
+
+TEST(DecideTest, ASurvivorIsNotAdvancedWhereWhatItWroteMustNotBeMissed) {
+  TolerancePolicy policy = Shop();
+  policy.prefer = {Verdict::kAligned, Verdict::kPadded, Verdict::kFull};
+  policy.on_limit = OnLimit::kHold;
+  Evidence orders = SpliceableAhead();
+  orders.missed->keys = {Key("order:1", 1)};
+  ExpectVerdict(orders, policy, Verdict::kHold, reason::kRejoinerAhead);
+  Evidence unknown = SpliceableAhead();
+  unknown.missed.reset();
+  ExpectVerdict(unknown, policy, Verdict::kHold, reason::kRejoinerAhead);
+  policy.limits.missed = 2;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kRejoinerAhead);
+  policy.limits.missed = 3;
+  ExpectVerdict(SpliceableAhead(), policy, Verdict::kHold, reason::kAdvancedFirst);
+}
+
+TEST(DecideTest, AfterSplicesThatFailedThePolicyIsAskedWhereItWantsTo) {
+  TolerancePolicy policy = Shop();
+  policy.on_limit = OnLimit::kHold;
+  // Advanced by an earlier attempt's filler, the survivor is ahead.
+  Evidence evidence = Spliceable({Key("page:1", 3)}, {Key("order:1", 5)});
+  evidence.splices_failed = kMostSplices;
+  ExpectVerdict(evidence, policy, Verdict::kHold, reason::kSpliceFailed);
+}
+
+TEST(DecideTest, WhatABrokenSpliceLeftIsNotJudgedBySplicingAgain) {
+  // Of the tail of 3, one record was there before.
+  Evidence evidence = Spliceable({Key("page:1", 1), Key("order:1", 2)}, {Key("order:1", 5)});
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+  evidence.own_last = Sequence(101);
+  evidence.own_tail = Records(101, 102, {Key("page:1", 1)});
+  ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kNothingMissed);
+  TolerancePolicy policy = Shop();
+  policy.limits.tail = 1;
+  ExpectVerdict(evidence, policy, Verdict::kSpliced, reason::kNothingMissed);
+  evidence.own_tail = Records(101, 102, {Key("order:2", 1)});
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+  evidence.own_tail.reset();
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kEvidenceMissing);
+}
+
+TEST(DecideTest, APadTellsWhyItIsNoSplice) {
+  Evidence purged = Spliceable();
+  purged.replay_from.reset();
+  ExpectVerdict(purged, Shop(), Verdict::kPadded, reason::kWalPurged);
+  EXPECT_EQ(Decide(purged, Shop()).reasons.front().code, reason::kWithinPolicy);
 }
 
 TEST(DecideTest, ANodeOfTheMastersOwnStreamIsNotSpliced) {
@@ -649,7 +698,12 @@ Evidence RandomEvidence() {
   evidence.tail = Records(fork + 1, last + 1, keys(last - fork));
   evidence.missed = Records(fork + 1, target, keys(target - fork - 1));
   if (*rc::gen::arbitrary<bool>()) evidence.replay_from = Sequence(fork + 1 + (rarely() ? 1 : 0));
-  if (rarely()) evidence.splices_failed = 2;
+  if (rarely()) evidence.splices_failed = kMostSplices;
+  if (Number(0, 5) == 0) {
+    const std::uint64_t own = fork + Number(0, last - fork + 1);
+    evidence.own_last = Sequence(own);
+    evidence.own_tail = Records(fork + 1, own + 1, keys(own - fork));
+  }
   if (rarely()) evidence.tail->truncated = true;
   if (rarely()) evidence.missed->range_deletes = 1;
   if (rarely()) evidence.tail->records = Number(0, 20);
@@ -711,17 +765,21 @@ TEST(DecideProperty, ASpliceLetsOnlyTheTailsKeysDiffer) {
     const std::uint64_t last = evidence.rejoiner.last.value().Value();
     RC_ASSERT(last > fork);
     RC_ASSERT(evidence.survivor.last.value().Value() >= fork);
-    RC_ASSERT(evidence.tail && !evidence.tail->truncated);
-    RC_ASSERT(evidence.tail->records >= last - fork);
-    for (const auto& key : evidence.tail->keys) {
-      RC_ASSERT(DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+    const std::uint64_t own = evidence.own_last ? std::min(last, evidence.own_last->Value()) : last;
+    const auto& tail = evidence.own_last ? evidence.own_tail : evidence.tail;
+    if (own > fork) {
+      RC_ASSERT(tail && !tail->truncated);
+      RC_ASSERT(tail->records >= own - fork);
+      for (const auto& key : tail->keys) {
+        RC_ASSERT(DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+      }
+      RC_ASSERT(own - fork <= policy.limits.tail);
     }
     RC_ASSERT(evidence.replay_from == Sequence(fork + 1));
     RC_ASSERT(last - fork <= policy.limits.advance_master);
-    RC_ASSERT(last - fork <= policy.limits.tail);
     RC_ASSERT(evidence.proof != ForkProof::kUnknown);
     RC_ASSERT(evidence.proof != ForkProof::kRecordedPromotion || !policy.require_fork_proof);
-    RC_ASSERT(evidence.splices_failed < 2);
+    RC_ASSERT(evidence.splices_failed < kMostSplices);
     RC_ASSERT(!evidence.same_stream);
   }));
 }

@@ -71,6 +71,40 @@ TEST(GroupStateTest, APaddedNodeIsComparedOnlyBehindItsStitch) {
   EXPECT_EQ(known.promoted_at, Sequence(1100));
 }
 
+TEST(GroupStateTest, ARejoinThatWasNotFinishedSharesNothingBehindWhereItBegan) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n1", 2, Sequence(990));
+  ApplyBegun(state, "n2", Sequence(995));
+  // Broken off at 1015, it is promoted all the same.
+  ApplyPromotion(state, "n2", 3, Sequence(1015));
+  EXPECT_EQ(KnownBetween(state, "n3", "n2").promoted_at, Sequence(995));
+}
+
+TEST(GroupStateTest, ANodeWhoseRejoinWasNotFinishedIsTakenForNoMember) {
+  GroupState state = ThreeNodes();
+  ApplyBegun(state, "n2", Sequence(995));
+  EXPECT_FALSE(KnownBetween(state, "n2", "n1").same_stream);
+  ApplyPromotion(state, "n3", 2, Sequence(1000));
+  EXPECT_FALSE(KnownBetween(state, "n2", "n3").rejoiner_kept_to_stream);
+}
+
+TEST(GroupStateTest, WhatANodeHeldBeforeItsFirstSpliceToAMasterIsItsOwn) {
+  GroupState state = ThreeNodes();
+  ApplyPromotion(state, "n3", 2, Sequence(1000));
+  EXPECT_FALSE(KnownBetween(state, "n1", "n3").own_last);
+  ApplyBegun(state, "n1", Sequence(1005));
+  ApplyBegun(state, "n1", Sequence(1020));
+  EXPECT_EQ(KnownBetween(state, "n1", "n3").own_last, Sequence(1005));
+  // To another master, the pieces of the last one are its own as well.
+  ApplyPromotion(state, "n2", 3, Sequence(1000));
+  EXPECT_FALSE(KnownBetween(state, "n1", "n2").own_last);
+  ApplyBegun(state, "n1", Sequence(1030));
+  EXPECT_EQ(KnownBetween(state, "n1", "n2").own_last, Sequence(1030));
+  EXPECT_EQ(state.nodes["n1"].begun->intact_to, Sequence(1005));
+  ApplyJoin(state, "n1", Sequence(1040));
+  EXPECT_FALSE(KnownBetween(state, "n1", "n2").own_last);
+}
+
 TEST(GroupStateTest, AMasterIsNoSuspectAnyMore) {
   GroupState state = ThreeNodes();
   state.suspects["n2"] = {2, Sequence(1000), 0};
@@ -92,6 +126,7 @@ TEST(GroupStateTest, AForgottenPromotionLeavesNothingKnown) {
 
 TEST(GroupStateTest, IsTheSameAfterJson) {
   GroupState state = ThreeNodes();
+  ApplyBegun(state, "n2", Sequence(995));
   ApplyPromotion(state, "n2", 2, Sequence(1000));
   state.suspects["n3"] = {3, Sequence(1100), 1700000000000};
   auto back = GroupStateFromJson(ToJson(state));

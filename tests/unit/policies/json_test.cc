@@ -164,7 +164,7 @@ Evidence AnyEvidence() {
   return {AnySide(),       AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
           AnyText(),       Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
           AnyText(),       Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
-          Maybe(AnyBatch), AnyNumber(),        AnyText()};
+          Maybe(AnyBatch), Maybe(AnySequence), Maybe(AnyTouched),  AnyNumber(),        AnyText()};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }
