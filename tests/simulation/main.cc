@@ -37,6 +37,7 @@ struct Tally {
   std::uint64_t promotions = 0;
   std::uint64_t pads = 0;
   std::uint64_t splices = 0;
+  std::uint64_t broken_splices = 0;
   std::uint64_t full_syncs = 0;
   std::uint64_t rescues = 0;
   std::uint64_t operator_needed = 0;
@@ -49,6 +50,7 @@ struct Tally {
     promotions += result.promotions;
     pads += result.pads;
     splices += result.splices;
+    broken_splices += result.broken_splices;
     full_syncs += result.full_syncs;
     rescues += result.rescues;
     operator_needed += result.operator_needed ? 1 : 0;
@@ -62,6 +64,7 @@ struct Tally {
     promotions += other.promotions;
     pads += other.pads;
     splices += other.splices;
+    broken_splices += other.broken_splices;
     full_syncs += other.full_syncs;
     rescues += other.rescues;
     operator_needed += other.operator_needed;
@@ -128,13 +131,15 @@ int RunAll(const Arguments& arguments) {
   std::printf(
       "%llu schedules in %lld ms, %llu broke an invariant; %llu events, %llu decisions, %llu promotions, "
       "%llu rescues, "
-      "%llu pads, %llu splices, %llu full syncs; at rest %llu ms after healing on average; %llu wait for an "
+      "%llu pads, %llu splices and %llu that broke off, %llu full syncs; at rest %llu ms after healing on "
+      "average; %llu wait for an "
       "operator\n",
       static_cast<unsigned long long>(total.schedules), static_cast<long long>(ms),
       static_cast<unsigned long long>(total.failures), static_cast<unsigned long long>(total.events),
       static_cast<unsigned long long>(total.decisions), static_cast<unsigned long long>(total.promotions),
       static_cast<unsigned long long>(total.rescues), static_cast<unsigned long long>(total.pads),
-      static_cast<unsigned long long>(total.splices), static_cast<unsigned long long>(total.full_syncs),
+      static_cast<unsigned long long>(total.splices), static_cast<unsigned long long>(total.broken_splices),
+      static_cast<unsigned long long>(total.full_syncs),
       static_cast<unsigned long long>(total.schedules == 0 ? 0 : total.rested_ms / total.schedules),
       static_cast<unsigned long long>(total.operator_needed));
   if (broken) std::printf("a share ended before its time: a broken assumption\n");

@@ -51,6 +51,26 @@ core::FailoverSettings DrawFailover(Random& random) {
   return failover;
 }
 
+// A master is cut off for longer than its lease, and wrote what nobody got: it comes back with a tail that
+// may differ, and everything else happens while it is spliced.
+void MakeATail(Random& random, Setup& setup) {
+  setup.ignored_permille = 1000;
+  setup.feed_lag_us = random.Between(50 * kMs, 400 * kMs);
+  setup.write_interval_us = random.Between(5, 25) * kMs;
+  Fault cut;
+  cut.kind = FaultKind::kIsolate;
+  cut.number = 2;  // the master
+  cut.at_us = random.Between(600 * kMs, kSecond);
+  cut.lasts_us = setup.failover.lease.duration_ms * kMs + random.Between(500 * kMs, 2 * kSecond);
+  const std::int64_t back_us = cut.at_us + cut.lasts_us;
+  setup.heal_us = back_us + random.Between(2, 8) * kSecond;
+  for (Fault& fault : setup.faults) {
+    fault.at_us = std::min(back_us + random.Between(0, random.Chance(700) ? 400 * kMs : 3 * kSecond),
+                           setup.heal_us - 1);
+  }
+  setup.faults.insert(setup.faults.begin(), cut);
+}
+
 }  // namespace
 
 std::string ToString(FaultKind kind) {
@@ -139,6 +159,7 @@ Setup DrawSetup(std::uint64_t seed, const DrawOptions& options) {
                        : static_cast<std::uint64_t>(random.Between(1, 25));
     setup.faults.push_back(fault);
   }
+  if (setup.splices && seed % 16 == 14) MakeATail(random, setup);
   return setup;
 }
 
@@ -356,7 +377,10 @@ RunResult Run(const Setup& setup, std::uint64_t seed, bool tracing, const std::v
     const Decision& decision = entry.record.decision;
     ++result.decisions;
     if (decision.verdict && decision.verdict->verdict == Verdict::kPadded) ++result.pads;
-    if (decision.verdict && decision.verdict->verdict == Verdict::kSpliced) ++result.splices;
+    if (decision.verdict && decision.verdict->verdict == Verdict::kSpliced) {
+      const auto& outcome = entry.record.outcome;
+      ++(outcome && outcome->outcome == Outcome::kDone ? result.splices : result.broken_splices);
+    }
     if (decision.verdict && decision.verdict->verdict == Verdict::kFull) ++result.full_syncs;
     for (const auto& step : decision.plan) {
       if (std::holds_alternative<RescueAction>(step.action)) ++result.rescues;
