@@ -420,6 +420,19 @@ Task<std::optional<std::string>> GroupRunner::HoldReplicas(Decision* decision, s
     co_return other.node + " received more meanwhile (" + other.last.ToString() + ", " + decision->node +
         " " + last.ToString() + "): it is decided anew";
   }
+  // 1. The dead master's WAL begins behind what the candidate holds, so nothing shows that the two are one
+  // history, and its tail is left behind. 2. What was under way reaches the candidate. 3. Now its end may be
+  // in that WAL, and the tail could be rescued. It stands still from here on, so this comes once.
+  const bool by_itself =
+      decision->kind == DecisionKind::kFailover && !HasReason(*decision, reason::kOperatorAsked);
+  for (const auto& planned : decision->plan) {
+    const auto* promote = std::get_if<PromoteAction>(&planned.action);
+    const bool moved = promote != nullptr && promote->require_last && last > *promote->require_last;
+    if (by_itself && moved && TailCanBeRead(snapshot, decision->node)) {
+      co_return decision->node + " received more meanwhile (" + last.ToString() + "), and what " +
+          decision->survivor + " has on its disk behind that can be taken: it is decided anew";
+    }
+  }
   // What it had when it was chosen is no longer all that it has.
   for (auto& planned : decision->plan) {
     if (auto* promote = std::get_if<PromoteAction>(&planned.action)) promote->require_last = last;
