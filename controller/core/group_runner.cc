@@ -457,7 +457,11 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
         [&](auto done) { environment_.Run(command, patience_ms, std::move(done)); });
     if (ran) heard = environment_.NowMs();
     const bool silent = environment_.NowMs() - heard >= kSplicePatienceMs;
-    if (!ran && !first && splices && ran.error().Code() == ErrorCode::kUnavailable && !silent) {
+    // 1. A splice waits for what its master writes. 2. The master's machine crashes, is back, read-only, and
+    // has lost the filler. 3. It is the only one that could be promoted again, and for that it is waited for
+    // whoever is being sent to it.
+    const bool waits = splices && Snapshot().LiveMaster() != nullptr;
+    if (!ran && !first && waits && ran.error().Code() == ErrorCode::kUnavailable && !silent) {
       co_await Sleep(kAskAgainMs);
       continue;
     }
@@ -470,7 +474,7 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
     // Sooner, it is the agent's own word: it was restarted in between, and does not know.
     const bool no_answer =
         ran && ran->outcome == Outcome::kUnknown && environment_.NowMs() - asked >= patience_ms;
-    const bool lost = !splices && nodes_.at(command.node).losses != losses;
+    const bool lost = splices ? !waits : nodes_.at(command.node).losses != losses;
     if (!takes_long || !no_answer || lost || environment_.NowMs() >= give_up) co_return ran;
     co_await Sleep(kAskAgainMs);
   }
