@@ -29,7 +29,7 @@ constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
 // A window: what is aimed at, at most, in bytes of batches; and what may be kept of one, in bytes of memory.
 constexpr std::uint64_t kMaxWindowBytes = std::uint64_t{32} << 20;
-constexpr std::size_t kMaxKeptBytes = std::size_t{64} << 20;
+constexpr std::size_t kMaxKeptBytes = std::size_t{32} << 20;
 
 constexpr std::uint8_t kString = 1;
 constexpr std::uint8_t kList = 3;
@@ -145,6 +145,7 @@ struct Kept {
   enum class Kind : std::uint8_t { kPut, kDelete, kOpaque, kRange, kSeen };
   Kind kind = Kind::kPut;
   bool parses = false;                   // metadata: the value does
+  bool too_large = false;                // kPut: the value is not kept
   std::uint32_t column_family = 0;       // kRange, and metadata
   std::size_t user = kNone;              // not kRange
   std::size_t raw = kNone;               // of a raw key of the tail
@@ -518,7 +519,8 @@ bool Planner::Keep(const KvrocksRecord& record) {
     user.seen_batch = batch_;
     user.seen_version = subkey->version;
   }
-  if (kept.kind == Kept::Kind::kPut && kept.raw != kNone) {
+  kept.too_large = raw.value.size() > kMaxUndoValueBytes;
+  if (kept.kind == Kept::Kind::kPut && kept.raw != kNone && !kept.too_large) {
     kept.at = arena_.size();
     kept.length = raw.value.size();
     arena_ += raw.value;
@@ -554,7 +556,11 @@ void Planner::GoThroughBackwards() {
     if (kept->raw != kNone && raws_[kept->raw].state == RawState::kOpen) {
       switch (kept->kind) {
         case Kept::Kind::kPut:
-          Close(kept->raw, RawState::kPut, Text(kept->at, kept->length));
+          if (kept->too_large) {
+            CloseUnknown(kept->raw, UndoDoubt::kTooLarge);
+          } else {
+            Close(kept->raw, RawState::kPut, Text(kept->at, kept->length));
+          }
           break;
         case Kept::Kind::kDelete:
           Close(kept->raw, RawState::kDelete);

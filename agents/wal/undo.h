@@ -70,11 +70,14 @@ struct UserKeyName {
   auto operator<=>(const UserKeyName&) const = default;
 };
 
+// Of a value that an undo may put back.
+inline constexpr std::size_t kMaxUndoValueBytes = std::size_t{16} << 20;
+
 struct UndoOptions {
   std::uint64_t max_scan_bytes = std::uint64_t{4} << 30;  // of batches before the fork that may be read
   std::size_t max_keys = 200000;                          // raw keys that the tail may have written
-  // Of raw keys and of values at the fork. A plan and the making of it take up to about three times as much
-  // memory, about 500 bytes for each raw key, 64 MiB for the part of the WAL at hand, and the source's.
+  // Of raw keys and of values at the fork, together. A plan and the making of it take up to three times as
+  // much memory; besides, 500 bytes for each raw key, 100 MiB for what is read, and what the source takes.
   std::uint64_t max_held_bytes = std::uint64_t{256} << 20;
   // Of WAL, about, in the first look back from the fork; every further one is twice as long, up to 32 MiB.
   std::uint64_t first_window_bytes = std::uint64_t{1} << 20;
@@ -85,7 +88,7 @@ struct UndoOptions {
 enum class UndoDoubt {
   kNotFound,       // no record of it in the part of the WAL that was read
   kNotInvertible,  // its last record before the fork is a Merge, or of another kind that tells no value
-  kTooLarge,       // its value does not fit into max_held_bytes
+  kTooLarge,       // its value is longer than kMaxUndoValueBytes, or does not fit into max_held_bytes
   kDeleted,        // the guard, from here on: the tail deletes a key of a type with subkeys
   kNewVersion,     // ... gives it another version or type
   kExpiry,         // ... has an expiry, at the fork or in the tail

@@ -416,7 +416,9 @@ class Trial {
   std::string CheckRecords(const UndoPlan& plan);
   std::string CheckAtTheFork(const UndoPlan& plan, const State& state);
   std::string CheckComplete(const UndoPlan& plan);
-  void Undo(const UndoPlan& plan, Node* rejoiner);
+  std::vector<std::string> Undo(const UndoPlan& plan, Node* rejoiner);
+  std::string CheckUndoneAgain(const UndoPlan& plan, std::vector<std::string> wal, Node undone,
+                               const UndoOptions& options);
   SurvivorAnswer Ask(const UndoPlan& plan);
 
   Random random_;
@@ -468,13 +470,30 @@ std::string Trial::CheckComplete(const UndoPlan& plan) {
   return named == touched_ ? "" : "the keys of the plan are not the tail's";
 }
 
-void Trial::Undo(const UndoPlan& plan, Node* rejoiner) {
+std::vector<std::string> Trial::Undo(const UndoPlan& plan, Node* rejoiner) {
   const auto batches = MakeUndoBatches(plan.records, Sequence(rejoiner->Next()), "D", random_.Between(1, 20),
                                        random_.Between(1, 1000));
   for (const std::string& batch : batches) {
     Apply(&rejoiner->state, batch);
     if (random_.OneIn(2)) Compact(&rejoiner->state, compacted_at_, &random_);
   }
+  return batches;
+}
+
+// What was undone once is part of the tail when somebody looks again.
+std::string Trial::CheckUndoneAgain(const UndoPlan& plan, std::vector<std::string> wal, Node undone,
+                                    const UndoOptions& options) {
+  if (plan.refusal != UndoRefusal::kNone) return "";
+  const std::vector<std::string> batches = Undo(plan, &undone);
+  if (std::string wrong = CheckAtTheFork(plan, undone.state); !wrong.empty()) return wrong;
+  wal.insert(wal.end(), batches.begin(), batches.end());
+  ListSource source(wal);
+  const auto again = PlanUndo(source, Sequence(fork_), plan.tail.to - 1 + plan.records.size(), options);
+  if (!again) return again.error().Message();
+  if (std::string wrong = CheckRecords(*again); !wrong.empty()) return "again: " + wrong;
+  if (whole_history_ && again->undone != plan.undone) return "again: other keys are undone";
+  Undo(*again, &undone);
+  return CheckAtTheFork(*again, undone.state);
 }
 
 SurvivorAnswer Trial::Ask(const UndoPlan& plan) {
@@ -551,9 +570,7 @@ std::string Trial::Run(Tally* tally, bool guard) {
   }
   for (std::uint64_t i = random_.Below(4); i > 0; --i) Compact(&rejoiner.state, compacted_at_, &random_);
   if (!meanwhile) {
-    Node undone = rejoiner;
-    Undo(plan, &undone);
-    if (std::string wrong = CheckAtTheFork(plan, undone.state); !wrong.empty()) return wrong;
+    if (std::string wrong = CheckUndoneAgain(plan, wal, rejoiner, options); !wrong.empty()) return wrong;
     survivor_.Run(commands, random_.OneIn(20) ? 40 : 0);
   }
 

@@ -603,6 +603,40 @@ TEST(UndoTest, AValueThatDoesNotFitLeavesItsKey) {
   EXPECT_EQ(ToString(plan.left[0].doubt), "too_large");
 }
 
+TEST(UndoTest, AHugeValueLeavesItsKeyAndNoOther) {
+  History history(1);
+  history.Put(1, Key("b"), Text("1")).Put(1, Key("a"), std::string(kMaxUndoValueBytes + 1, 'x')).Fork();
+  history.Put(1, Key("a"), Text("2")).Put(1, Key("b"), Text("2"));
+  const UndoPlan plan = Plan(history);
+  EXPECT_EQ(plan.records, Records{PutBack(1, Key("b"), Text("1"))});
+  ASSERT_EQ(plan.left.size(), 1U);
+  EXPECT_EQ(ToString(plan.left[0].doubt), "too_large");
+}
+
+// Twenty values of 5 MiB, all in one window: only a part of it fits into memory at a time.
+TEST(UndoTest, AWindowThatDoesNotFitIsReadInSmallerOnes) {
+  const std::string value = Text(std::string(5U << 20, 'x'));
+  History history(1);
+  history.Put(1, Key("b"), Text("1"));
+  for (int i = 0; i < 20; ++i) history.Put(1, Key("a"), value);
+  history.Fork().Put(1, Key("a"), Text("2")).Put(1, Key("b"), Text("2"));
+  const UndoPlan plan = Plan(history);
+  EXPECT_EQ(plan.records, (Records{PutBack(1, Key("a"), value), PutBack(1, Key("b"), Text("1"))}));
+}
+
+TEST(UndoTest, ABatchThatDoesNotFitEndsTheScan) {
+  const std::string value = Text(std::string(15U << 20, 'x'));
+  History history(1);
+  history.Put(1, Key("b"), Text("1")).Write([&](BatchText& batch) {
+    for (int i = 0; i < 5; ++i) batch.Put(1, Key("a"), value);
+  });
+  history.Fork().Put(1, Key("a"), Text("2")).Put(1, Key("b"), Text("2"));
+  const UndoPlan plan = Plan(history);
+  EXPECT_EQ(plan.left.size(), 2U);
+  EXPECT_EQ(ToString(plan.scan.end), "unreadable");
+  EXPECT_NE(plan.scan.note.find("too much of the batch"), std::string::npos) << plan.scan.note;
+}
+
 TEST(UndoTest, TheScanEndsAtItsLimit) {
   History history(1);
   history.Put(1, Key("a"), Text("1"));
