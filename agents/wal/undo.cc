@@ -1,5 +1,5 @@
-// PlanUndo goes in three steps: the tail forwards (Tail), the WAL before the fork backwards, window by window
-// (Scan), and then one verdict for each user key (Finish).
+// PlanUndo goes in three steps: the tail forwards (ReadTail), the WAL before the fork backwards, window by
+// window (Scan), and then one verdict for each user key (Finish).
 //
 // A window is read forwards, since a WAL can be read in no other way; what matters of it is copied, and then
 // gone through backwards, so that the first record of a raw key that is met is its last before the fork, and
@@ -48,6 +48,10 @@ bool IsDelete(Operation operation) {
   return operation == Operation::kDelete || operation == Operation::kSingleDelete;
 }
 
+void AppendBigEndian(std::string* out, std::uint64_t value, int bytes) {
+  for (int i = bytes - 1; i >= 0; --i) out->push_back(static_cast<char>((value >> (8 * i)) & 0xffU));
+}
+
 // The raw key of the metadata that a record of this user key hangs on.
 void SetMetadataKey(const BatchRecord& raw, const UserKey& user, bool slot_encoded, std::string* out) {
   if (raw.column_family == kMetadataFamily) {
@@ -70,7 +74,7 @@ struct HashRawKey {
   }
 };
 
-// Next open one of a row of things that are closed one by one.
+// A row of things that are closed one by one, and which of them is the next that is open (a union-find).
 class OpenRow {
  public:
   explicit OpenRow(std::size_t size = 0) : next_(size + 1) {
@@ -91,7 +95,6 @@ class OpenRow {
 
 // The metadata's records in the tail, in short.
 struct TailMetadata {
-  bool written = false;
   bool deleted = false;
   bool opaque = false;  // not a Put, or a value that does not parse
   bool mixed = false;   // of several types or versions
@@ -194,8 +197,10 @@ class Planner {
   bool Keep(const KvrocksRecord& record);
   bool KeepRange(const BatchRecord& raw);
   void GoThroughBackwards();
+  [[nodiscard]] std::size_t PlaceOf(std::uint32_t family, std::string_view key) const;
   void Cover(const Kept& range);
   void MeetMetadata(std::size_t user_index, const MetadataEvent& event);
+  void CloseMade(const User& user, std::uint64_t version);
   [[nodiscard]] std::string_view Text(std::size_t at, std::size_t length) const {
     return std::string_view(arena_).substr(at, length);
   }
@@ -319,7 +324,6 @@ void Planner::AddToUser(const KvrocksRecord& record) {
 }
 
 void Planner::AddMetadata(const BatchRecord& raw, TailMetadata* tail) {
-  tail->written = true;
   if (IsDelete(raw.operation)) {
     tail->deleted = true;
     return;
@@ -389,7 +393,7 @@ Result<void> Planner::Scan(WalSource& wal) {
   const std::uint64_t tail_average = plan_.tail_bytes / plan_.tail.Size() + 1;
   std::uint64_t target = std::min(options_.first_window_bytes, options_.max_scan_bytes);
   std::uint64_t span = std::max<std::uint64_t>(target / tail_average, 1);
-  bool may_grow = true;
+  bool failed = false;  // a window did: the next ones feel their way
   scan.end = UndoScanEnd::kSettled;
   while (open_ > 0) {
     if (scan.from <= oldest) {
@@ -404,11 +408,11 @@ Result<void> Planner::Scan(WalSource& wal) {
       GoThroughBackwards();
       const std::uint64_t average = (scan.bytes - bytes_before) / (scan.from - begin) + 1;
       scan.from = begin;
-      if (may_grow) target = std::min(target * 2, kMaxWindowBytes);
+      target = std::min(target * 2, kMaxWindowBytes);
       // What is read of a window that does not fit into the limit is read for nothing.
       const std::uint64_t left = options_.max_scan_bytes - scan.bytes;
       const std::uint64_t next = std::max<std::uint64_t>(std::min(target, left) / average, 1);
-      span = may_grow ? next : std::min(span, next);
+      span = failed ? std::min(next, span * 2) : next;
       continue;
     }
     if (!fits && fits.error().Code() != ErrorCode::kNotFound && fits.error().Code() != ErrorCode::kDamaged) {
@@ -426,7 +430,7 @@ Result<void> Planner::Scan(WalSource& wal) {
                : fits.error().Message();
       break;
     }
-    may_grow = false;
+    failed = true;
     span = window.Size() / 2;
   }
   if (scan.end == UndoScanEnd::kComplete) {
@@ -584,15 +588,19 @@ void Planner::GoThroughBackwards() {
   }
 }
 
+// Of the first raw key that is not before this one.
+std::size_t Planner::PlaceOf(std::uint32_t family, std::string_view key) const {
+  const auto found = std::lower_bound(
+      raws_.begin(), raws_.end(), std::tuple(family, key), [](const Raw& raw, const auto& wanted) {
+        return std::tuple(raw.key.column_family, std::string_view(raw.key.key)) < wanted;
+      });
+  return static_cast<std::size_t>(found - raws_.begin());
+}
+
 void Planner::Cover(const Kept& range) {
   const std::string_view begin = Text(range.at, range.length);
   const std::string_view end = Text(range.at + range.length, range.end_length);
-  const auto first =
-      std::lower_bound(raws_.begin(), raws_.end(), range, [&](const Raw& raw, const Kept& /*range*/) {
-        return std::tuple<std::uint32_t, std::string_view>(raw.key.column_family, raw.key.key) <
-               std::tuple<std::uint32_t, std::string_view>(range.column_family, begin);
-      });
-  for (std::size_t i = open_row_.From(static_cast<std::size_t>(first - raws_.begin())); i < raws_.size();
+  for (std::size_t i = open_row_.From(PlaceOf(range.column_family, begin)); i < raws_.size();
        i = open_row_.From(i)) {
     if (raws_[i].key.column_family != range.column_family || raws_[i].key.key >= end) break;
     Close(i, RawState::kDelete);
@@ -620,11 +628,19 @@ void Planner::MeetMetadata(std::size_t user_index, const MetadataEvent& event) {
                     (event.kind == MetadataEvent::Kind::kGone ||
                      (event.kind == MetadataEvent::Kind::kPut && event.version != later.version));
   if (!made) return;
-  for (const std::size_t raw : user.raws) {
-    if (user.open == 0) break;
-    if (raws_[raw].state == RawState::kOpen && raws_[raw].key.column_family != kMetadataFamily &&
-        raws_[raw].version == *later.version) {
-      Close(raw, RawState::kDelete);
+  CloseMade(user, *later.version);
+}
+
+// The version was made in the part of the WAL that was read: what is open of it yet was not there before.
+void Planner::CloseMade(const User& user, std::uint64_t version) {
+  std::string prefix = user.metadata_key.substr(0, user.metadata_key.size() - user.name.key.size());
+  AppendBigEndian(&prefix, user.name.key.size(), 4);
+  prefix += user.name.key;
+  AppendBigEndian(&prefix, version, 8);
+  for (const std::uint32_t family : {kDefaultFamily, kZsetScoreFamily, kStreamFamily}) {
+    for (std::size_t i = open_row_.From(PlaceOf(family, prefix)); i < raws_.size(); i = open_row_.From(i)) {
+      if (raws_[i].key.column_family != family || !raws_[i].key.key.starts_with(prefix)) break;
+      Close(i, RawState::kDelete);
     }
   }
 }
@@ -844,8 +860,8 @@ class WriteFinder {
   void Cover(const BatchRecord& range, OpenRow* row, std::set<RawKey>* marked) {
     const auto first =
         std::lower_bound(asked_.begin(), asked_.end(), range, [](const RawKey& key, const BatchRecord& from) {
-          return std::tuple<std::uint32_t, std::string_view>(key.column_family, key.key) <
-                 std::tuple<std::uint32_t, std::string_view>(from.column_family, from.key);
+          return std::tuple(key.column_family, std::string_view(key.key)) <
+                 std::tuple(from.column_family, from.key);
         });
     for (std::size_t i = row->From(static_cast<std::size_t>(first - asked_.begin())); i < asked_.size();
          i = row->From(i)) {
