@@ -471,8 +471,8 @@ std::string Trial::CheckComplete(const UndoPlan& plan) {
 }
 
 std::vector<std::string> Trial::Undo(const UndoPlan& plan, Node* rejoiner) {
-  const auto batches = MakeUndoBatches(plan.records, Sequence(rejoiner->Next()), "D", random_.Between(1, 20),
-                                       random_.Between(1, 1000));
+  auto batches = MakeUndoBatches(plan.records, Sequence(rejoiner->Next()), "D", random_.Between(1, 20),
+                                 random_.Between(1, 1000));
   for (const std::string& batch : batches) {
     Apply(&rejoiner->state, batch);
     if (random_.OneIn(2)) Compact(&rejoiner->state, compacted_at_, &random_);
