@@ -598,7 +598,7 @@ std::string Trial::Run(Tally* tally, bool guard) {
 }
 
 TEST(UndoPropertyTest, WhatAPlanClaimsIsSo) {
-  const std::uint64_t runs = PropertyRuns(4000);
+  const std::uint64_t runs = PropertyRuns(2000);
   Tally tally;
   for (std::uint64_t i = 0; i < runs; ++i) {
     const std::uint64_t seed = PropertySeed() + i;
@@ -632,7 +632,7 @@ TEST(UndoPropertyTest, WithoutTheGuardDataIsLost) {
 
 // Any bytes for a WAL: an Error or a plan, and no plan that does what cannot be done.
 TEST(UndoPropertyTest, BadBytesAreAnErrorOrEndTheScan) {
-  const std::uint64_t runs = PropertyRuns(3000);
+  const std::uint64_t runs = PropertyRuns(1000);
   for (std::uint64_t i = 0; i < runs; ++i) {
     Random random(PropertySeed() + i);
     World world;
