@@ -22,15 +22,6 @@ void AppendLogData(std::string* out, std::string_view bytes) {
   PutLengthPrefixed(out, bytes);
 }
 
-// Kvrocks takes any LogData of 18 bytes that begins with `r` for a replication id. A marker that would be
-// that long (a decision's id of 7 bytes) gets a newline at its end, which ParseMarker takes off again.
-std::string MakeMarker(std::string_view decision) {
-  std::string marker(kMarkerPrefix);
-  marker += decision;
-  if (marker.size() == kReplicationLogDataLength) marker += '\n';
-  return marker;
-}
-
 bool IsReplicationId(std::string_view id) {
   return id.size() == kReplicationIdLength && std::all_of(id.begin(), id.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
@@ -38,6 +29,15 @@ bool IsReplicationId(std::string_view id) {
 }
 
 }  // namespace
+
+// Kvrocks takes any LogData of 18 bytes that begins with `r` for a replication id. A marker that would be
+// that long (a decision's id of 7 bytes) gets a newline at its end, which ParseMarker takes off again.
+std::string MarkerLogData(std::string_view decision) {
+  std::string marker(kMarkerPrefix);
+  marker += decision;
+  if (marker.size() == kReplicationLogDataLength) marker += '\n';
+  return marker;
+}
 
 std::string_view NoopKey() { return std::string_view("\x00\xff\xffwalstitch", 12); }
 
@@ -49,7 +49,7 @@ std::vector<std::string> MakePadBatches(Sequence next, Sequence target, std::str
   record.push_back(0x04);
   PutVarint32(&record, kPubsubFamily);
   PutLengthPrefixed(&record, NoopKey());
-  const std::string marker = MakeMarker(decision);
+  const std::string marker = MarkerLogData(decision);
   while (next < target) {
     const std::uint64_t count = std::min<std::uint64_t>(target - next, kMaxPadBatch);
     std::string batch;

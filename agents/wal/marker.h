@@ -18,6 +18,9 @@ namespace walstitch::wal {
 
 inline constexpr std::uint32_t kMaxPadBatch = 4096;  // no-op records in one batch
 
+// The bytes of the LogData that marks a batch with the decision's id.
+std::string MarkerLogData(std::string_view decision);
+
 // What a decision's filler is marked with (policies/model/batch.h).
 std::string FillerMarker(std::string_view decision);
 

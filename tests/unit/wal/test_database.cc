@@ -99,6 +99,14 @@ void TestDatabase::Flush() { Require(impl_->db->Flush({}, impl_->families)); }
 
 std::uint64_t TestDatabase::Latest() const { return impl_->db->GetLatestSequenceNumber(); }
 
+std::optional<std::string> TestDatabase::Get(std::uint32_t column_family, const std::string& key) const {
+  std::string value;
+  const rocksdb::Status status = impl_->db->Get({}, impl_->families.at(column_family), key, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  Require(status);
+  return value;
+}
+
 std::vector<std::string> TestDatabase::UpdatesSince(std::uint64_t sequence) const {
   std::vector<std::string> batches;
   std::unique_ptr<rocksdb::TransactionLogIterator> iterator;

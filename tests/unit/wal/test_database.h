@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,7 @@ class TestDatabase {
   void WriteWithoutWal(const std::string& batch);
   void Flush();  // rotates the WAL, and archives what is not needed any more
   [[nodiscard]] std::uint64_t Latest() const;
+  [[nodiscard]] std::optional<std::string> Get(std::uint32_t column_family, const std::string& key) const;
 
   // Every batch from the sequence on, as GetUpdatesSince gives them.
   [[nodiscard]] std::vector<std::string> UpdatesSince(std::uint64_t sequence) const;

@@ -191,7 +191,17 @@ std::string MetadataValue(int type, std::string_view rest) {
   return std::string(1, static_cast<char>(0x80 | type)) + std::string(8, '\0') + std::string(rest);
 }
 
-Result<WalExtent> ListSource::Extent() { return WalExtent{}; }
+Result<WalExtent> ListSource::Extent() {
+  WalExtent extent;
+  for (const std::string& bytes : batches_) {
+    Result<BatchHeader> header = ParseBatchHeader(bytes);
+    if (!header) return Fail(header.error());
+    if (header->count == 0) continue;
+    if (!extent.oldest) extent.oldest = header->first;
+    extent.last = header->first + header->count - 1;
+  }
+  return extent;
+}
 
 Result<void> ListSource::ForEachBatch(SequenceRange range, const BatchVisitor& visit) {
   for (const std::string& bytes : batches_) {
