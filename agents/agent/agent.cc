@@ -29,6 +29,7 @@
 #include "agents/agent/salvage_api.h"
 #include "agents/agent/salvage_service.h"
 #include "agents/agent/state_file.h"
+#include "agents/agent/undo_service.h"
 #include "agents/agent/wal_service.h"
 #include "agents/agent/wall_clock.h"
 #include "agents/http/http_server.h"
@@ -149,6 +150,12 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   asio::awaitable<Result<UpstreamRole>> AskUpstreamRole() override;
   asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) override;
   asio::awaitable<http::Response> HandleSalvage(http::Request request) override;
+  asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) override {
+    co_return co_await undo_->Plan(std::move(question));
+  }
+  asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) override {
+    co_return co_await undo_->Written(std::move(question));
+  }
   [[nodiscard]] bool SlotEncoded() const override;
 
   // LeaseServiceOwner
@@ -186,6 +193,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<HttpPeerWal> peer_wal_;
   std::optional<LeaseService> leases_;
   std::optional<SalvageService> salvages_;
+  std::optional<UndoService> undo_;
   std::optional<CommandRunner> runner_;
   std::optional<CommandService> commands_;
   std::optional<NodeMonitor> monitor_;
@@ -307,7 +315,14 @@ Result<void> Agent::Impl::Start() {
   salvage_options.slot_encoded = [this] { return SlotEncoded(); };
   salvages_.emplace(std::move(salvage_options));
   salvages_->Start();
-  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, *salvages_, runner_options);
+  UndoServiceOptions undo_options;
+  undo_options.data_directory = config_.data_directory;
+  undo_options.client = ClientTo(config_, kWalTimeout);
+  undo_options.token = config_.token;
+  undo_options.slot_encoded = [this] { return SlotEncoded(); };
+  undo_.emplace(std::move(undo_options));
+  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, *salvages_, *undo_,
+                  runner_options);
   commands_.emplace(
       executor_, *command_pool_, std::move(*ledger),
       [this](Command command, Clock::time_point deadline) {
@@ -351,6 +366,7 @@ void Agent::Impl::Stop() {
   if (relay_) relay_->Stop();
   if (wal_) wal_->Stop();
   if (salvages_) salvages_->Stop();
+  if (undo_) undo_->Stop();
   if (command_pool_) {
     // A command under way ends soon, since stop_ ends its calls; whether it had its effect is said to be
     // unknown at the next start.

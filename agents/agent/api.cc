@@ -194,6 +194,26 @@ asio::awaitable<http::Response> HandlePromise(ApiBackend* backend, http::Request
   co_return http::Response{200, Dump(ToJson(answer)), "application/json"};
 }
 
+asio::awaitable<http::Response> HandleUndo(ApiBackend* backend, http::Request request) {
+  auto json = ParseJson(request.body);
+  if (!json) co_return http::JsonError(400, "the question is not valid JSON: " + json.error().Message());
+  auto question = UndoQuestionFromJson(*json);
+  if (!question) co_return http::JsonError(400, question.error().Message());
+  auto plan = co_await backend->PlanUndo(std::move(*question));
+  if (!plan) co_return http::JsonError(plan.error());
+  co_return http::Response{200, Dump(ToJson(*plan)), "application/json"};
+}
+
+asio::awaitable<http::Response> HandleWritten(ApiBackend* backend, http::Request request) {
+  auto json = ParseJson(request.body);
+  if (!json) co_return http::JsonError(400, "the question is not valid JSON: " + json.error().Message());
+  auto question = WrittenQuestionFromJson(*json);
+  if (!question) co_return http::JsonError(400, question.error().Message());
+  auto answer = co_await backend->Written(std::move(*question));
+  if (!answer) co_return http::JsonError(answer.error());
+  co_return http::Response{200, Dump(ToJson(*answer)), "application/json"};
+}
+
 asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request request) {
   auto at = NumberOf(request, "at", 0, wal::kMaxSequence);
   if (!at) co_return http::JsonError(at.error());
@@ -223,7 +243,9 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   }
   const bool command = request.path == "/v1/command";
   const bool promise = request.path == "/v1/promise";
-  const bool posted = command || promise;
+  const bool undo = request.path == "/v1/undo";
+  const bool written = request.path == "/v1/wal/written";
+  const bool posted = command || promise || undo || written;
   if (request.method != (posted ? "POST" : "GET")) {
     bool known = posted || request.path == "/healthz" || (!segments.empty() && segments[0] == "v1");
     if (known) {
@@ -233,6 +255,8 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   if (request.path == "/healthz") co_return http::Response{200, "{\"ok\":true}", "application/json"};
   if (command) co_return co_await HandleCommand(backend, std::move(request));
   if (promise) co_return co_await HandlePromise(backend, std::move(request));
+  if (undo) co_return co_await HandleUndo(backend, std::move(request));
+  if (written) co_return co_await HandleWritten(backend, std::move(request));
   if (request.path == "/v1/report") {
     auto fresh = NumberOf(request, "fresh", 0, 1, 0);
     if (!fresh) co_return http::JsonError(fresh.error());

@@ -11,6 +11,7 @@
 #include "policies/model/command.h"
 #include "policies/model/lease.h"
 #include "policies/model/report.h"
+#include "policies/model/undo.h"
 
 namespace walstitch::agent {
 
@@ -34,6 +35,8 @@ class ApiBackend {
   virtual boost::asio::awaitable<PromiseAnswer> Promise(PromiseRequest request) = 0;
   // A path that begins with /v1/salvage: see salvage_api.h.
   virtual boost::asio::awaitable<http::Response> HandleSalvage(http::Request request) = 0;
+  virtual boost::asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) = 0;
+  virtual boost::asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;
 };

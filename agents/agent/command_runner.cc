@@ -583,6 +583,35 @@ CommandRunner::Step CommandRunner::Do(AdvanceAction action, Deadline deadline) {
   co_return Done(after->last);
 }
 
+asio::awaitable<std::optional<std::string>> CommandRunner::Undo(SpliceAction* action, Sequence* last,
+                                                                Deadline deadline) {
+  const Sequence next = action->expected_next;
+  // Known before anything is sent; the relay asks the same of the rest.
+  const bool adds_up = action->fork < next && next - action->fork - 1 + action->undo_records == action->shift;
+  if (!adds_up) {
+    co_return "a shift of " + std::to_string(action->shift) + " is not the tail and the " +
+        std::to_string(action->undo_records) + " records that take it back; nothing was changed";
+  }
+  auto batches = undo_.UndoBatches(action->undo, next, action->decision);
+  if (!batches) co_return batches.error().Message() + "; nothing was changed";
+  std::uint64_t records = 0;
+  for (const std::string& batch : *batches) {
+    const auto header = wal::ParseBatchHeader(batch);
+    records += header ? header->count : 0;
+  }
+  if (records != action->undo_records) {
+    co_return "the plan to take the tail back has " + std::to_string(records) + " records, and " +
+        std::to_string(action->undo_records) + " were commanded; nothing was changed";
+  }
+  if (records == 0) co_return std::nullopt;
+  auto fed = co_await relay_.Feed(next, std::move(*batches), Left(deadline));
+  if (!fed) co_return "taking the tail back: " + fed.error().Message();
+  auto not_there = co_await AwaitApplied(next + records, last, deadline);
+  if (not_there) co_return "taking the tail back: " + *not_there;
+  action->expected_next = next + records;
+  co_return std::nullopt;
+}
+
 // The node is read back where the numbers have met, before anything else is sent to it: there, and nowhere
 // later, its number tells whether it holds exactly what was computed.
 CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
@@ -601,6 +630,12 @@ CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
                          (facts->last ? (*facts->last + 1).ToString() : std::string("not known")) + ", but " +
                          action.expected_next.ToString() + " was expected; nothing was changed",
                      facts->last);
+  }
+  if (!action.undo.empty()) {
+    Sequence stands = *facts->last;
+    auto not_undone = co_await Undo(&action, &stands, deadline);
+    if (not_undone) co_return Failed(*not_undone + "; the node is parked", stands);
+    facts->last = stands;
   }
   auto met = co_await relay_.Splice(action, Left(deadline));
   if (!met) {

@@ -66,6 +66,16 @@ class WalControl {
                                                                  std::chrono::milliseconds timeout) = 0;
 };
 
+// Plans that take a tail back (undo_service.h).
+class UndoControl {
+ public:
+  virtual ~UndoControl() = default;
+  // The batches of the plan with that digest, numbered from `first`, marked for the decision. kConflict: it
+  // is not known.
+  virtual Result<std::vector<std::string>> UndoBatches(const std::string& digest, Sequence first,
+                                                       const std::string& decision) const = 0;
+};
+
 // The WAL of another node, served by its agent, "http://host:port".
 class PeerWal {
  public:
@@ -116,13 +126,14 @@ struct RunnerOptions {
 class CommandRunner {
  public:
   CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, PeerWal& peer, LeaseControl& leases,
-                SalvageControl& salvages, RunnerOptions options)
+                SalvageControl& salvages, const UndoControl& undo, RunnerOptions options)
       : node_(node),
         relay_(relay),
         wal_(wal),
         peer_(peer),
         leases_(leases),
         salvages_(salvages),
+        undo_(undo),
         options_(options) {}
 
   boost::asio::awaitable<CommandResult> Run(Command command, std::chrono::steady_clock::time_point deadline);
@@ -142,6 +153,9 @@ class CommandRunner {
   Step Do(ReleaseAction action, Deadline deadline);
   Step Do(AdvanceAction action, Deadline deadline);
   Step Do(SpliceAction action, Deadline deadline);
+  // Takes the tail back as the action says. Why not; nullopt: it is done, and the action goes on behind it.
+  boost::asio::awaitable<std::optional<std::string>> Undo(SpliceAction* action, Sequence* last,
+                                                          Deadline deadline);
 
   boost::asio::awaitable<Result<node::NodeFacts>> Info(Deadline deadline);
   [[nodiscard]] bool BelongsToRelay(const node::NodeFacts& facts) const;
@@ -168,6 +182,7 @@ class CommandRunner {
   PeerWal& peer_;
   LeaseControl& leases_;
   SalvageControl& salvages_;
+  const UndoControl& undo_;
   RunnerOptions options_;
 };
 

@@ -66,6 +66,8 @@ std::vector<std::string> MakePadBatches(Sequence next, Sequence target, std::str
   return batches;
 }
 
+std::string UndoMarker(std::string_view decision) { return std::string(kUndoPrefix) + std::string(decision); }
+
 std::string FillerMarker(std::string_view decision) {
   return std::string(kFillerPrefix) + std::string(decision);
 }

@@ -23,6 +23,8 @@ std::string MarkerLogData(std::string_view decision);
 
 // What a decision's filler is marked with (policies/model/batch.h).
 std::string FillerMarker(std::string_view decision);
+// And what takes a tail back for it.
+std::string UndoMarker(std::string_view decision);
 
 // The reserved key of the no-op records: 00 FF FF "walstitch".
 std::string_view NoopKey();

@@ -106,6 +106,13 @@ std::string RenderEvidence(const Evidence& evidence, bool spliced) {
   if (!evidence.fork_note.empty()) out += " (" + Clean(evidence.fork_note) + ")";
   out += "\n";
   out += RenderRange("tail, to be given up", evidence.rejoiner.node, evidence.tail);
+  if (spliced && evidence.undo) {
+    out += "  of it taken back: " + std::to_string(evidence.undo->keys) + " keys, by " +
+           std::to_string(evidence.undo->records) + " records (" + Clean(evidence.undo->note) + ")\n";
+    out += RenderRange("of it left to differ", evidence.rejoiner.node, evidence.undo->left);
+  }
+  if (spliced && !evidence.undo_note.empty())
+    out += "  nothing of it taken back: " + Clean(evidence.undo_note) + "\n";
   // Nothing is skipped, and no target is gone to.
   if (spliced)
     out += "  to be replayed: all that " + Clean(evidence.survivor.node) + " wrote from " +

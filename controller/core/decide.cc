@@ -243,6 +243,25 @@ class Case {
            to);
   }
 
+  // By how much a splice shifts: the tail's records, and those that take it back.
+  [[nodiscard]] std::uint64_t Shift() const {
+    return TailRange().Size() + (evidence_.undo ? evidence_.undo->records : 0);
+  }
+
+  // What of the tail may differ after a splice: what is neither taken back nor settled by the replay.
+  [[nodiscard]] std::optional<Touched> FindSpliceLeft() const {
+    if (!evidence_.undo) return evidence_.OwnTail();
+    Touched left = evidence_.undo->left;
+    if (!evidence_.own_last || !evidence_.own_tail || evidence_.own_tail->truncated) return left;
+    const auto& own = evidence_.own_tail->keys;
+    std::erase_if(left.keys, [&own](const TouchedKey& key) {
+      return std::none_of(own.begin(), own.end(), [&key](const TouchedKey& one) {
+        return one.internal == key.internal && one.name_space == key.name_space && one.key == key.key;
+      });
+    });
+    return left;
+  }
+
   // What stands in the way of a splice, by which nothing is missed: only the tail's keys may differ. The
   // objections to the fork were made before.
   void ObjectToSplice() {
@@ -261,10 +280,13 @@ class Case {
              "no batch of " + survivor_ + " begins at " + after_fork.ToString() + ", behind the fork",
              &splice_objections_);
     }
-    ObjectToTail(OwnTailRange(), evidence_.OwnTail(), &splice_objections_);
-    splice_keyspaces_ = ObjectToKeyspaces(evidence_.OwnTail(), std::nullopt, &splice_objections_);
+    // An undo names what it leaves of the whole tail.
+    if (!evidence_.undo || evidence_.own_last)
+      ObjectToTail(OwnTailRange(), evidence_.OwnTail(), &splice_objections_);
+    splice_left_ = FindSpliceLeft();
+    splice_keyspaces_ = ObjectToKeyspaces(splice_left_, std::nullopt, &splice_objections_);
     const std::uint64_t own = OwnTailRange().Size();
-    const std::uint64_t shift = TailRange().Size();
+    const std::uint64_t shift = Shift();
     ObjectToLimit(own, policy_.limits.tail, reason::kTailLimit,
                   "the tail of " + rejoiner_ + " has " + Count(own, "record"), &splice_objections_);
     ObjectToLimit(shift, policy_.limits.advance_master, reason::kAdvanceLimit,
@@ -477,20 +499,29 @@ class Case {
   }
 
   void AddNothingMissed(std::vector<Reason>* reasons) const {
-    const std::uint64_t shift = TailRange().Size();
     const std::uint64_t own = OwnTailRange().Size();
+    const std::uint64_t behind = TailRange().Size() - own;
     const std::string replayed =
-        own == shift ? std::string()
-                     : "; the other " + Count(shift - own, "record") +
-                           " behind it are of an attempt that was not finished, and settled by the replay";
+        behind == 0 ? std::string()
+                    : "; the other " + Count(behind, "record") +
+                          " behind it are of an attempt that was not finished, and settled by the replay";
+    const bool equal = evidence_.undo && splice_left_ && splice_left_->keys.empty();
+    const std::string differ = equal ? "nothing is left to differ"
+                                     : TouchedKeyspaces(splice_keyspaces_, TailAlone()) +
+                                           " may differ, and " + policy_name_ + " lets that";
     reasons->push_back({std::string(reason::kNothingMissed),
                         rejoiner_ + " and " + survivor_ + " part at " + evidence_.fork->ToString() +
                             " (known by " + std::string(ToString(evidence_.proof)) + "), and the WAL of " +
                             survivor_ + " reaches back to it: all that it wrote since is replayed to " +
-                            rejoiner_ + ". Of its tail of " + Count(own, "record") + ", " +
-                            TouchedKeyspaces(splice_keyspaces_, TailAlone()) + " may differ, and " +
-                            policy_name_ + " lets that" + replayed + "; " + survivor_ + " is advanced by " +
-                            Count(shift, "no-op record")});
+                            rejoiner_ + ". Of its tail of " + Count(own, "record") + ", " + differ +
+                            replayed + "; " + survivor_ + " is advanced by " +
+                            Count(Shift(), "no-op record")});
+    if (evidence_.undo && evidence_.undo->keys > 0) {
+      reasons->push_back({std::string(reason::kTailUndone),
+                          "what the tail wrote to " + Count(evidence_.undo->keys, "key") +
+                              " is taken back before the replay, by " +
+                              Count(evidence_.undo->records, "record") + ": " + evidence_.undo->note});
+    }
   }
 
   // No objection: fork, target, tail and missed are all known.
@@ -533,7 +564,7 @@ class Case {
 
   [[nodiscard]] Divergence TailAlone() const {
     Evidence tail;
-    tail.tail = evidence_.OwnTail();
+    tail.tail = splice_left_;
     return DivergenceOf(tail);
   }
 
@@ -564,8 +595,8 @@ class Case {
         if (!full_possible_) return "the evidence does not allow it";
         if (!splice_objections_.empty()) return splice_objections_.front().reason.sentence;
         if (!HasTail()) return rejoiner_ + " has no tail";
-        return Describe(TailAlone()) + " would differ; " + Count(TailRange().Size(), "no-op record") +
-               " on " + survivor_;
+        return Describe(TailAlone()) + " would differ; " + Count(Shift(), "no-op record") + " on " +
+               survivor_;
       case Verdict::kPadded: {
         if (!full_possible_) return "the evidence does not allow it";
         const Divergence divergence = DivergenceOf(evidence_);
@@ -597,6 +628,7 @@ class Case {
   const std::string policy_name_;
   std::vector<Objection> objections_;
   std::vector<Objection> splice_objections_;
+  std::optional<Touched> splice_left_;
   std::vector<KeyspaceFinding> keyspaces_;
   std::vector<KeyspaceFinding> splice_keyspaces_;
   bool full_possible_ = false;  // nothing forbids to act at all

@@ -262,6 +262,7 @@ void ForkSearch::FeedDigests(const RangeDigests& rejoiner, const RangeDigests& s
 // the record that put both into one stream up to the hint; so only markers at or before the hint count.
 // Without a record no marker counts: the fork stays before the first difference, which is too low at
 // worst, and safe. Nor does a filler count: every node of the group has it, and none joined anything there.
+// Nor an undo: what follows it may have broken off.
 void ForkSearch::Differ() {
   if (restarted_ || !hint_ || position_ > *hint_) return Conclude();
   phase_ = Phase::kMarkers;
@@ -276,7 +277,7 @@ void ForkSearch::FeedMarked(const MarkedBatches& rejoiner, const MarkedBatches& 
   if (!wrong.empty()) return FinishUnknown(std::move(wrong));
   for (const MarkedBatches* side : {&rejoiner, &survivor}) {
     for (const BatchInfo& batch : side->batches) {
-      if (batch.IsFiller() || batch.first < position_ || batch.End() > *hint_ + 1) continue;
+      if (batch.IsFiller() || batch.IsUndo() || batch.first < position_ || batch.End() > *hint_ + 1) continue;
       if (!restart_ || batch.End() > *restart_) restart_ = batch.End();
     }
   }

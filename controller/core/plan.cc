@@ -49,12 +49,20 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
     case Verdict::kSpliced: {
       const Sequence fork = *evidence.fork;
       const Sequence next = *evidence.rejoiner.last + 1;
-      const std::uint64_t shift = *evidence.rejoiner.last - fork;
+      const std::uint64_t undo = evidence.undo ? evidence.undo->records : 0;
+      const std::uint64_t shift = *evidence.rejoiner.last - fork + undo;
       steps.push_back({master, AdvanceAction{*evidence.survivor.last + 1, shift, decision},
                        "as many no-op records as " + node + " holds after the fork at " + fork.ToString() +
+                           (undo > 0 ? ", and is given to take them back" : "") +
                            ", so that the numbers of the two can meet"});
-      steps.push_back({node, SpliceAction{survivor, fork, next, shift, decision, evidence.last_common},
-                       "replay all that " + master + " wrote since the fork, without these, and follow it"});
+      SpliceAction splice{survivor, fork, next, shift, decision, evidence.last_common};
+      if (evidence.undo) {
+        splice.undo = evidence.undo->digest;
+        splice.undo_records = undo;
+      }
+      steps.push_back({node, std::move(splice),
+                       std::string(undo > 0 ? "take back what the tail wrote, then replay" : "replay") +
+                           " all that " + master + " wrote since the fork, without these, and follow it"});
       return steps;
     }
     case Verdict::kHold:

@@ -58,7 +58,8 @@ Reconsidered Compare(const Decision& decision, VerdictDecision now) {
   rejoin.now = std::move(now);
   Evidence nothing_missed = *decision.evidence;
   nothing_missed.missed.reset();
-  nothing_missed.tail = decision.evidence->OwnTail();
+  nothing_missed.tail =
+      decision.evidence->undo ? decision.evidence->undo->left : decision.evidence->OwnTail();
   rejoin.padded = DivergentIn(*decision.evidence);
   rejoin.spliced = DivergentIn(nothing_missed);
   return rejoin;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kReadTimeout{10000};
 constexpr std::chrono::milliseconds kLongReadTimeout{60000};
+constexpr std::chrono::milliseconds kUndoTimeout{120000};
 constexpr std::chrono::milliseconds kReportTimeout{2500};
 // The agent gives its upstream a second.
 constexpr std::chrono::milliseconds kUpstreamTimeout{1500};
@@ -190,6 +191,23 @@ boost::asio::awaitable<Result<SalvagedKeys>> AgentClient::SalvageKeys(std::strin
   auto keys = SalvagedKeysFromJson(*json);
   if (!keys) co_return Fail(keys.error(), "agent of " + node_);
   co_return std::move(*keys);
+}
+
+std::string AgentClient::Url() const {
+  const bool v6 = url_.host.find(':') != std::string::npos;
+  return "http://" + (v6 ? "[" + url_.host + "]" : url_.host) + ":" + url_.port;
+}
+
+boost::asio::awaitable<Result<UndoEvidence>> AgentClient::PlanUndo(UndoQuestion question) const {
+  auto response =
+      co_await http::Fetch(url_, "POST", "/v1/undo", Dump(ToJson(question)), token_, kUndoTimeout);
+  if (!response) co_return Fail(response.error(), "agent of " + node_);
+  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
+  auto json = ParseJson(response->body);
+  if (!json) co_return Fail(json.error(), "agent of " + node_);
+  auto plan = UndoEvidenceFromJson(*json);
+  if (!plan) co_return Fail(plan.error(), "agent of " + node_);
+  co_return std::move(*plan);
 }
 
 boost::asio::awaitable<Result<ReplayAnswer>> AgentClient::Replay(ReplayRequest request) const {

@@ -16,6 +16,7 @@
 #include "policies/model/report.h"
 #include "policies/model/result.h"
 #include "policies/model/salvage.h"
+#include "policies/model/undo.h"
 
 namespace walstitch::shell {
 
@@ -45,8 +46,13 @@ class AgentClient {
   // In ms; absent: nothing is known that would purge it.
   boost::asio::awaitable<Result<std::optional<std::int64_t>>> StaysFor(Sequence at) const;
   boost::asio::awaitable<Result<std::string>> ReplicationId(Sequence at) const;
+  // Of a parked node: what of its tail can be taken back. kConflict: nothing, and why. Its WAL is read for
+  // it, and the survivor's: this is waited for two minutes.
+  boost::asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) const;
   // What the server that the agent's relay follows says that it is. An Error if that is not `server`.
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
+
+  [[nodiscard]] std::string Url() const;
 
   // Whatever the agent answers there; for what the controller only passes on.
   boost::asio::awaitable<Result<boost::json::value>> Ask(

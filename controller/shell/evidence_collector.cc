@@ -120,6 +120,36 @@ asio::awaitable<std::optional<BatchInfo>> BatchBefore(AgentClient rejoiner, Agen
   co_return theirs;
 }
 
+// What of the tail can be taken back. Whatever keeps it from being known, the rest of the evidence stands.
+asio::awaitable<void> CollectUndo(EvidenceRequest request, Evidence* evidence) {
+  const Sequence fork = *evidence->fork;
+  const Sequence last = *evidence->rejoiner.last;
+  if (evidence->replay_from != fork + 1 || last - fork > request.limits.tail) co_return;
+  if (request.limits.undo_scan_bytes == 0) {
+    evidence->undo_note = "the policy allows no WAL to be read for it (limits.undoScan)";
+    co_return;
+  }
+  UndoQuestion question;
+  question.fork = fork;
+  question.last = last;
+  question.survivor = request.survivor.Url();
+  question.scan_bytes = request.limits.undo_scan_bytes;
+  auto plan = co_await request.rejoiner.PlanUndo(std::move(question));
+  if (!plan) {
+    evidence->undo_note = plan.error().Message();
+    co_return;
+  }
+  const std::uint64_t shift = last - fork + plan->records;
+  if (shift > request.limits.advance_master) {
+    evidence->undo_note = std::to_string(plan->records) + " records would take back " +
+                          std::to_string(plan->keys) +
+                          " keys, and with the tail they are more than the survivor may be advanced by "
+                          "(limits.advanceMaster)";
+    co_return;
+  }
+  evidence->undo = std::move(*plan);
+}
+
 }  // namespace
 
 asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
@@ -220,6 +250,7 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
   } else {
     NoteMissing(evidence, touched.error(), "the tail of " + evidence.rejoiner.node);
   }
+  if (!tail.Empty()) co_await CollectUndo(request, &evidence);
   if (request.known.own_last && *request.known.own_last < *evidence.rejoiner.last) {
     const SequenceRange own{*evidence.fork + 1, *request.known.own_last + 1};
     evidence.own_last = request.known.own_last;

@@ -22,6 +22,8 @@ struct BatchDigest {
 // A pad says that its own node joined a stream there. A filler says nothing of the node that holds it: it
 // is a master's record like any other, and every replica has it too.
 inline constexpr std::string_view kFillerPrefix = "filler:";
+// Records that take a tail back: only a part of what puts a node into a stream.
+inline constexpr std::string_view kUndoPrefix = "undo:";
 
 struct BatchInfo {
   Sequence first;
@@ -29,11 +31,12 @@ struct BatchInfo {
   std::uint64_t bytes = 0;  // length of the batch's bytes, header included
   BatchDigest digest;
   // Walstitch's own marker, if the batch carries one: the id of the decision that wrote it, and before that
-  // "filler:" where it was written on a master to advance it.
+  // "filler:" where it was written on a master to advance it, "undo:" where it takes a tail back.
   std::string marker;
 
   [[nodiscard]] Sequence End() const { return first + count; }  // one past the last record
   [[nodiscard]] bool IsFiller() const { return marker.starts_with(kFillerPrefix); }
+  [[nodiscard]] bool IsUndo() const { return marker.starts_with(kUndoPrefix); }
   bool operator==(const BatchInfo&) const = default;
 };
 

@@ -88,20 +88,24 @@ struct AdvanceAction {
 };
 
 // Replay to a parked node all that the upstream wrote after the fork, under the node's own numbers, without
-// the decision's filler; where that ends the two count alike, and the node follows. Nothing happens unless
-// the node stands at expected_next. Done when the node was read back at exactly that place. Result: `last`,
-// the last sequence before it: from `last` + 1 on both are in one stream. Whatever is not as computed, or
-// breaks on the way, parks the node, and the command has failed: it holds a part of the replay then, as a
-// longer tail.
+// the decision's filler; where that ends the two count alike, and the node follows. Before that the tail is
+// taken back as far as an undo plan of the node's agent says. Nothing happens unless the node stands at
+// expected_next, and the agent still has that very plan. Done when the node was read back at exactly that
+// place. Result: `last`, the last sequence before it: from `last` + 1 on both are in one stream. Whatever is
+// not as computed, or breaks on the way, parks the node, and the command has failed: it holds a part of the
+// replay then, as a longer tail.
 struct SpliceAction {
   Endpoint upstream;
   Sequence fork;
   Sequence expected_next;
-  std::uint64_t shift = 0;  // how many records the node holds after the fork; so many the filler has
-  std::string decision;     // whose filler
+  // How many records the node holds after the fork, and is given to take them back; so many the filler has.
+  std::uint64_t shift = 0;
+  std::string decision;  // whose filler
   // The upstream's batch that ends at the fork, as it was when this was decided: the upstream must send the
   // very same one first. Absent: its WAL did not hold one.
   std::optional<BatchInfo> last_common{};
+  std::string undo{};              // the plan's digest (UndoEvidence); empty: nothing is taken back
+  std::uint64_t undo_records = 0;  // that it has
 };
 
 // Let the node make a full sync from the upstream, once. Done when it has begun; the report tells how

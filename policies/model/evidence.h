@@ -10,6 +10,7 @@
 #include "policies/model/batch.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
+#include "policies/model/undo.h"
 
 namespace walstitch {
 
@@ -65,12 +66,15 @@ struct Evidence {
   // What it holds behind that came from the survivor, or is without data, and a splice replays it anew.
   std::optional<Sequence> own_last{};
   std::optional<Touched> own_tail{};  // with own_last: the rejoiner's records in (fork, own_last]
+  // What of the tail can be taken back; absent: nothing, and why.
+  std::optional<UndoEvidence> undo{};
+  std::string undo_note{};
   // Splices of this rejoiner that failed since it was last in service, as far as this controller knows, and
   // why the last one did.
   std::uint64_t splices_failed = 0;
   std::string splice_failure{};
 
-  // What of the tail a splice leaves to differ.
+  // What of the tail a splice leaves to differ, if nothing of it is taken back.
   [[nodiscard]] const std::optional<Touched>& OwnTail() const { return own_last ? own_tail : tail; }
   // target - next, if both are known.
   [[nodiscard]] std::optional<std::uint64_t> Pad() const {

@@ -285,6 +285,8 @@ void Fields(V& visit, S& s) {
   visit("shift", s.shift);
   visit("decision", s.decision);
   visit("last_common", s.last_common);
+  visit.Defaulted("undo", s.undo);
+  visit.Defaulted("undo_records", s.undo_records);
 }
 
 template <typename V, Like<Command> S>
@@ -306,6 +308,50 @@ void Fields(V& visit, S& s) {
   visit("last_after", s.last_after);
   visit("took_us", s.took_us);
   visit("salvage", s.salvage);
+}
+
+template <typename V, Like<UndoEvidence> S>
+void Fields(V& visit, S& s) {
+  visit("digest", s.digest);
+  visit("records", s.records);
+  visit("keys", s.keys);
+  visit("left", s.left);
+  visit("note", s.note);
+}
+
+template <typename V, Like<UndoQuestion> S>
+void Fields(V& visit, S& s) {
+  visit("fork", s.fork);
+  visit("last", s.last);
+  visit("survivor", s.survivor);
+  visit("scan_bytes", s.scan_bytes);
+}
+
+template <typename V, Like<RawKeyName> S>
+void Fields(V& visit, S& s) {
+  visit("family", s.column_family);
+  visit.Base64("key", s.key);
+}
+
+template <typename V, Like<UserKeyPlace> S>
+void Fields(V& visit, S& s) {
+  visit.Base64("namespace", s.name_space);
+  visit.Base64("key", s.key);
+}
+
+template <typename V, Like<WrittenQuestion> S>
+void Fields(V& visit, S& s) {
+  visit("from", s.from);
+  visit("raw", s.raw);
+  visit("names", s.names);
+}
+
+template <typename V, Like<WrittenAnswer> S>
+void Fields(V& visit, S& s) {
+  visit("last", s.last);
+  visit("wrote", s.wrote);
+  visit("renewed", s.renewed);
+  visit("lacks", s.lacks);
 }
 
 template <typename V, Like<SideEvidence> S>
@@ -339,6 +385,8 @@ void Fields(V& visit, S& s) {
   visit("last_common", s.last_common);
   visit("own_last", s.own_last);
   visit("own_tail", s.own_tail);
+  visit("undo", s.undo);
+  visit.Defaulted("undo_note", s.undo_note);
   visit.Defaulted("splices_failed", s.splices_failed);
   visit.Defaulted("splice_failure", s.splice_failure);
 }

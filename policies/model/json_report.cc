@@ -81,6 +81,10 @@ boost::json::value ToJson(const LeaseTerms& value) { return codec::Write(value);
 boost::json::value ToJson(const LeaseGrant& value) { return codec::Write(value); }
 boost::json::value ToJson(const PromiseRequest& value) { return codec::Write(value); }
 boost::json::value ToJson(const PromiseAnswer& value) { return codec::Write(value); }
+boost::json::value ToJson(const UndoEvidence& value) { return codec::Write(value); }
+boost::json::value ToJson(const UndoQuestion& value) { return codec::Write(value); }
+boost::json::value ToJson(const WrittenQuestion& value) { return codec::Write(value); }
+boost::json::value ToJson(const WrittenAnswer& value) { return codec::Write(value); }
 
 Result<Endpoint> EndpointFromJson(const boost::json::value& json) {
   return codec::ReadRoot<Endpoint>(json, "endpoint");
@@ -117,6 +121,19 @@ Result<TailBatches> TailBatchesFromJson(const boost::json::value& json) {
 }
 Result<RangeBytes> RangeBytesFromJson(const boost::json::value& json) {
   return codec::ReadRoot<RangeBytes>(json, "bytes");
+}
+
+Result<UndoEvidence> UndoEvidenceFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<UndoEvidence>(json, "undo");
+}
+Result<UndoQuestion> UndoQuestionFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<UndoQuestion>(json, "question");
+}
+Result<WrittenQuestion> WrittenQuestionFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<WrittenQuestion>(json, "question");
+}
+Result<WrittenAnswer> WrittenAnswerFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<WrittenAnswer>(json, "written");
 }
 
 Result<LeaseTerms> LeaseTermsFromJson(const boost::json::value& json) {

@@ -23,6 +23,7 @@ inline constexpr std::string_view kEvidenceMissing = "evidence-missing";
 inline constexpr std::string_view kNotPreferred = "not-preferred";
 inline constexpr std::string_view kMasterLostRecords = "master-lost-records";
 inline constexpr std::string_view kNothingMissed = "nothing-missed";
+inline constexpr std::string_view kTailUndone = "tail-undone";
 inline constexpr std::string_view kAdvanceLimit = "advance-limit";
 inline constexpr std::string_view kSpliceFailed = "splice-failed";
 inline constexpr std::string_view kAdvancedFirst = "advanced-first";
@@ -85,7 +86,7 @@ inline constexpr std::string_view kAll[] = {
     kNotAutomatic,        kPaused,          kInMaintenance,
     kOtherMaster,         kBlocked,         kBetterMissing,
     kReadingTail,         kLeaseRuns,       kTooManyAtOnce,
-    kNothingMissed,       kAdvanceLimit,    kSpliceFailed,
-    kAdvancedFirst};
+    kNothingMissed,       kTailUndone,      kAdvanceLimit,
+    kSpliceFailed,        kAdvancedFirst};
 
 }  // namespace walstitch::reason

@@ -186,7 +186,7 @@ TEST_F(SpliceTest, TailOfAKeyspaceThatMustNotDifferIsNotSpliced) {
 
 // A tail of many chunks of filler, and writers that share the master's WAL records with it.
 TEST_F(SpliceTest, WritersGoOnMeanwhile) {
-  constexpr size_t kTail = 12000;
+  constexpr size_t kTail = 5000;
   ClusterOptions options;
   // Four writers on one machine with everybody else: nobody shall be parked for it.
   options.controller_config = kPatientLeases;

@@ -70,6 +70,14 @@ spec:
   default: fullsync
 )";
 
+const char kNothingMayDiffer[] = R"(apiVersion: walstitch/v1
+kind: TolerancePolicy
+metadata: {name: nothing-may-differ}
+spec:
+  default: fullsync
+  limits: {undoScan: 1Gi}
+)";
+
 Cluster::Cluster(ClusterOptions options) : options_(std::move(options)), controller_port_(PickFreePort()) {
   NodeConfig config = options_.node_config;
   if (!options_.password.empty()) {

@@ -49,6 +49,8 @@ extern const char kIgnoreAll[];
 extern const char kPadAll[];
 // None may.
 extern const char kFullSyncAll[];
+// Nothing may differ: a tail is taken back in full, or the node is copied afresh.
+extern const char kNothingMayDiffer[];
 
 struct ClusterOptions {
   std::string group = "shop";

@@ -51,7 +51,7 @@ Every so many failovers, and at the end, the writers are held, and the whole key
 and with every acknowledged write. Prints what it does, and a tally.
 
 --policy ignore lets every key differ that a record names: no full sync is needed then. With fullsync none may
-differ.
+differ: a tail is taken back in full, or the node is copied afresh.
 
 The seed decides what happens, and after how much of what was acknowledged; how processes interleave, it cannot.
 KVROCKS_BIN=/path/to/kvrocks runs it on a real Kvrocks. Ctrl-C ends it, with the tally so far; again, at once.
@@ -93,7 +93,7 @@ class Runner {
   // 0, or 1 if anything was wrong.
   int Run() {
     ClusterOptions options = ChaosOptions(arguments_.lease);
-    options.policy = arguments_.policy == "ignore" ? kIgnoreAll : kFullSyncAll;
+    options.policy = arguments_.policy == "ignore" ? kIgnoreAll : kNothingMayDiffer;
     havoc_ = std::make_unique<Havoc>(std::move(options));
     try {
       Must(havoc_->Start());

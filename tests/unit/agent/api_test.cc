@@ -91,6 +91,18 @@ struct FakeBackend : ApiBackend {
     co_return http::Response{200, "{\"salvage\":" + std::to_string(request.segments.size()) + "}",
                              "application/json"};
   }
+  asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) override {
+    if (question.survivor.empty()) co_return Fail(ErrorCode::kConflict, "the tail holds a FLUSHDB");
+    UndoEvidence plan;
+    plan.records = question.last - question.fork;
+    co_return plan;
+  }
+  asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) override {
+    WrittenAnswer answer;
+    answer.last = question.from;
+    for (std::uint64_t i = 0; i < question.raw.size(); ++i) answer.wrote.push_back(i);
+    co_return answer;
+  }
   [[nodiscard]] bool SlotEncoded() const override { return true; }
 
   bool alive = false;
@@ -308,6 +320,28 @@ TEST_F(ApiTest, BadNumbersAreBadRequests) {
   EXPECT_EQ(Wal("batches", {{"from", "2"}, {"to", "1"}}).status, 400);
   EXPECT_EQ(Wal("batches", {{"from", "1"}, {"to", "2"}, {"max", "0"}}).status, 400);
   EXPECT_EQ(Wal("touched", {{"from", "1"}, {"to", "2"}, {"max_keys", "1000000000"}}).status, 400);
+}
+
+TEST_F(ApiTest, QuestionsOfAnUndoArePostedAndBadOnesAreRefused) {
+  UndoQuestion question;
+  question.fork = Sequence(10);
+  question.last = Sequence(13);
+  EXPECT_EQ(Ask("POST", {"v1", "undo"}, {}, Dump(ToJson(question))).status, 409);
+  question.survivor = "http://127.0.0.1:1";
+  const auto planned = Ask("POST", {"v1", "undo"}, {}, Dump(ToJson(question)));
+  ASSERT_EQ(planned.status, 200) << planned.body;
+  EXPECT_EQ(UndoEvidenceFromJson(*ParseJson(planned.body))->records, 3U);
+  WrittenQuestion written;
+  written.from = Sequence(11);
+  written.raw = {{1, std::string("\0key", 4)}};
+  const auto answer = Ask("POST", {"v1", "wal", "written"}, {}, Dump(ToJson(written)));
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(WrittenAnswerFromJson(*ParseJson(answer.body))->wrote, std::vector<std::uint64_t>{0});
+  EXPECT_EQ(Ask("GET", {"v1", "undo"}).status, 405);
+  for (const char* const body : {"", "{", "{}", R"({"from": -1, "raw": [], "names": []})"}) {
+    EXPECT_EQ(Ask("POST", {"v1", "undo"}, {}, body).status, 400) << body;
+    EXPECT_EQ(Ask("POST", {"v1", "wal", "written"}, {}, body).status, 400) << body;
+  }
 }
 
 }  // namespace

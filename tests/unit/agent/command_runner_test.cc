@@ -40,7 +40,7 @@ TailBatches TailOf(const std::vector<std::string>& batches, std::uint64_t next) 
 // A node, its relay, its WAL, its peer, its leases and its salvages in one, with everything that was asked of
 // them in `asked`. Replies come at once; `lose_*` makes the call's answer get lost, with or without its
 // effect.
-struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, SalvageControl {
+struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, SalvageControl, UndoControl {
   std::vector<std::string> asked;
   node::NodeFacts facts;
   RelayReport relay;
@@ -136,6 +136,7 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, Sal
   }
   asio::awaitable<Result<Sequence>> Splice(SpliceAction action, milliseconds) override {
     asked.push_back("splice " + action.fork.ToString());
+    spliced_from = action.expected_next;
     if (relay_error) {
       relay.state = RelayState::kParked;
       co_return Fail(*relay_error);
@@ -171,6 +172,13 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, Sal
     if (wal_error) co_return Fail(*wal_error);
     co_return filler - std::exchange(filler_told, filler);
   }
+  Result<std::vector<std::string>> UndoBatches(const std::string& digest, Sequence first,
+                                               const std::string& decision) const override {
+    if (digest != "plan") return Fail(ErrorCode::kConflict, "the plan is not known any more");
+    return wal::MakePadBatches(first, first + undo_records, wal::UndoMarker(decision), "");
+  }
+  std::uint64_t undo_records = 3;
+  Sequence spliced_from;
   [[nodiscard]] Result<void> MayWrite() const override {
     if (lease_error) return Fail(*lease_error);
     return {};
@@ -244,7 +252,7 @@ class CommandRunnerTest : public ::testing::Test {
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
-    CommandRunner runner(world_, world_, world_, world_, world_, world_, options);
+    CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, options);
     Command command;
     command.id = "c1";
     command.node = "n1";
@@ -856,6 +864,37 @@ TEST_F(CommandRunnerTest, AdvanceIsDoneOnlyWhenTheWholeFillerStandsInTheWal) {
 
 SpliceAction SpliceAt(std::uint64_t fork, std::uint64_t next) {
   return SpliceAction{kUpstream, Sequence(fork), Sequence(next), next - fork - 1, "D", std::nullopt};
+}
+
+SpliceAction WithUndo(SpliceAction action, std::string digest = "plan") {
+  action.undo = std::move(digest);
+  action.undo_records = 3;
+  action.shift += 3;
+  return action;
+}
+
+TEST_F(CommandRunnerTest, SpliceTakesTheTailBackBeforeItReplays) {
+  const CommandResult result = Run(WithUndo(SpliceAt(90, 101)));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  ASSERT_GE(world_.asked.size(), 2U);
+  EXPECT_EQ(world_.asked[0], "feed 101");
+  EXPECT_EQ(world_.asked[1].substr(0, 6), "splice") << world_.asked[1];
+  EXPECT_EQ(world_.spliced_from, Sequence(104));
+}
+
+TEST_F(CommandRunnerTest, SpliceWhosePlanIsAnotherChangesNothing) {
+  CommandResult result = Run(WithUndo(SpliceAt(90, 101), "another"));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("not known any more; nothing was changed"), std::string::npos) << result.error;
+  world_.undo_records = 4;
+  result = Run(WithUndo(SpliceAt(90, 101)));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("has 4 records, and 3 were commanded"), std::string::npos) << result.error;
+  world_.undo_records = 3;
+  SpliceAction wrong = WithUndo(SpliceAt(90, 101));
+  wrong.shift -= 1;
+  EXPECT_EQ(Run(wrong).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, Asked{});
 }
 
 TEST_F(CommandRunnerTest, SpliceFollowsOnWhereTheNodeIsReadBack) {

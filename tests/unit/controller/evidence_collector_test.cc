@@ -109,9 +109,16 @@ class Agent : public agent::ApiBackend {
   asio::awaitable<http::Response> HandleSalvage(http::Request) override {
     co_return http::JsonError(404, "no salvages here");
   }
+  asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) override {
+    undo_asked_ = question;
+    co_return undo_;
+  }
+  asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion) override { co_return WrittenAnswer{}; }
   [[nodiscard]] bool SlotEncoded() const override { return false; }
 
   MemoryWal wal_;
+  Result<UndoEvidence> undo_ = Fail(ErrorCode::kConflict, "the tail holds a FLUSHDB");
+  std::optional<UndoQuestion> undo_asked_;
   std::vector<http::Request> asked_;
 
  private:
@@ -124,7 +131,7 @@ class EvidenceCollectorTest : public testing::Test {
     std::optional<Evidence> evidence;
     asio::co_spawn(context_,
                    CollectEvidence({rejoiner_.Client("n1"), rejoiner_.ReportOf("n1"), survivor_.Client("n2"),
-                                    survivor_.ReportOf("n2"), known, PolicyLimits{}}),
+                                    survivor_.ReportOf("n2"), known, limits_}),
                    [&](std::exception_ptr broken, Evidence collected) {
                      EXPECT_FALSE(broken);
                      evidence = std::move(collected);
@@ -139,6 +146,7 @@ class EvidenceCollectorTest : public testing::Test {
     context_.run();
   }
 
+  PolicyLimits limits_;
   asio::io_context context_{1};
   Agent rejoiner_{context_.get_executor()};
   Agent survivor_{context_.get_executor()};
@@ -177,6 +185,39 @@ TEST_F(EvidenceCollectorTest, ADamagedWalIsMissingEvidence) {
   ASSERT_FALSE(evidence.missing.empty());
   EXPECT_EQ(evidence.missing.front(), "the fork: agent of n2: 000012.log, offset 7: checksum mismatch");
   EXPECT_FALSE(evidence.expected_to_come);
+}
+
+TEST_F(EvidenceCollectorTest, WhetherATailCanBeTakenBackIsAskedOnlyWhereThePolicyWantsIt) {
+  rejoiner_.wal_.Set(10, "common", "1").Set(3, "tail", "1");
+  survivor_.wal_.Set(10, "common", "1").Set(7, "missed", "1");
+  Evidence evidence = Collect();
+  EXPECT_FALSE(rejoiner_.undo_asked_);
+  EXPECT_NE(evidence.undo_note.find("limits.undoScan"), std::string::npos) << evidence.undo_note;
+  limits_.undo_scan_bytes = 1000;
+  evidence = Collect();
+  ASSERT_TRUE(rejoiner_.undo_asked_);
+  EXPECT_EQ(rejoiner_.undo_asked_->fork, Sequence(10));
+  EXPECT_EQ(rejoiner_.undo_asked_->last, Sequence(13));
+  EXPECT_EQ(rejoiner_.undo_asked_->scan_bytes, 1000U);
+  EXPECT_EQ(rejoiner_.undo_asked_->survivor, survivor_.Client("n2").Url());
+  EXPECT_FALSE(evidence.undo);
+  EXPECT_EQ(evidence.undo_note, "agent of n1: the tail holds a FLUSHDB");
+}
+
+TEST_F(EvidenceCollectorTest, AnUndoThatWouldAdvanceTheSurvivorTooFarIsLeftOut) {
+  rejoiner_.wal_.Set(10, "common", "1").Set(3, "tail", "1");
+  survivor_.wal_.Set(10, "common", "1").Set(7, "missed", "1");
+  limits_.undo_scan_bytes = 1000;
+  UndoEvidence undo;
+  undo.digest = "d1";
+  undo.records = 2;
+  rejoiner_.undo_ = undo;
+  limits_.advance_master = 5;
+  EXPECT_TRUE(Collect().undo);
+  limits_.advance_master = 4;
+  const Evidence evidence = Collect();
+  EXPECT_FALSE(evidence.undo);
+  EXPECT_NE(evidence.undo_note.find("limits.advanceMaster"), std::string::npos) << evidence.undo_note;
 }
 
 }  // namespace

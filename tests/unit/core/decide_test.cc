@@ -601,6 +601,60 @@ TEST(DecideTest, WhatABrokenSpliceLeftIsNotJudgedBySplicingAgain) {
   ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kEvidenceMissing);
 }
 
+// Of the tail, `left` cannot be taken back.
+UndoEvidence Undoing(std::uint64_t records, std::vector<TouchedKey> left) {
+  UndoEvidence undo;
+  undo.digest = "d1";
+  undo.records = records;
+  undo.keys = 1;
+  undo.note = "the WAL was read";
+  undo.left = Records(101, 104, std::move(left));
+  return undo;
+}
+
+TEST(DecideTest, ATailThatIsTakenBackIsJudgedByNoPolicy) {
+  Evidence evidence = Spliceable({Key("order:1", 3)}, {Key("order:2", 5)});
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+  evidence.undo = Undoing(2, {});
+  ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kTailUndone);
+  const VerdictDecision decision = Decide(evidence, Shop());
+  EXPECT_NE(decision.reasons.front().sentence.find("nothing is left to differ; n2 is advanced by 5 no-op"),
+            std::string::npos)
+      << Codes(decision);
+  ExpectVerdict(evidence, TolerancePolicy(), Verdict::kSpliced, reason::kNothingMissed);
+}
+
+TEST(DecideTest, WhatOfATailIsNotTakenBackIsJudged) {
+  Evidence evidence = Spliceable({Key("order:1", 2), Key("page:1", 1)});
+  evidence.undo = Undoing(2, {Key("page:1", 1)});
+  ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kTailUndone);
+  evidence.undo = Undoing(1, {Key("order:1", 2)});
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+}
+
+TEST(DecideTest, TheRecordsThatTakeATailBackCountForHowFarTheMasterIsAdvanced) {
+  Evidence evidence = Spliceable({Key("order:1", 3)});
+  evidence.undo = Undoing(2, {});
+  TolerancePolicy policy = Shop();
+  policy.limits.advance_master = 4;
+  ExpectVerdict(evidence, policy, Verdict::kFull, reason::kAdvanceLimit);
+  policy.limits.advance_master = 5;
+  ExpectVerdict(evidence, policy, Verdict::kSpliced, reason::kTailUndone);
+}
+
+TEST(DecideTest, WhatABrokenSpliceLeftNeedNotBeTakenBack) {
+  Evidence evidence = Spliceable({Key("page:1", 1), Key("order:1", 2)});
+  evidence.own_last = Sequence(101);
+  evidence.own_tail = Records(101, 102, {Key("page:1", 1)});
+  evidence.undo = Undoing(1, {Key("order:1", 2)});
+  ExpectVerdict(evidence, Shop(), Verdict::kSpliced, reason::kNothingMissed);
+  evidence.own_tail = Records(101, 102, {Key("order:1", 1)});
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+  evidence.own_tail->truncated = true;
+  evidence.own_tail->keys.clear();
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
+}
+
 TEST(DecideTest, APadTellsWhyItIsNoSplice) {
   Evidence purged = Spliceable();
   purged.replay_from.reset();
@@ -704,6 +758,10 @@ Evidence RandomEvidence() {
     evidence.own_last = Sequence(own);
     evidence.own_tail = Records(fork + 1, own + 1, keys(own - fork));
   }
+  if (last > fork && Number(0, 3) == 0) {
+    evidence.undo = Undoing(Number(0, 5), keys(Number(0, 3)));
+    evidence.undo->left.range = evidence.tail->range;
+  }
   if (rarely()) evidence.tail->truncated = true;
   if (rarely()) evidence.missed->range_deletes = 1;
   if (rarely()) evidence.tail->records = Number(0, 20);
@@ -767,7 +825,16 @@ TEST(DecideProperty, ASpliceLetsOnlyTheTailsKeysDiffer) {
     RC_ASSERT(evidence.survivor.last.value().Value() >= fork);
     const std::uint64_t own = evidence.own_last ? std::min(last, evidence.own_last->Value()) : last;
     const auto& tail = evidence.own_last ? evidence.own_tail : evidence.tail;
-    if (own > fork) {
+    if (evidence.undo) {
+      for (const auto& key : evidence.undo->left.keys) {
+        const auto same = [&](const TouchedKey& one) {
+          return one.key == key.key && one.internal == key.internal;
+        };
+        const bool own_key = !evidence.own_last || std::any_of(tail->keys.begin(), tail->keys.end(), same);
+        RC_ASSERT(!own_key || DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+      }
+      RC_ASSERT(last - fork + evidence.undo->records <= policy.limits.advance_master);
+    } else if (own > fork) {
       RC_ASSERT(tail && !tail->truncated);
       RC_ASSERT(tail->records >= own - fork);
       for (const auto& key : tail->keys) {

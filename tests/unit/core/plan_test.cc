@@ -170,6 +170,23 @@ TEST(PlanTest, AReleaseLeavesNobodyBehind) {
   EXPECT_EQ(refused.error().Message().substr(0, 33), "node n3 does not follow n1 yet; r");
 }
 
+TEST(PlanTest, ASpliceThatTakesTheTailBackShiftsByThatToo) {
+  Evidence evidence = Of(99, 105);
+  evidence.survivor.last = Sequence(150);
+  evidence.fork = Sequence(89);
+  evidence.proof = ForkProof::kEqualBatches;
+  evidence.replay_from = Sequence(90);
+  evidence.undo = UndoEvidence{"d1", 4, 2, {}, ""};
+  const auto plan = PlanRejoin("D", Verdict::kSpliced, evidence, EndpointOf("n1"));
+  const auto& advance = std::get<AdvanceAction>(plan[plan.size() - 2].action);
+  const auto& splice = std::get<SpliceAction>(plan.back().action);
+  EXPECT_EQ(advance.count, 14U);
+  EXPECT_EQ(splice.shift, 14U);
+  EXPECT_EQ(splice.expected_next, Sequence(100));
+  EXPECT_EQ(splice.undo, "d1");
+  EXPECT_EQ(splice.undo_records, 4U);
+}
+
 TEST(PlanTest, BehindARescueAPromotionMayHaveBeenCommandedOnlyOnceItIsOnRecordAsDone) {
   DecisionRecord record;
   record.decision.plan = PlanRescue("n1", "http://n1", "n2", Sequence(10), 100);

@@ -118,8 +118,8 @@ Action AnyAction() {
     case 7:
       return AdvanceAction{AnySequence(), AnyNumber(), AnyText()};
     case 8:
-      return SpliceAction{AnyEndpoint(), AnySequence(), AnySequence(),
-                          AnyNumber(),   AnyText(),     Maybe(AnyBatch)};
+      return SpliceAction{AnyEndpoint(), AnySequence(),   AnySequence(), AnyNumber(),
+                          AnyText(),     Maybe(AnyBatch), AnyText(),     AnyNumber()};
     default:
       return ReleaseAction{Maybe(AnyEndpoint)};
   }
@@ -160,11 +160,14 @@ SideEvidence AnySide() {
   return {AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnyText(), AnyText(), AnyBool(), AnyBool()};
 }
 
+UndoEvidence AnyUndo() { return {AnyText(), AnyNumber(), AnyNumber(), AnyTouched(), AnyText()}; }
+
 Evidence AnyEvidence() {
   return {AnySide(),       AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
           AnyText(),       Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
           AnyText(),       Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
-          Maybe(AnyBatch), Maybe(AnySequence), Maybe(AnyTouched),  AnyNumber(),        AnyText()};
+          Maybe(AnyBatch), Maybe(AnySequence), Maybe(AnyTouched),  Maybe(AnyUndo),     AnyText(),
+          AnyNumber(),     AnyText()};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }
