@@ -183,6 +183,8 @@ TEST_F(SplicingRelay, ANodeThatGoesAwayIsParked) {
   Listener upstream;
   std::future<Result<Sequence>> spliced = BeginSplice(upstream);
   Peer link = AcceptAt(upstream, 10);
+  link.Send(Framed(Put(10, "a")));
+  EXPECT_EQ(node.ReadBatchFrame(), Framed(Put(15, "a"))) << "the replay has begun";
   node.Close();
   ExpectParked(std::move(spliced), "splicing");
 }
