@@ -175,10 +175,20 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
   return Fail(ErrorCode::kNotFound, "there is nothing at this path: see the API's description in the README");
 }
 
-asio::awaitable<http::Response> HandleCommand(ApiBackend* backend, http::Request request) {
+// What was posted; `what` it should be, for the message.
+template <typename T>
+Result<T> BodyOf(const http::Request& request, std::string_view what,
+                 Result<T> (*read)(const boost::json::value&)) {
   auto json = ParseJson(request.body);
-  if (!json) co_return http::JsonError(400, "the command is not valid JSON: " + json.error().Message());
-  auto command = CommandFromJson(*json);
+  if (!json) {
+    return Fail(ErrorCode::kInvalid,
+                "the " + std::string(what) + " is not valid JSON: " + json.error().Message());
+  }
+  return read(*json);
+}
+
+asio::awaitable<http::Response> HandleCommand(ApiBackend* backend, http::Request request) {
+  auto command = BodyOf(request, "command", CommandFromJson);
   if (!command) co_return http::JsonError(400, command.error().Message());
   auto result = co_await backend->Submit(std::move(*command));
   if (!result) co_return http::JsonError(result.error());
@@ -186,18 +196,14 @@ asio::awaitable<http::Response> HandleCommand(ApiBackend* backend, http::Request
 }
 
 asio::awaitable<http::Response> HandlePromise(ApiBackend* backend, http::Request request) {
-  auto json = ParseJson(request.body);
-  if (!json) co_return http::JsonError(400, "the request is not valid JSON: " + json.error().Message());
-  auto asked = PromiseRequestFromJson(*json);
+  auto asked = BodyOf(request, "request", PromiseRequestFromJson);
   if (!asked) co_return http::JsonError(400, asked.error().Message());
   const PromiseAnswer answer = co_await backend->Promise(std::move(*asked));
   co_return http::Response{200, Dump(ToJson(answer)), "application/json"};
 }
 
 asio::awaitable<http::Response> HandleUndo(ApiBackend* backend, http::Request request) {
-  auto json = ParseJson(request.body);
-  if (!json) co_return http::JsonError(400, "the question is not valid JSON: " + json.error().Message());
-  auto question = UndoQuestionFromJson(*json);
+  auto question = BodyOf(request, "question", UndoQuestionFromJson);
   if (!question) co_return http::JsonError(400, question.error().Message());
   auto plan = co_await backend->PlanUndo(std::move(*question));
   if (!plan) co_return http::JsonError(plan.error());
@@ -205,9 +211,7 @@ asio::awaitable<http::Response> HandleUndo(ApiBackend* backend, http::Request re
 }
 
 asio::awaitable<http::Response> HandleWritten(ApiBackend* backend, http::Request request) {
-  auto json = ParseJson(request.body);
-  if (!json) co_return http::JsonError(400, "the question is not valid JSON: " + json.error().Message());
-  auto question = WrittenQuestionFromJson(*json);
+  auto question = BodyOf(request, "question", WrittenQuestionFromJson);
   if (!question) co_return http::JsonError(400, question.error().Message());
   auto answer = co_await backend->Written(std::move(*question));
   if (!answer) co_return http::JsonError(answer.error());

@@ -10,9 +10,8 @@ namespace walstitch::agent {
 
 namespace {
 
-Result<TailBatches> ReadTail(const http::ClientResponse& response) {
-  if (response.status != 200) return Fail(http::ErrorOf(response));
-  const auto json = ParseJson(response.body);
+Result<TailBatches> ReadTail(const std::string& body) {
+  const auto json = ParseJson(body);
   if (!json) return Fail(json.error());
   return TailBatchesFromJson(*json);
 }
@@ -27,9 +26,9 @@ boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Tail(std::string url, S
   if (!parsed) co_return Fail(parsed.error(), agent);
   const std::string target =
       "/v1/wal/tail?from=" + from.ToString() + "&max_bytes=" + std::to_string(max_bytes);
-  auto response = co_await http::Fetch(*parsed, "GET", target, "", token_, timeout);
-  if (!response) co_return Fail(response.error(), agent);
-  auto work = [answer = std::move(*response)] { return ReadTail(answer); };
+  auto body = co_await http::FetchBody(*parsed, "GET", target, "", token_, timeout);
+  if (!body) co_return Fail(body.error(), agent);
+  auto work = [answer = std::move(*body)] { return ReadTail(answer); };
   auto tail = co_await RunOn(pool_, std::move(work));
   if (!tail) co_return Fail(tail.error(), agent);
   co_return std::move(*tail);

@@ -271,11 +271,10 @@ asio::awaitable<Result<ReplayAnswer>> SalvageService::Replay(ReplayRequest reque
     std::string target = "/v1/salvage/" + request.salvage + "/values?at=";
     for (std::size_t i = begin; i < end; ++i)
       target += (i == begin ? "" : ",") + std::to_string(request.at[i]);
-    auto response = co_await http::Fetch(*url, "GET", target, "", options_.token, kPeerTimeout);
-    if (!response) co_return Fail(response.error(), where);
-    if (response->status != 200) co_return Fail(http::ErrorOf(*response), where);
-    bytes += response->body.size();
-    auto values = ReadPeerValues(response->body);
+    auto body = co_await http::FetchBody(*url, "GET", target, "", options_.token, kPeerTimeout);
+    if (!body) co_return Fail(body.error(), where);
+    bytes += body->size();
+    auto values = ReadPeerValues(*body);
     if (!values) co_return Fail(values.error(), where);
     if (values->values.empty() || values->values.size() > end - begin) {
       co_return Fail(ErrorCode::kDamaged, where + ": it gave other values than were asked for");

@@ -44,31 +44,25 @@ std::vector<WrittenQuestion> QuestionsOf(const wal::UndoPlan& plan, Sequence fro
     return questions.back();
   };
   constexpr std::size_t kAround = 40;  // the field's names, and what base64 adds to a short key
-  for (const wal::RawKey& key : wal::KeysToAsk(plan)) {
-    room(key.key.size() * 4 / 3 + kAround).raw.push_back({key.column_family, key.key});
+  for (const RawKey& key : wal::KeysToAsk(plan)) {
+    room(key.key.size() * 4 / 3 + kAround).raw.push_back(key);
   }
   for (const wal::UndoLeft& left : plan.left) {
     if (!left.internal.empty()) continue;
-    room((left.name.name_space.size() + left.name.key.size()) * 4 / 3 + kAround)
-        .names.push_back({left.name.name_space, left.name.key});
+    room((left.name.name_space.size() + left.name.key.size()) * 4 / 3 + kAround).names.push_back(left.name);
   }
   return questions;
 }
 
 void Add(const WrittenQuestion& question, const WrittenAnswer& answer, wal::SurvivorAnswer* all) {
-  const auto raw = [&](std::uint64_t place) {
-    return wal::RawKey{question.raw[place].column_family, question.raw[place].key};
+  const auto add = [](const auto& asked, const std::vector<std::uint64_t>& places, auto* to) {
+    for (const auto place : places) {
+      if (place < asked.size()) to->insert(asked[place]);
+    }
   };
-  for (const auto place : answer.wrote) {
-    if (place < question.raw.size()) all->writes.wrote.insert(raw(place));
-  }
-  for (const auto place : answer.renewed) {
-    if (place < question.raw.size()) all->writes.renewed.insert(raw(place));
-  }
-  for (const auto place : answer.lacks) {
-    if (place < question.names.size())
-      all->lacks.insert({question.names[place].name_space, question.names[place].key});
-  }
+  add(question.raw, answer.wrote, &all->writes.wrote);
+  add(question.raw, answer.renewed, &all->writes.renewed);
+  add(question.names, answer.lacks, &all->lacks);
 }
 
 std::string NoteOf(const wal::UndoPlan& plan) {
@@ -83,8 +77,7 @@ std::string NoteOf(const wal::UndoPlan& plan) {
   return note;
 }
 
-}  // namespace
-
+// The tail that a plan leaves, as ListTouched would list it.
 Touched LeftOf(const wal::UndoPlan& plan) {
   Touched left;
   left.range = plan.tail;
@@ -100,6 +93,8 @@ Touched LeftOf(const wal::UndoPlan& plan) {
   }
   return left;
 }
+
+}  // namespace
 
 UndoService::UndoService(UndoServiceOptions options)
     : options_(std::move(options)), wal_(options_.data_directory, options_.client), values_([this] {
@@ -162,11 +157,10 @@ asio::awaitable<Result<wal::UndoPlan>> UndoService::AskSurvivor(std::string url,
   const std::vector<WrittenQuestion> questions = QuestionsOf(plan, from);
   for (std::size_t i = 0; i < std::min(questions.size(), kMaxQuestions); ++i) {
     std::string body = Dump(ToJson(questions[i]));
-    auto response = co_await http::Fetch(*parsed, "POST", "/v1/wal/written", std::move(body), options_.token,
-                                         kPeerTimeout);
-    if (!response) co_return Fail(response.error(), agent);
-    if (response->status != 200) co_return Fail(http::ErrorOf(*response), agent);
-    const auto json = ParseJson(response->body);
+    const auto told = co_await http::FetchBody(*parsed, "POST", "/v1/wal/written", std::move(body),
+                                               options_.token, kPeerTimeout);
+    if (!told) co_return Fail(told.error(), agent);
+    const auto json = ParseJson(*told);
     if (!json) co_return Fail(json.error(), agent);
     const auto answer = WrittenAnswerFromJson(*json);
     if (!answer) co_return Fail(answer.error(), agent);
@@ -183,9 +177,7 @@ asio::awaitable<Result<WrittenAnswer>> UndoService::Written(WrittenQuestion ques
   // First what it does not have, then what it wrote: whatever is made in between was written, and is found.
   WrittenAnswer answer;
   answer.lacks = co_await Lacking(question.names);
-  std::vector<wal::RawKey> keys;
-  keys.reserve(question.raw.size());
-  for (auto& raw : question.raw) keys.push_back({raw.column_family, std::move(raw.key)});
+  const std::vector<RawKey>& keys = question.raw;
   wal::SurvivorWrites found;
   WalService::Question look = [&](wal::WalSource& source) -> Result<std::string> {
     auto extent = source.Extent();
@@ -206,7 +198,7 @@ asio::awaitable<Result<WrittenAnswer>> UndoService::Written(WrittenQuestion ques
   co_return answer;
 }
 
-asio::awaitable<std::vector<std::uint64_t>> UndoService::Lacking(std::vector<UserKeyPlace> names) {
+asio::awaitable<std::vector<std::uint64_t>> UndoService::Lacking(std::vector<UserKeyName> names) {
   auto work = [this, names = std::move(names)] {
     std::vector<std::uint64_t> lacking;
     std::map<std::string, std::vector<std::uint64_t>> by_namespace;

@@ -45,7 +45,7 @@ class UndoService : public UndoControl {
  private:
   boost::asio::awaitable<Result<wal::UndoPlan>> AskSurvivor(std::string url, Sequence from,
                                                             wal::UndoPlan plan);
-  boost::asio::awaitable<std::vector<std::uint64_t>> Lacking(std::vector<UserKeyPlace> names);
+  boost::asio::awaitable<std::vector<std::uint64_t>> Lacking(std::vector<UserKeyName> names);
 
   UndoServiceOptions options_;
   std::atomic<bool> stop_{false};
@@ -55,8 +55,5 @@ class UndoService : public UndoControl {
   std::string digest_;  // of the plan that is kept
   std::vector<wal::UndoRecord> records_;
 };
-
-// The tail that a plan leaves, as ListTouched would list it.
-Touched LeftOf(const wal::UndoPlan& plan);
 
 }  // namespace walstitch::agent

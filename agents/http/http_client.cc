@@ -178,6 +178,16 @@ asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::
                       timeout, nullptr);
 }
 
+asio::awaitable<Result<std::string>> FetchBody(Url url, std::string method, std::string target,
+                                               std::string body, std::string token,
+                                               std::chrono::milliseconds timeout) {
+  auto response = co_await Fetch(std::move(url), std::move(method), std::move(target), std::move(body),
+                                 std::move(token), timeout);
+  if (!response) co_return Fail(response.error());
+  if (response->status != 200) co_return Fail(ErrorOf(*response));
+  co_return std::move(response->body);
+}
+
 asio::awaitable<Exchange> FetchOrRefused(Url url, std::string method, std::string target, std::string body,
                                          std::string token, std::chrono::milliseconds timeout) {
   bool refused = false;

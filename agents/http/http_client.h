@@ -36,11 +36,16 @@ boost::asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method
                                                      std::string body, std::string token,
                                                      std::chrono::milliseconds timeout);
 
-// The same, for a caller to whom it matters why nothing was sent. `refused`: the machine itself refused the
-// connection (ECONNREFUSED, at every address of the host), so that no program listens there. Silence, no
-// route, or a name that is not known say nothing of that kind. What stands between may refuse in its place: a
-// load balancer without a backend, a Kubernetes Service without an endpoint, a firewall that rejects. So an
-// agent's address must reach the agent itself.
+// The same for a caller who wants the body of a 200 only: any other status is the Error that it tells of.
+boost::asio::awaitable<Result<std::string>> FetchBody(Url url, std::string method, std::string target,
+                                                      std::string body, std::string token,
+                                                      std::chrono::milliseconds timeout);
+
+// The same as Fetch, for a caller to whom it matters why nothing was sent. `refused`: the machine itself
+// refused the connection (ECONNREFUSED, at every address of the host), so that no program listens there.
+// Silence, no route, or a name that is not known say nothing of that kind. What stands between may refuse in
+// its place: a load balancer without a backend, a Kubernetes Service without an endpoint, a firewall that
+// rejects. So an agent's address must reach the agent itself.
 struct Exchange {
   Result<ClientResponse> response;
   bool refused = false;

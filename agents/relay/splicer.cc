@@ -7,14 +7,6 @@
 
 namespace walstitch::relay {
 
-namespace {
-
-void PutFirst(std::string& batch, Sequence first) {
-  for (std::size_t i = 0; i < 8; ++i) batch[i] = static_cast<char>(first.Value() >> (8 * i) & 0xffU);
-}
-
-}  // namespace
-
 Result<void> Splicer::Check(Sequence first, std::uint32_t count) const {
   // What came behind the place where they met is the follower's.
   WALSTITCH_CHECK(!Met());
@@ -38,7 +30,7 @@ Result<std::optional<std::string>> Splicer::Take(std::string_view batch) {
   const Sequence node_first = NodeNext();
   if (!wal::MayHoldMarker(batch)) {
     std::string renumbered(batch);
-    PutFirst(renumbered, node_first);
+    wal::SetBatchFirst(renumbered.data(), node_first);
     upstream_next_ = upstream_next_ + header->count;
     return renumbered;
   }
@@ -52,7 +44,7 @@ Result<std::optional<std::string>> Splicer::Take(std::string_view batch) {
   upstream_next_ = upstream_next_ + header->count;
   remaining_ -= without->left_out;
   if (without->left_out > 0 && without->count == 0) return std::nullopt;
-  PutFirst(without->batch, node_first);
+  wal::SetBatchFirst(without->batch.data(), node_first);
   return std::move(without->batch);
 }
 

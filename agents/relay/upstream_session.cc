@@ -8,6 +8,7 @@
 #include "agents/relay/frame_reader.h"
 #include "agents/relay/resp_reader.h"
 #include "agents/relay/sequencer.h"
+#include "agents/wal/batch_decoder.h"
 #include "agents/wal/batch_digest.h"
 
 namespace walstitch::relay {
@@ -520,10 +521,7 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Splice
     if (frame && frame->bytes > buffer_.size()) {
       const Result<Sequence> first = splicer_->TakeGreat(frame->first, frame->count);
       if (!first) co_return LinkEnd{What::kFailed, first.error()};
-      const std::size_t head = begin_ + HeadBytes(Unread());
-      for (std::size_t i = 0; i < 8; ++i) {
-        buffer_[head + i] = static_cast<char>(first->Value() >> (8 * i) & 0xffU);
-      }
+      wal::SetBatchFirst(buffer_.data() + begin_ + HeadBytes(Unread()), *first);
       BatchDigest digest;
       std::optional<LinkEnd> ended =
           co_await PassGreat(owner, node, link, *frame, splicer_->NodeNext(), &digest);

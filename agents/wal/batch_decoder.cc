@@ -183,6 +183,22 @@ Result<void> DecodeBatch(std::string_view bytes, const BatchRecordVisitor& visit
   return {};
 }
 
+namespace {
+
+void SetFixed(char* at, std::uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; ++i) at[i] = static_cast<char>((value >> (8 * i)) & 0xffU);
+}
+
+}  // namespace
+
+void PutFixed(std::string* out, std::uint64_t value, int bytes) {
+  out->resize(out->size() + static_cast<std::size_t>(bytes));
+  SetFixed(out->data() + out->size() - bytes, value, bytes);
+}
+
+void SetBatchFirst(char* batch, Sequence first) { SetFixed(batch, first.Value(), 8); }
+void SetBatchCount(char* batch, std::uint32_t count) { SetFixed(batch + 8, count, 4); }
+
 void PutVarint32(std::string* out, std::uint32_t value) {
   while (value >= 0x80) {
     out->push_back(static_cast<char>((value & 0x7fU) | 0x80U));

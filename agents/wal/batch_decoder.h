@@ -64,8 +64,13 @@ using BatchRecordVisitor = std::function<bool(const BatchRecord&)>;
 // that stops early gets no check of what follows.
 Result<void> DecodeBatch(std::string_view bytes, const BatchRecordVisitor& visit);
 
-// Appends, as a WriteBatch has it: for building batches.
+// Appends, as a WriteBatch has it: for building batches. A fixed number is little-endian.
+void PutFixed(std::string* out, std::uint64_t value, int bytes);
 void PutVarint32(std::string* out, std::uint32_t value);
 void PutLengthPrefixed(std::string* out, std::string_view bytes);
+
+// Into the header of a batch of at least 12 bytes.
+void SetBatchFirst(char* batch, Sequence first);
+void SetBatchCount(char* batch, std::uint32_t count);
 
 }  // namespace walstitch::wal

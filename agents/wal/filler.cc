@@ -10,7 +10,6 @@ namespace walstitch::wal {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 12;
-constexpr std::size_t kCountAt = 8;
 
 // Visits every record, and says whether it is the filler's (its marker is, too).
 Result<void> ForEach(std::string_view batch, std::string_view marker,
@@ -49,9 +48,7 @@ Result<WithoutFiller> LeaveOutFiller(std::string_view batch, std::string_view ma
     if (record.ConsumesSequence()) ++(ours ? without.left_out : without.count);
   });
   if (!decoded) return Fail(decoded.error());
-  for (std::size_t i = 0; i < 4; ++i) {
-    without.batch[kCountAt + i] = static_cast<char>(without.count >> (8 * i) & 0xffU);
-  }
+  SetBatchCount(without.batch.data(), without.count);
   return without;
 }
 

@@ -13,10 +13,6 @@ constexpr std::string_view kMarkerPrefix = "rWalstitch:";
 constexpr std::size_t kReplicationIdLength = 16;
 constexpr std::size_t kReplicationLogDataLength = 2 + kReplicationIdLength;
 
-void AppendFixed(std::string* out, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out->push_back(static_cast<char>((value >> (8 * i)) & 0xffU));
-}
-
 void AppendLogData(std::string* out, std::string_view bytes) {
   out->push_back(0x03);
   PutLengthPrefixed(out, bytes);
@@ -54,8 +50,8 @@ std::vector<std::string> MakePadBatches(Sequence next, Sequence target, std::str
     const std::uint64_t count = std::min<std::uint64_t>(target - next, kMaxPadBatch);
     std::string batch;
     batch.reserve(64 + marker.size() + record.size() * count);
-    AppendFixed(&batch, next.Value(), 8);
-    AppendFixed(&batch, count, 4);
+    PutFixed(&batch, next.Value(), 8);
+    PutFixed(&batch, count, 4);
     AppendLogData(&batch, marker);
     for (std::uint64_t i = 0; i < count; ++i) batch += record;
     next = next + count;

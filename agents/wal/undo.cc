@@ -879,16 +879,12 @@ class WriteFinder {
 
 // --- what a plan looks like from outside ---
 
-void AppendFixed(std::string* out, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out->push_back(static_cast<char>((value >> (8 * i)) & 0xffU));
-}
-
 // Every field with its length, so that no two plans have the same text.
 class PlanDigester {
  public:
   void Add(std::uint64_t number) {
     std::string text;
-    AppendFixed(&text, number, 8);
+    PutFixed(&text, number, 8);
     digester_.Add(text);
   }
   void Add(std::string_view bytes) {
@@ -1132,21 +1128,20 @@ std::vector<std::string> MakeUndoBatches(const std::vector<UndoRecord>& records,
                                          std::string_view decision, std::size_t max_records,
                                          std::size_t max_bytes) {
   WALSTITCH_CHECK(max_records > 0 && max_bytes > 0);
-  constexpr std::size_t kCountAt = 8;
   std::vector<std::string> batches;
   std::string batch;
   std::string record;
   std::uint32_t count = 0;
   const auto begin = [&] {
     batch.clear();
-    AppendFixed(&batch, first.Value(), 8);
-    AppendFixed(&batch, 0, 4);
+    PutFixed(&batch, first.Value(), 8);
+    PutFixed(&batch, 0, 4);
     batch.push_back(0x03);  // LogData
     PutLengthPrefixed(&batch, MarkerLogData(decision));
     count = 0;
   };
   const auto close = [&] {
-    for (std::size_t i = 0; i < 4; ++i) batch[kCountAt + i] = static_cast<char>(count >> (8 * i) & 0xffU);
+    SetBatchCount(batch.data(), count);
     batches.push_back(std::move(batch));
     first = first + count;
   };

@@ -41,7 +41,6 @@
 // Pure but for the source that is read; thread-safe. Bytes from outside: every error is a Result.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -54,21 +53,9 @@
 #include "policies/model/batch.h"
 #include "policies/model/result.h"
 #include "policies/model/sequence.h"
+#include "policies/model/undo.h"
 
 namespace walstitch::wal {
-
-// A key of RocksDB. Ordered by family, then as RocksDB orders keys.
-struct RawKey {
-  std::uint32_t column_family = 0;
-  std::string key;
-  auto operator<=>(const RawKey&) const = default;
-};
-
-struct UserKeyName {
-  std::string name_space;  // raw bytes, as key
-  std::string key;
-  auto operator<=>(const UserKeyName&) const = default;
-};
 
 // Of a value that an undo may put back.
 inline constexpr std::size_t kMaxUndoValueBytes = std::size_t{16} << 20;

@@ -106,26 +106,28 @@ std::string RenderEvidence(const Evidence& evidence, bool spliced) {
   if (!evidence.fork_note.empty()) out += " (" + Clean(evidence.fork_note) + ")";
   out += "\n";
   out += RenderRange("tail, to be given up", evidence.rejoiner.node, evidence.tail);
-  if (spliced && evidence.undo) {
-    out += "  of it taken back: " + std::to_string(evidence.undo->keys) + " keys, by " +
-           std::to_string(evidence.undo->records) + " records (" + Clean(evidence.undo->note) + ")\n";
-    out += RenderRange("of it left to differ", evidence.rejoiner.node, evidence.undo->left);
-  }
-  if (spliced && !evidence.undo_note.empty())
-    out += "  nothing of it taken back: " + Clean(evidence.undo_note) + "\n";
-  // Nothing is skipped, and no target is gone to.
-  if (spliced)
+  if (spliced) {
+    if (evidence.undo) {
+      out += "  of it taken back: " + std::to_string(evidence.undo->keys) + " keys, by " +
+             std::to_string(evidence.undo->records) + " records (" + Clean(evidence.undo->note) + ")\n";
+      out += RenderRange("of it left to differ", evidence.rejoiner.node, evidence.undo->left);
+    }
+    if (!evidence.undo_note.empty()) out += "  nothing of it taken back: " + Clean(evidence.undo_note) + "\n";
+    // Nothing is skipped, and no target is gone to.
     out += "  to be replayed: all that " + Clean(evidence.survivor.node) + " wrote from " +
            Show(evidence.replay_from) + " on\n";
-  if (!spliced) out += RenderRange("missed, to be skipped", evidence.survivor.node, evidence.missed);
-  if (!spliced) out += "  target: " + Show(evidence.target);
-  if (const auto pad = evidence.Pad(); pad && !spliced) {
-    out += ", pad " + std::to_string(*pad);
-    const bool divergence =
-        (evidence.tail && evidence.tail->records > 0) || (evidence.missed && evidence.missed->records > 0);
-    if (*pad == 0 && divergence) out += " (Kvrocks would resume here by itself and not notice a divergence)";
+  } else {
+    out += RenderRange("missed, to be skipped", evidence.survivor.node, evidence.missed);
+    out += "  target: " + Show(evidence.target);
+    if (const auto pad = evidence.Pad()) {
+      out += ", pad " + std::to_string(*pad);
+      const bool divergence =
+          (evidence.tail && evidence.tail->records > 0) || (evidence.missed && evidence.missed->records > 0);
+      if (*pad == 0 && divergence)
+        out += " (Kvrocks would resume here by itself and not notice a divergence)";
+    }
+    out += "\n";
   }
-  if (!spliced) out += "\n";
   for (const auto& sentence : evidence.missing) out += "  missing: " + Clean(sentence) + "\n";
   return out;
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -243,21 +245,15 @@ class Case {
            to);
   }
 
-  // By how much a splice shifts: the tail's records, and those that take it back.
-  [[nodiscard]] std::uint64_t Shift() const {
-    return TailRange().Size() + (evidence_.undo ? evidence_.undo->records : 0);
-  }
-
   // What of the tail may differ after a splice: what is neither taken back nor settled by the replay.
   [[nodiscard]] std::optional<Touched> FindSpliceLeft() const {
     if (!evidence_.undo) return evidence_.OwnTail();
     Touched left = evidence_.undo->left;
     if (!evidence_.own_last || !evidence_.own_tail || evidence_.own_tail->truncated) return left;
-    const auto& own = evidence_.own_tail->keys;
+    std::set<std::tuple<std::string_view, std::string_view, std::string_view>> own;
+    for (const auto& key : evidence_.own_tail->keys) own.emplace(key.internal, key.name_space, key.key);
     std::erase_if(left.keys, [&own](const TouchedKey& key) {
-      return std::none_of(own.begin(), own.end(), [&key](const TouchedKey& one) {
-        return one.internal == key.internal && one.name_space == key.name_space && one.key == key.key;
-      });
+      return !own.contains({key.internal, key.name_space, key.key});
     });
     return left;
   }
@@ -286,7 +282,7 @@ class Case {
     splice_left_ = FindSpliceLeft();
     splice_keyspaces_ = ObjectToKeyspaces(splice_left_, std::nullopt, &splice_objections_);
     const std::uint64_t own = OwnTailRange().Size();
-    const std::uint64_t shift = Shift();
+    const std::uint64_t shift = evidence_.Shift();
     ObjectToLimit(own, policy_.limits.tail, reason::kTailLimit,
                   "the tail of " + rejoiner_ + " has " + Count(own, "record"), &splice_objections_);
     ObjectToLimit(shift, policy_.limits.advance_master, reason::kAdvanceLimit,
@@ -515,7 +511,7 @@ class Case {
                             survivor_ + " reaches back to it: all that it wrote since is replayed to " +
                             rejoiner_ + ". Of its tail of " + Count(own, "record") + ", " + differ +
                             replayed + "; " + survivor_ + " is advanced by " +
-                            Count(Shift(), "no-op record")});
+                            Count(evidence_.Shift(), "no-op record")});
     if (evidence_.undo && evidence_.undo->keys > 0) {
       reasons->push_back({std::string(reason::kTailUndone),
                           "what the tail wrote to " + Count(evidence_.undo->keys, "key") +
@@ -595,7 +591,7 @@ class Case {
         if (!full_possible_) return "the evidence does not allow it";
         if (!splice_objections_.empty()) return splice_objections_.front().reason.sentence;
         if (!HasTail()) return rejoiner_ + " has no tail";
-        return Describe(TailAlone()) + " would differ; " + Count(Shift(), "no-op record") + " on " +
+        return Describe(TailAlone()) + " would differ; " + Count(evidence_.Shift(), "no-op record") + " on " +
                survivor_;
       case Verdict::kPadded: {
         if (!full_possible_) return "the evidence does not allow it";

@@ -174,16 +174,16 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   }
   begun_here_.insert(decision.id);
   // Until it has joined, what it is given belongs to no stream.
-  GroupState state = state_;
+  std::optional<GroupState> begun;
   if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded)
-    ApplyBegun(state, name, *decision.evidence->rejoiner.last);
-  if (auto written = environment_.Store().AppendDecision(decision, &state); !written) {
+    ApplyBegun(begun.emplace(state_), name, *decision.evidence->rejoiner.last);
+  if (auto written = environment_.Store().AppendDecision(decision, begun ? &*begun : nullptr); !written) {
     store_problem_ = written.error().Message();
     Alarm(store_problem_ + "; nothing is done without a durable decision");
     Backoff(node);
     co_return;
   }
-  state_ = state;
+  if (begun) state_ = *begun;
   store_problem_.clear();
   Info(decision.id + " rejoin of " + name + ": verdict " + std::string(ToString(verdict)) + ": " +
        decision.verdict->reasons.front().sentence);

@@ -29,6 +29,11 @@ bool HasReason(const Decision& decision, std::string_view code) {
                      [code](const Reason& given) { return given.code == code; });
 }
 
+// Nobody ordered it.
+bool IsFailoverByItself(const Decision& decision) {
+  return decision.kind == DecisionKind::kFailover && !HasReason(decision, reason::kOperatorAsked);
+}
+
 void AddCandidates(Decision& decision, const std::vector<Candidate>& ranked) {
   for (const auto& candidate : ranked) {
     decision.reasons.push_back({std::string(candidate.eligible ? reason::kCandidate : reason::kNotEligible),
@@ -423,8 +428,7 @@ Task<std::optional<std::string>> GroupRunner::HoldReplicas(Decision* decision, s
   // 1. The dead master's WAL begins behind what the candidate holds, so nothing shows that the two are one
   // history, and its tail is left behind. 2. What was under way reaches the candidate. 3. Now its end may be
   // in that WAL, and the tail could be rescued. It stands still from here on, so this comes once.
-  const bool by_itself =
-      decision->kind == DecisionKind::kFailover && !HasReason(*decision, reason::kOperatorAsked);
+  const bool by_itself = IsFailoverByItself(*decision);
   for (const auto& planned : decision->plan) {
     const auto* promote = std::get_if<PromoteAction>(&planned.action);
     const bool moved = promote != nullptr && promote->require_last && last > *promote->require_last;
@@ -602,10 +606,8 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
   // 1. The server hangs, or is out of sight, and its lease has run out: somebody is promoted without its
   // tail.
   // 2. In this moment its process ends, and its agent says so. 3. Now the tail can be read.
-  const bool by_itself =
-      decision.kind == DecisionKind::kFailover && !HasReason(decision, reason::kOperatorAsked);
-  if (by_itself && !HasReason(decision, reason::kMasterDown) && (!fresh || fresh->role != Role::kMaster) &&
-      TailCanBeRead(Snapshot(), decision.node)) {
+  if (IsFailoverByItself(decision) && !HasReason(decision, reason::kMasterDown) &&
+      (!fresh || fresh->role != Role::kMaster) && TailCanBeRead(Snapshot(), decision.node)) {
     outcome.outcome = Outcome::kFailed;
     outcome.sentence = "nobody was promoted: the process of " + decision.survivor +
                        " has ended meanwhile, and what it holds on its disk can be rescued";
@@ -671,7 +673,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int6
   outcome.without_master_ms = environment_.UnixMs() - start_ms;
   ApplyPromotion(state, decision.node, decision.epoch, promoted.last.value_or(Sequence(0)));
   state.management = Management::kManaged;
-  if (decision.kind == DecisionKind::kFailover && !HasReason(decision, reason::kOperatorAsked)) {
+  if (IsFailoverByItself(decision)) {
     state.blocked_until_ms = environment_.UnixMs() + settings_.failover.block_ms;
   }
   state_ = state;  // the others are held against the new master; the store follows with the outcome

@@ -50,7 +50,7 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
       const Sequence fork = *evidence.fork;
       const Sequence next = *evidence.rejoiner.last + 1;
       const std::uint64_t undo = evidence.undo ? evidence.undo->records : 0;
-      const std::uint64_t shift = *evidence.rejoiner.last - fork + undo;
+      const std::uint64_t shift = evidence.Shift();
       steps.push_back({master, AdvanceAction{*evidence.survivor.last + 1, shift, decision},
                        "as many no-op records as " + node + " holds after the fork at " + fork.ToString() +
                            (undo > 0 ? ", and is given to take them back" : "") +

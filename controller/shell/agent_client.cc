@@ -22,14 +22,19 @@ std::string RangeQuery(SequenceRange range) {
 
 }  // namespace
 
-boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string target,
-                                                                    std::chrono::milliseconds timeout) const {
-  auto response = co_await http::Fetch(url_, "GET", target, "", token_, timeout);
-  if (!response) co_return Fail(response.error(), "agent of " + node_);
-  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
-  auto json = ParseJson(response->body);
+boost::asio::awaitable<Result<boost::json::value>> AgentClient::Call(
+    std::string method, std::string target, std::string body, std::chrono::milliseconds timeout) const {
+  auto answer =
+      co_await http::FetchBody(url_, std::move(method), std::move(target), std::move(body), token_, timeout);
+  if (!answer) co_return Fail(answer.error(), "agent of " + node_);
+  auto json = ParseJson(*answer);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
   co_return std::move(*json);
+}
+
+boost::asio::awaitable<Result<boost::json::value>> AgentClient::Get(std::string target,
+                                                                    std::chrono::milliseconds timeout) const {
+  co_return co_await Call("GET", std::move(target), "", timeout);
 }
 
 boost::asio::awaitable<Result<Report>> AgentClient::FreshReport() const {
@@ -199,24 +204,16 @@ std::string AgentClient::Url() const {
 }
 
 boost::asio::awaitable<Result<UndoEvidence>> AgentClient::PlanUndo(UndoQuestion question) const {
-  auto response =
-      co_await http::Fetch(url_, "POST", "/v1/undo", Dump(ToJson(question)), token_, kUndoTimeout);
-  if (!response) co_return Fail(response.error(), "agent of " + node_);
-  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
-  auto json = ParseJson(response->body);
-  if (!json) co_return Fail(json.error(), "agent of " + node_);
+  auto json = co_await Call("POST", "/v1/undo", Dump(ToJson(question)), kUndoTimeout);
+  if (!json) co_return Fail(json.error());
   auto plan = UndoEvidenceFromJson(*json);
   if (!plan) co_return Fail(plan.error(), "agent of " + node_);
   co_return std::move(*plan);
 }
 
 boost::asio::awaitable<Result<ReplayAnswer>> AgentClient::Replay(ReplayRequest request) const {
-  auto response = co_await http::Fetch(url_, "POST", "/v1/salvage/replay", Dump(ToJson(request)), token_,
-                                       kLongReadTimeout);
-  if (!response) co_return Fail(response.error(), "agent of " + node_);
-  if (response->status != 200) co_return Fail(http::ErrorOf(*response), "agent of " + node_);
-  auto json = ParseJson(response->body);
-  if (!json) co_return Fail(json.error(), "agent of " + node_);
+  auto json = co_await Call("POST", "/v1/salvage/replay", Dump(ToJson(request)), kLongReadTimeout);
+  if (!json) co_return Fail(json.error());
   auto answer = ReplayAnswerFromJson(*json);
   if (!answer) co_return Fail(answer.error(), "agent of " + node_);
   co_return std::move(*answer);

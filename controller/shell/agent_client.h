@@ -63,6 +63,9 @@ class AgentClient {
   boost::asio::awaitable<Result<ReplayAnswer>> Replay(ReplayRequest request) const;
 
  private:
+  boost::asio::awaitable<Result<boost::json::value>> Call(std::string method, std::string target,
+                                                          std::string body,
+                                                          std::chrono::milliseconds timeout) const;
   boost::asio::awaitable<Result<boost::json::value>> Get(std::string target,
                                                          std::chrono::milliseconds timeout) const;
 

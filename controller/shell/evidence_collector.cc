@@ -120,6 +120,26 @@ asio::awaitable<std::optional<BatchInfo>> BatchBefore(AgentClient rejoiner, Agen
   co_return theirs;
 }
 
+// The keys that a range touches; `keys` and `what` are its names, where it is too long and where it cannot be
+// listed.
+asio::awaitable<std::optional<Touched>> ListKeys(AgentClient node, SequenceRange range, std::uint64_t limit,
+                                                 std::string keys, std::string what, Evidence* evidence) {
+  if (range.Empty()) {
+    Touched nothing;
+    nothing.range = range;
+    co_return nothing;
+  }
+  if (range.Size() > limit) {
+    evidence->missing.push_back(keys + ": " + std::to_string(range.Size()) +
+                                " records are more than the limit");
+    co_return std::nullopt;
+  }
+  auto touched = co_await node.ListTouched(range, kMaxKeys);
+  if (touched) co_return std::move(*touched);
+  NoteMissing(*evidence, touched.error(), what);
+  co_return std::nullopt;
+}
+
 // What of the tail can be taken back. Whatever keeps it from being known, the rest of the evidence stands.
 asio::awaitable<void> CollectUndo(EvidenceRequest request, Evidence* evidence) {
   const Sequence fork = *evidence->fork;
@@ -239,49 +259,27 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
     }
     evidence.last_common = co_await BatchEndingAt(request.survivor, after_fork);
   }
-  if (tail.Empty()) {
-    evidence.tail = Touched{};
-    evidence.tail->range = tail;
-  } else if (tail.Size() > request.limits.tail) {
-    evidence.missing.push_back("the tail's keys: " + std::to_string(tail.Size()) +
-                               " records are more than the limit");
-  } else if (auto touched = co_await request.rejoiner.ListTouched(tail, kMaxKeys)) {
-    evidence.tail = std::move(*touched);
-  } else {
-    NoteMissing(evidence, touched.error(), "the tail of " + evidence.rejoiner.node);
-  }
+  evidence.tail = co_await ListKeys(request.rejoiner, tail, request.limits.tail, "the tail's keys",
+                                    "the tail of " + evidence.rejoiner.node, &evidence);
   if (!tail.Empty()) co_await CollectUndo(request, &evidence);
   if (request.known.own_last && *request.known.own_last < *evidence.rejoiner.last) {
     const SequenceRange own{*evidence.fork + 1, *request.known.own_last + 1};
     evidence.own_last = request.known.own_last;
-    if (own.Empty()) {
-      evidence.own_tail = Touched{};
-      evidence.own_tail->range = own;
-    } else if (own.Size() > request.limits.tail) {
-      evidence.missing.push_back("the own tail's keys: " + std::to_string(own.Size()) +
-                                 " records are more than the limit");
-    } else if (auto touched = co_await request.rejoiner.ListTouched(own, kMaxKeys)) {
-      evidence.own_tail = std::move(*touched);
-    } else {
-      NoteMissing(evidence, touched.error(), "the own tail of " + evidence.rejoiner.node);
-    }
+    evidence.own_tail = co_await ListKeys(request.rejoiner, own, request.limits.tail, "the own tail's keys",
+                                          "the own tail of " + evidence.rejoiner.node, &evidence);
   }
   const bool ahead = next > *evidence.survivor.last + 1;
   if (evidence.target || ahead) {
     const SequenceRange missed{*evidence.fork + 1,
                                evidence.target ? *evidence.target : *evidence.survivor.last + 1};
     // A prefix skips nothing: everything from its next on is replayed.
-    if (missed.Empty() || (tail.Empty() && evidence.target == next)) {
+    if (tail.Empty() && evidence.target == next) {
       evidence.missed = Touched{};
       evidence.missed->range = missed;
-    } else if (missed.Size() > request.limits.missed) {
-      evidence.missing.push_back("the missed keys: " + std::to_string(missed.Size()) +
-                                 " records are more than the limit");
-    } else if (auto touched = co_await request.survivor.ListTouched(missed, kMaxKeys)) {
-      evidence.missed = std::move(*touched);
     } else {
-      NoteMissing(evidence, touched.error(),
-                  "what " + evidence.rejoiner.node + " missed of " + evidence.survivor.node);
+      evidence.missed = co_await ListKeys(
+          request.survivor, missed, request.limits.missed, "the missed keys",
+          "what " + evidence.rejoiner.node + " missed of " + evidence.survivor.node, &evidence);
     }
     if (evidence.survivor.replication_id_psync && evidence.target && *evidence.target > Sequence(1)) {
       // Without it the pad carries none, and Kvrocks skips the comparison at that sequence.

@@ -76,6 +76,9 @@ struct Evidence {
 
   // What of the tail a splice leaves to differ, if nothing of it is taken back.
   [[nodiscard]] const std::optional<Touched>& OwnTail() const { return own_last ? own_tail : tail; }
+  // By how much a splice shifts: the tail's records, and those that take it back. The fork and the rejoiner's
+  // last are known.
+  [[nodiscard]] std::uint64_t Shift() const { return (*rejoiner.last - *fork) + (undo ? undo->records : 0); }
   // target - next, if both are known.
   [[nodiscard]] std::optional<std::uint64_t> Pad() const {
     if (!target || !rejoiner.last || *target < *rejoiner.last + 1) return std::nullopt;

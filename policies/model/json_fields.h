@@ -327,13 +327,13 @@ void Fields(V& visit, S& s) {
   visit("scan_bytes", s.scan_bytes);
 }
 
-template <typename V, Like<RawKeyName> S>
+template <typename V, Like<RawKey> S>
 void Fields(V& visit, S& s) {
   visit("family", s.column_family);
   visit.Base64("key", s.key);
 }
 
-template <typename V, Like<UserKeyPlace> S>
+template <typename V, Like<UserKeyName> S>
 void Fields(V& visit, S& s) {
   visit.Base64("namespace", s.name_space);
   visit.Base64("key", s.key);

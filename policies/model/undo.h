@@ -1,6 +1,7 @@
 // What agents and controller ask each other before a tail is taken back (agents/wal/undo.h has how).
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,22 +28,25 @@ struct UndoQuestion {
   std::uint64_t scan_bytes = 0;  // of WAL before the fork, at most
 };
 
-// A key of RocksDB.
-struct RawKeyName {
+// A key of RocksDB. Ordered by family, then as RocksDB orders keys.
+struct RawKey {
   std::uint32_t column_family = 0;
   std::string key;  // raw bytes
+  auto operator<=>(const RawKey&) const = default;
 };
-struct UserKeyPlace {
+
+struct UserKeyName {
   std::string name_space;  // raw bytes, as key
   std::string key;
+  auto operator<=>(const UserKeyName&) const = default;
 };
 
 // To the survivor's agent, of the other one: which of these it wrote from a sequence on, and which of these
 // it does not have.
 struct WrittenQuestion {
   Sequence from;
-  std::vector<RawKeyName> raw;
-  std::vector<UserKeyPlace> names;
+  std::vector<RawKey> raw;
+  std::vector<UserKeyName> names;
 };
 
 // All lists are of places in the question's, ascending.

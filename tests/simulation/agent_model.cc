@@ -557,8 +557,7 @@ void AgentModel::Submit(Command command, std::function<void(Result<CommandResult
   if (!admission) return done(Fail(admission.error()));
   const bool is_new = *admission == agent::CommandLedger::Admission::kNew;
   // Nobody waits for a replay.
-  if (is_new && command.id != splice_ && relay_.State() == RelayState::kSplicing) relay_.Park();
-  if (std::holds_alternative<SpliceAction>(command.action)) splice_ = command.id;
+  if (is_new && relay_.State() == RelayState::kSplicing) relay_.Park();
   switch (*admission) {
     case agent::CommandLedger::Admission::kAnswered:
       return done(*ledger_.Find(command.id));

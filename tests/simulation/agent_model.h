@@ -290,7 +290,6 @@ class AgentModel {
   std::deque<Pending> queue_;
   std::map<std::string, std::vector<std::function<void(Result<CommandResult>)>>> waiting_;
   bool draining_ = false;
-  std::string splice_;  // the command that splices, or did last
 
   core::TaskGroup tasks_;
 };

@@ -377,6 +377,22 @@ core::Task<Result<void>> ControllerRun::AskBoth(std::size_t rejoiner, std::size_
   co_return Result<void>();
 }
 
+core::Task<std::optional<Touched>> ControllerRun::ListKeys(std::size_t node, SequenceRange range,
+                                                           std::string what, Evidence* evidence) {
+  if (range.Empty()) {
+    Touched nothing;
+    nothing.range = range;
+    co_return nothing;
+  }
+  auto listed = co_await core::Answer<Result<Touched>>([this, node, range](auto told) {
+    AskWal<Touched>(
+        node, [range](const WalView& wal) { return wal.ListTouched(range); }, std::move(told));
+  });
+  if (listed) co_return std::move(*listed);
+  NoteMissing(*evidence, listed.error(), what);
+  co_return std::nullopt;
+}
+
 core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evidence> done) {
   Evidence evidence;
   evidence.rejoiner = SideOf(question.rejoiner, {});
@@ -446,12 +462,6 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
     done(std::move(evidence));
     co_return;
   }
-  const auto touched = [this](std::size_t node, SequenceRange range) {
-    return core::Answer<Result<Touched>>([this, node, range](auto told) {
-      AskWal<Touched>(
-          node, [range](const WalView& wal) { return wal.ListTouched(range); }, std::move(told));
-    });
-  };
   const SequenceRange tail{*evidence.fork + 1, next};
   if (evidence.target && *evidence.target > Sequence(1)) {
     const SequenceRange before{*evidence.target - 1, *evidence.target};
@@ -492,36 +502,22 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
       if (common && common->front().End() == after_fork) evidence.last_common = common->front();
     }
   }
-  if (tail.Empty()) {
-    evidence.tail = Touched{};
-    evidence.tail->range = tail;
-  } else if (auto listed = co_await touched(rejoiner, tail)) {
-    evidence.tail = std::move(*listed);
-  } else {
-    NoteMissing(evidence, listed.error(), "the tail of " + question.rejoiner.node);
-  }
+  evidence.tail = co_await ListKeys(rejoiner, tail, "the tail of " + question.rejoiner.node, &evidence);
   if (question.known.own_last && *question.known.own_last < *evidence.rejoiner.last) {
     const SequenceRange own{*evidence.fork + 1, *question.known.own_last + 1};
     evidence.own_last = question.known.own_last;
-    if (own.Empty()) {
-      evidence.own_tail = Touched{};
-      evidence.own_tail->range = own;
-    } else if (auto listed = co_await touched(rejoiner, own)) {
-      evidence.own_tail = std::move(*listed);
-    } else {
-      NoteMissing(evidence, listed.error(), "the own tail of " + question.rejoiner.node);
-    }
+    evidence.own_tail =
+        co_await ListKeys(rejoiner, own, "the own tail of " + question.rejoiner.node, &evidence);
   }
   if (evidence.target || next > *evidence.survivor.last + 1) {
     const SequenceRange missed{*evidence.fork + 1,
                                evidence.target ? *evidence.target : *evidence.survivor.last + 1};
-    if (missed.Empty() || (tail.Empty() && evidence.target == next)) {
+    if (tail.Empty() && evidence.target == next) {
       evidence.missed = Touched{};
       evidence.missed->range = missed;
-    } else if (auto listed = co_await touched(survivor, missed)) {
-      evidence.missed = std::move(*listed);
     } else {
-      NoteMissing(evidence, listed.error(), "what was missed of " + question.survivor.node);
+      evidence.missed =
+          co_await ListKeys(survivor, missed, "what was missed of " + question.survivor.node, &evidence);
     }
   }
   done(std::move(evidence));

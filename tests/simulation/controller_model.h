@@ -102,6 +102,8 @@ class ControllerRun : public core::Environment {
                 Done<Result<T>> done);
   template <typename T>
   void AskWal(std::size_t node, std::function<Result<T>(const class WalView&)> what, Done<Result<T>> done);
+  core::Task<std::optional<Touched>> ListKeys(std::size_t node, SequenceRange range, std::string what,
+                                              Evidence* evidence);
   core::Task<void> Gather(core::EvidenceQuestion question, Done<Evidence> done);
   core::Task<Result<void>> AskBoth(std::size_t rejoiner, std::size_t survivor,
                                    core::ForkSearch::Question question, core::ForkSearch* search);
