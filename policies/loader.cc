@@ -211,17 +211,12 @@ class Merger {
   }
 
   std::optional<Tolerance> ReadTolerance(const YamlNode& node, std::string_view name) {
-    if (node.kind == YamlNode::Kind::kScalar) {
-      auto value = FromString<Tolerance>(node.scalar);
-      // Read as something milder, it would lose what the operator asked to have made equal.
-      if (value == Tolerance::kEvict || value == Tolerance::kRepair) {
-        Refuse(node,
-               std::string(name) + " is " + Quoted(node.scalar) +
-                   ", which this version can not do yet; expected ignore (the keys may differ from then "
-                   "on) or fullsync");
-        return std::nullopt;
-      }
-    }
+    return OneOf(node, name,
+                 {Tolerance::kIgnore, Tolerance::kEvict, Tolerance::kRepair, Tolerance::kFullSync});
+  }
+
+  // Of what is of no key: it can be neither rewritten nor deleted by itself.
+  std::optional<Tolerance> ReadInternalTolerance(const YamlNode& node, std::string_view name) {
     return OneOf(node, name, {Tolerance::kIgnore, Tolerance::kFullSync});
   }
 
@@ -327,7 +322,7 @@ class Merger {
       } else if (key.scalar == "keyspaces") {
         ReadKeyspaces(value);
       } else if (key.scalar == "default") {
-        SetTolerance(value, "spec.default", &policy_.default_tolerance);
+        SetTolerance(value, "spec.default", ReadTolerance(value, "spec.default"), &policy_.default_tolerance);
       } else if (key.scalar == "internal") {
         ReadInternal(value);
       } else if (key.scalar == "prefer") {
@@ -348,8 +343,8 @@ class Merger {
     }
   }
 
-  void SetTolerance(const YamlNode& node, const std::string& name, Tolerance* out) {
-    auto tolerance = ReadTolerance(node, name);
+  void SetTolerance(const YamlNode& node, const std::string& name, std::optional<Tolerance> tolerance,
+                    Tolerance* out) {
     if (tolerance && Settle(node, name, node.scalar)) *out = *tolerance;
   }
 
@@ -396,7 +391,8 @@ class Merger {
     for (const auto& [key, value] : node.entries) {
       if (error_) return;
       InternalRules& rules = policy_.internal;
-      SetTolerance(value, "spec.internal." + key.scalar,
+      const std::string name = "spec.internal." + key.scalar;
+      SetTolerance(value, name, ReadInternalTolerance(value, name),
                    key.scalar == "pubsub"      ? &rules.pubsub
                    : key.scalar == "propagate" ? &rules.propagate
                                                : &rules.search);

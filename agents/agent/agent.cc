@@ -21,6 +21,7 @@
 #include "agents/agent/command_service.h"
 #include "agents/agent/disk.h"
 #include "agents/agent/lease_keeper.h"
+#include "agents/agent/key_service.h"
 #include "agents/agent/lease_service.h"
 #include "agents/agent/node_monitor.h"
 #include "agents/agent/offload.h"
@@ -156,6 +157,12 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) override {
     co_return co_await undo_->Written(std::move(question));
   }
+  asio::awaitable<Result<ValuesAnswer>> Values(KeysQuestion question) override {
+    co_return co_await keys_->Values(std::move(question));
+  }
+  asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question) override {
+    co_return co_await keys_->Repairable(std::move(question));
+  }
   [[nodiscard]] bool SlotEncoded() const override;
 
   // LeaseServiceOwner
@@ -194,6 +201,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<LeaseService> leases_;
   std::optional<SalvageService> salvages_;
   std::optional<UndoService> undo_;
+  std::optional<KeyService> keys_;
   std::optional<CommandRunner> runner_;
   std::optional<CommandService> commands_;
   std::optional<NodeMonitor> monitor_;
@@ -321,7 +329,14 @@ Result<void> Agent::Impl::Start() {
   undo_options.token = config_.token;
   undo_options.slot_encoded = [this] { return SlotEncoded(); };
   undo_.emplace(std::move(undo_options));
-  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, *salvages_, *undo_,
+  KeyServiceOptions key_options;
+  key_options.data_directory = config_.data_directory;
+  key_options.client = ClientTo(config_, kWalTimeout);
+  key_options.token = config_.token;
+  key_options.slot_encoded = [this] { return SlotEncoded(); };
+  key_options.others_wait = [this] { return commands_->OthersWait(); };
+  keys_.emplace(std::move(key_options));
+  runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, *salvages_, *undo_, *keys_,
                   runner_options);
   commands_.emplace(
       executor_, *command_pool_, std::move(*ledger),
@@ -367,6 +382,7 @@ void Agent::Impl::Stop() {
   if (wal_) wal_->Stop();
   if (salvages_) salvages_->Stop();
   if (undo_) undo_->Stop();
+  if (keys_) keys_->Stop();
   if (command_pool_) {
     // A command under way ends soon, since stop_ ends its calls; whether it had its effect is said to be
     // unknown at the next start.

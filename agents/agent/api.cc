@@ -218,6 +218,22 @@ asio::awaitable<http::Response> HandleWritten(ApiBackend* backend, http::Request
   co_return http::Response{200, Dump(ToJson(*answer)), "application/json"};
 }
 
+asio::awaitable<http::Response> HandleKeys(ApiBackend* backend, http::Request request, bool repairable) {
+  auto question = BodyOf(request, "question", KeysQuestionFromJson);
+  if (!question) co_return http::JsonError(400, question.error().Message());
+  std::string body;
+  if (repairable) {
+    auto answer = co_await backend->Repairable(std::move(*question));
+    if (!answer) co_return http::JsonError(answer.error());
+    body = Dump(ToJson(*answer));
+  } else {
+    auto answer = co_await backend->Values(std::move(*question));
+    if (!answer) co_return http::JsonError(answer.error());
+    body = Dump(ToJson(*answer));
+  }
+  co_return http::Response{200, std::move(body), "application/json"};
+}
+
 asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request request) {
   auto at = NumberOf(request, "at", 0, wal::kMaxSequence);
   if (!at) co_return http::JsonError(at.error());
@@ -249,7 +265,9 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   const bool promise = request.path == "/v1/promise";
   const bool undo = request.path == "/v1/undo";
   const bool written = request.path == "/v1/wal/written";
-  const bool posted = command || promise || undo || written;
+  const bool values = request.path == "/v1/keys/values";
+  const bool repairable = request.path == "/v1/keys/repairable";
+  const bool posted = command || promise || undo || written || values || repairable;
   if (request.method != (posted ? "POST" : "GET")) {
     bool known = posted || request.path == "/healthz" || (!segments.empty() && segments[0] == "v1");
     if (known) {
@@ -261,6 +279,7 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   if (promise) co_return co_await HandlePromise(backend, std::move(request));
   if (undo) co_return co_await HandleUndo(backend, std::move(request));
   if (written) co_return co_await HandleWritten(backend, std::move(request));
+  if (values || repairable) co_return co_await HandleKeys(backend, std::move(request), repairable);
   if (request.path == "/v1/report") {
     auto fresh = NumberOf(request, "fresh", 0, 1, 0);
     if (!fresh) co_return http::JsonError(fresh.error());

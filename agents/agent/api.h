@@ -12,6 +12,7 @@
 #include "policies/model/lease.h"
 #include "policies/model/report.h"
 #include "policies/model/undo.h"
+#include "policies/model/values.h"
 
 namespace walstitch::agent {
 
@@ -37,6 +38,8 @@ class ApiBackend {
   virtual boost::asio::awaitable<http::Response> HandleSalvage(http::Request request) = 0;
   virtual boost::asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) = 0;
   virtual boost::asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) = 0;
+  virtual boost::asio::awaitable<Result<ValuesAnswer>> Values(KeysQuestion question) = 0;
+  virtual boost::asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question) = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;
 };

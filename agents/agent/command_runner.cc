@@ -19,6 +19,8 @@ namespace {
 
 // Asked of a dead master's agent at a time: a few milliseconds of disk, and memory stays small.
 constexpr std::uint64_t kTailBytes = std::uint64_t{4} << 20;
+// Between two keys that are rewritten.
+constexpr milliseconds kLongestRest{1000};
 
 CommandResult Done(std::optional<Sequence> last) {
   CommandResult result;
@@ -160,6 +162,10 @@ asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_p
     result = co_await Do(*advance, deadline);
   } else if (auto* splice = std::get_if<SpliceAction>(&command.action)) {
     result = co_await Do(*splice, deadline);
+  } else if (auto* repair = std::get_if<RepairAction>(&command.action)) {
+    result = co_await Do(*repair, deadline);
+  } else if (auto* compare = std::get_if<CompareAction>(&command.action)) {
+    result = co_await Do(*compare, deadline);
   } else {
     result = Failed("this agent does not know that action");
   }
@@ -592,7 +598,7 @@ asio::awaitable<std::optional<std::string>> CommandRunner::Undo(SpliceAction* ac
     co_return "a shift of " + std::to_string(action->shift) + " is not the tail and the " +
         std::to_string(action->undo_records) + " records that take it back; nothing was changed";
   }
-  auto batches = undo_.UndoBatches(action->undo, next, action->decision);
+  auto batches = undo_.TakeUndoBatches(action->undo, next, action->decision);
   if (!batches) co_return batches.error().Message() + "; nothing was changed";
   std::uint64_t records = 0;
   for (const std::string& batch : *batches) {
@@ -657,6 +663,73 @@ CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
                      last);
   }
   co_return Done(*met - 1);
+}
+
+// Paced: the server has as long for its clients as a key took.
+CommandRunner::Step CommandRunner::Do(RepairAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (facts->role != Role::kMaster)
+    co_return Failed("the node is " + Describe(*facts) + ", not a master", facts->last);
+  if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  CommandResult result;
+  RepairReport& report = result.repair.emplace();
+  std::uint64_t bytes_left = action.max_bytes;
+  const std::size_t count = action.repair.size() + action.evict.size();
+  std::string stopped;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (auto may = leases_.MayWrite(); !may) stopped = may.error().Message();
+    if (stopped.empty() && keys_.OthersWait()) stopped = "another command waits";
+    if (stopped.empty() && Left(deadline).count() == 0) stopped = "the command's deadline has passed";
+    if (!stopped.empty()) break;
+    const bool evict = i >= action.repair.size();
+    const UserKeyName name = evict ? action.evict[i - action.repair.size()] : action.repair[i];
+    const auto begin = Clock::now();
+    Result<MendedKey> mended = Fail(ErrorCode::kUnavailable, "");
+    if (evict) {
+      mended = co_await keys_.Evict(name);
+    } else if (action.max_bytes > 0 && bytes_left == 0) {
+      mended = MendedKey{0, "the keys before it are larger than the keyspace's limits.bytes allow"};
+    } else {
+      mended = co_await keys_.Repair(name, bytes_left);
+    }
+    if (!mended) {
+      stopped = mended.error().Message();
+      break;
+    }
+    if (action.max_bytes > 0) bytes_left -= std::min(bytes_left, mended->bytes);
+    if (!mended->why_not.empty()) {
+      ++report.failed;
+      if (report.failures.size() < kMostNamed) report.failures.push_back({name, mended->why_not});
+    } else {
+      ++(evict ? report.evicted : report.repaired);
+    }
+    const auto rest = std::chrono::ceil<milliseconds>(Clock::now() - begin);
+    co_await SleepFor(std::min(rest, kLongestRest));
+  }
+  result.outcome = stopped.empty() && report.failed == 0 ? Outcome::kDone : Outcome::kFailed;
+  if (!stopped.empty()) {
+    result.error = std::to_string(report.repaired + report.evicted) + " of " + std::to_string(count) +
+                   " keys of keyspace " + action.keyspace + " were made equal, then: " + stopped;
+  } else if (report.failed > 0) {
+    result.error = std::to_string(report.failed) + " of " + std::to_string(count) + " keys of keyspace " +
+                   action.keyspace + " could not be made equal; the first: " + report.failures.front().why;
+  }
+  co_return result;
+}
+
+CommandRunner::Step CommandRunner::Do(CompareAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  if (!BelongsToRelay(*facts) || relay_.Report().state != RelayState::kFollowing) {
+    co_return Failed("the node does not follow its master: what it holds cannot be compared", facts->last);
+  }
+  auto comparison = co_await keys_.Compare(std::move(action), deadline);
+  if (!comparison) co_return Failed(comparison.error().Message(), facts->last);
+  CommandResult result;
+  result.outcome = Outcome::kDone;
+  result.comparison = std::move(*comparison);
+  co_return result;
 }
 
 CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) {

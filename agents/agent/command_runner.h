@@ -18,6 +18,7 @@
 #include "policies/model/command.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
+#include "policies/model/values.h"
 
 namespace walstitch::agent {
 
@@ -70,10 +71,30 @@ class WalControl {
 class UndoControl {
  public:
   virtual ~UndoControl() = default;
-  // The batches of the plan with that digest, numbered from `first`, marked for the decision. kConflict: it
-  // is not known.
-  virtual Result<std::vector<std::string>> UndoBatches(const std::string& digest, Sequence first,
-                                                       const std::string& decision) const = 0;
+  // The batches of the plan with that digest, numbered from `first`, marked for the decision; the plan is
+  // given away by that. kConflict: it is not known.
+  virtual Result<std::vector<std::string>> TakeUndoBatches(const std::string& digest, Sequence first,
+                                                           const std::string& decision) = 0;
+};
+
+// What became of one key on the master.
+struct MendedKey {
+  std::uint64_t bytes = 0;  // of the value that was rewritten
+  std::string why_not;      // not empty: it could not be, and why
+};
+
+// Single keys (key_service.h).
+class KeyControl {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+  virtual ~KeyControl() = default;
+  // The node follows. An Error: it could not be found out.
+  virtual boost::asio::awaitable<Result<Comparison>> Compare(CompareAction action, Deadline deadline) = 0;
+  // The node is the master. An Error: its server does not answer; the key may have been written.
+  virtual boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) = 0;
+  virtual boost::asio::awaitable<Result<MendedKey>> Evict(UserKeyName name) = 0;
+  // Another command waits for the one under way.
+  [[nodiscard]] virtual bool OthersWait() const = 0;
 };
 
 // The WAL of another node, served by its agent, "http://host:port".
@@ -126,7 +147,7 @@ struct RunnerOptions {
 class CommandRunner {
  public:
   CommandRunner(NodeControl& node, RelayControl& relay, WalControl& wal, PeerWal& peer, LeaseControl& leases,
-                SalvageControl& salvages, const UndoControl& undo, RunnerOptions options)
+                SalvageControl& salvages, UndoControl& undo, KeyControl& keys, RunnerOptions options)
       : node_(node),
         relay_(relay),
         wal_(wal),
@@ -134,6 +155,7 @@ class CommandRunner {
         leases_(leases),
         salvages_(salvages),
         undo_(undo),
+        keys_(keys),
         options_(options) {}
 
   boost::asio::awaitable<CommandResult> Run(Command command, std::chrono::steady_clock::time_point deadline);
@@ -153,6 +175,8 @@ class CommandRunner {
   Step Do(ReleaseAction action, Deadline deadline);
   Step Do(AdvanceAction action, Deadline deadline);
   Step Do(SpliceAction action, Deadline deadline);
+  Step Do(RepairAction action, Deadline deadline);
+  Step Do(CompareAction action, Deadline deadline);
   // Takes the tail back as the action says. Why not; nullopt: it is done, and the action goes on behind it.
   boost::asio::awaitable<std::optional<std::string>> Undo(SpliceAction* action, Sequence* last,
                                                           Deadline deadline);
@@ -182,7 +206,8 @@ class CommandRunner {
   PeerWal& peer_;
   LeaseControl& leases_;
   SalvageControl& salvages_;
-  const UndoControl& undo_;
+  UndoControl& undo_;
+  KeyControl& keys_;
   RunnerOptions options_;
 };
 

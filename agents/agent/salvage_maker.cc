@@ -82,10 +82,10 @@ Result<void> ReadTail(wal::WalSource& source, SequenceRange range, bool required
 // The smallest user keys behind `after` that the batches touch, as many as fit.
 class SmallestKeys {
  public:
-  explicit SmallestKeys(std::optional<KeyName> after) : after_(std::move(after)) {}
+  explicit SmallestKeys(std::optional<UserKeyName> after) : after_(std::move(after)) {}
 
   void Add(const wal::UserKey& user_key) {
-    KeyName name{std::string(user_key.name_space), std::string(user_key.key)};
+    UserKeyName name{std::string(user_key.name_space), std::string(user_key.key)};
     if (after_ && name <= *after_) return;
     if (full_ && *keys_.rbegin() < name) return;
     const std::size_t size = name.name_space.size() + name.key.size();
@@ -99,12 +99,12 @@ class SmallestKeys {
     }
   }
 
-  [[nodiscard]] std::vector<KeyName> Take() const { return {keys_.begin(), keys_.end()}; }
+  [[nodiscard]] std::vector<UserKeyName> Take() const { return {keys_.begin(), keys_.end()}; }
   [[nodiscard]] bool More() const { return full_; }
 
  private:
-  std::optional<KeyName> after_;
-  std::set<KeyName> keys_;
+  std::optional<UserKeyName> after_;
+  std::set<UserKeyName> keys_;
   std::size_t bytes_ = 0;
   bool full_ = false;  // keys were left out
 };
@@ -112,7 +112,7 @@ class SmallestKeys {
 Result<void> WriteValues(SalvageWriter& writer, const SalvageOrder& order, const ReadValues& read,
                          const GoOn& go_on, const std::function<bool()>& time_is_left,
                          SalvageManifest* manifest) {
-  std::optional<KeyName> after;
+  std::optional<UserKeyName> after;
   bool more = true;
   while (more) {
     SmallestKeys smallest(after);
@@ -130,7 +130,7 @@ Result<void> WriteValues(SalvageWriter& writer, const SalvageOrder& order, const
     });
     if (!visited) return visited;
     if (!going) return going;
-    const std::vector<KeyName> keys = smallest.Take();
+    const std::vector<UserKeyName> keys = smallest.Take();
     for (std::size_t i = 0; i < keys.size(); i += kKeysPerQuestion) {
       if (going = go_on(); !going) return going;
       if (!time_is_left()) {

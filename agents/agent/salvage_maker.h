@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "agents/agent/salvage_store.h"
-#include "agents/agent/salvage_values.h"
+#include "agents/agent/key_values.h"
 #include "agents/wal/wal_source.h"
 #include "policies/model/command.h"
 #include "policies/model/result.h"
@@ -30,7 +30,7 @@ struct SalvageOrder {
 };
 
 // The values of keys, as ValueClient::Read.
-using ReadValues = std::function<Result<std::vector<SalvagedValue>>(const std::vector<KeyName>&)>;
+using ReadValues = std::function<Result<std::vector<SalvagedValue>>(const std::vector<UserKeyName>&)>;
 // An Error ends the making: the reason.
 using GoOn = std::function<Result<void>()>;
 

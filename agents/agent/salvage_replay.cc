@@ -1,24 +1,23 @@
 #include "agents/agent/salvage_replay.h"
 
-#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
+#include "agents/agent/changes_since.h"
+#include "agents/agent/key_writer.h"
 #include "agents/agent/wall_clock.h"
 #include "agents/node/info.h"
-#include "agents/wal/log_format.h"
-#include "agents/wal/records.h"
 #include "policies/model/bytes.h"
 
 namespace walstitch::agent {
 
 namespace {
 
-using node::NodeReply;
-using Kind = node::NodeReply::Kind;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kTimeout{5000};
 // Where a value of several commands is put together, before it takes its key's place. If the agent ends just
 // then, the next replay of that salvage removes it.
 constexpr std::string_view kTemporary = "__walstitch_replay:";
@@ -28,7 +27,10 @@ constexpr int kAttempts = 3;
 class Replay {
  public:
   Replay(ValueClient& server, ChangesSince& changes, const ReplayRequest& request)
-      : server_(server), changes_(changes), request_(request) {}
+      : server_(server),
+        writer_(server, std::string(kTemporary) + request.salvage),
+        changes_(changes),
+        request_(request) {}
 
   // What became of one key. An Error: the server does not answer, and nothing was done to the key.
   Result<ReplayedKey> One(const SalvagedValue& value) {
@@ -41,13 +43,8 @@ class Replay {
     if (deletes && !request_.deletions) return With(done, ReplayResult::kAbsent, "");
     if (value.key.expire_ms && *value.key.expire_ms <= UnixMs())
       return With(done, ReplayResult::kExpired, "");
-    auto client = server_.Enter(value.key.name_space);
-    if (!client && client.error().Code() == ErrorCode::kNotFound) {
-      return With(done, ReplayResult::kFailed, client.error().Message());
-    }
-    if (!client) return Fail(client.error());
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      auto tried = Try(**client, value, done);
+      auto tried = Try(value, done);
       if (!tried) return Fail(tried.error());
       if (*tried) return std::move(**tried);
       if (!request_.overwrite) break;
@@ -63,17 +60,15 @@ class Replay {
   }
 
   // nullopt: it changed while it was looked at.
-  Result<std::optional<ReplayedKey>> Try(node::KvrocksClient& client, const SalvagedValue& value,
-                                         const ReplayedKey& done) {
-    const KeyName name{value.key.name_space, value.key.key};
+  Result<std::optional<ReplayedKey>> Try(const SalvagedValue& value, const ReplayedKey& done) {
+    const UserKeyName name{value.key.name_space, value.key.key};
     const bool deletes = value.key.kept == KeptAs::kAbsent;
-    auto watched = client.Send({{"UNWATCH"}, {"WATCH", name.key}}, {.timeout = kTimeout});
-    if (!watched) return Fail(watched.error());
-    if (watched->back().kind == Kind::kError) {
-      return With(done, ReplayResult::kFailed, "WATCH: " + ToPrintable(watched->back().text));
+    auto watched = writer_.Watch(name);
+    if (!watched && (watched.error().Code() == ErrorCode::kNotFound ||
+                     watched.error().Code() == ErrorCode::kConflict)) {
+      return With(done, ReplayResult::kFailed, watched.error().Message());
     }
-    const std::uint64_t connection = client.Connection();
-    if (auto waited = server_.AwaitCommands(); !waited) return Fail(waited.error());
+    if (!watched) return Fail(watched.error());
     if (auto read = changes_.ReadOn(); !read) return Fail(read.error());
     auto present = server_.Read({name});
     if (!present) return Fail(present.error());
@@ -82,106 +77,33 @@ class Replay {
     if (!request_.overwrite && changes_.Changed(name)) {
       return With(done, ReplayResult::kChanged, changes_.WhyAll());
     }
-    if (client.Connection() != connection) {  // a value that is too large to be read ends it
+    if (watched->client->Connection() != watched->connection) {  // a value too large to be read ends it
       const std::string why = there.key.kept == KeptAs::kNotKept ? there.key.why : "the connection was lost";
       return With(done, ReplayResult::kFailed, "nothing was changed: the master's own value: " + why);
     }
     const ReplayResult result = deletes ? ReplayResult::kDeleted : ReplayResult::kWritten;
     if (request_.dry_run) return With(done, result, "");
-    std::vector<node::NodeCommand> commands = CommandsToWrite(value, name.key);
-    const bool alone =
-        commands.size() == 1 && (deletes || value.key.type == "string" || there.key.kept == KeptAs::kAbsent);
-    if (alone) return Execute(client, connection, std::move(commands.front()), result, done);
-    // What is there is replaced in one step, or not at all.
-    const std::string temporary = std::string(kTemporary) + request_.salvage;
-    std::vector<node::NodeCommand> making = {{"DEL", temporary}};
-    for (auto& command : CommandsToWrite(value, temporary)) making.push_back(std::move(command));
-    auto made = client.Send(making, {.timeout = kTimeout, .connection = connection});
-    if (!made) return With(done, ReplayResult::kFailed, "nothing was changed: " + made.error().Message());
-    Result<std::optional<ReplayedKey>> executed = std::optional<ReplayedKey>();
-    const auto refused = std::find_if(made->begin(), made->end(),
-                                      [](const NodeReply& reply) { return reply.kind == Kind::kError; });
-    if (refused != made->end()) {
-      executed = With(done, ReplayResult::kFailed, "nothing was changed: " + ToPrintable(refused->text));
-    } else {
-      executed = Execute(client, connection, {"RENAME", temporary, name.key}, result, done);
-      if (executed && *executed && (*executed)->result == result) return executed;
+    KeyWriter::Written written = writer_.Write(*watched, value, there.key.kept != KeptAs::kAbsent);
+    switch (written.end) {
+      case KeyWriter::End::kDone:
+        return With(done, result, "");
+      case KeyWriter::End::kChanged:
+        return std::optional<ReplayedKey>();
+      case KeyWriter::End::kFailed:
+        return With(done, ReplayResult::kFailed, std::move(written.why));
+      case KeyWriter::End::kUnknown:
+        return With(done, ReplayResult::kUnknown, std::move(written.why));
     }
-    (void)client.Send({{"DEL", temporary}}, {.timeout = kTimeout});
-    return executed;
-  }
-
-  // One command under the WATCH. Kvrocks answers EXEC before it commits, and says behind that if it cannot:
-  // only the answer to a command behind EXEC tells that it is over.
-  static Result<std::optional<ReplayedKey>> Execute(node::KvrocksClient& client, std::uint64_t connection,
-                                                    node::NodeCommand command, ReplayResult result,
-                                                    const ReplayedKey& done) {
-    auto replies = client.Send({{"MULTI"}, std::move(command), {"EXEC"}, {"PING"}},
-                               {.timeout = kTimeout, .connection = connection});
-    if (!replies) return With(done, ReplayResult::kUnknown, replies.error().Message());
-    const NodeReply& exec = (*replies)[2];
-    const NodeReply& behind = replies->back();
-    if (behind.kind != Kind::kText || behind.text != "PONG") {
-      client.Disconnect();
-      return With(done, ReplayResult::kUnknown,
-                  "the server could not commit it: " + ToPrintable(behind.text));
-    }
-    if (exec.kind == Kind::kNil) return std::optional<ReplayedKey>();
-    for (const NodeReply& reply : *replies) {
-      if (reply.kind == Kind::kError) return With(done, ReplayResult::kFailed, ToPrintable(reply.text));
-    }
-    if (exec.kind != Kind::kList || exec.list.size() != 1) {
-      return With(done, ReplayResult::kUnknown, "the server's answer makes no sense");
-    }
-    if (exec.list.front().kind == Kind::kError) {
-      return With(done, ReplayResult::kFailed, ToPrintable(exec.list.front().text));
-    }
-    return With(done, result, "");
+    return With(done, ReplayResult::kUnknown, "");
   }
 
   ValueClient& server_;
+  KeyWriter writer_;
   ChangesSince& changes_;
   const ReplayRequest& request_;
 };
 
 }  // namespace
-
-ChangesSince::ChangesSince(wal::WalSource& source, Sequence fork, bool slot_encoded, std::set<KeyName> keys)
-    : source_(source), next_(fork + 1), slot_encoded_(slot_encoded), keys_(std::move(keys)) {}
-
-void ChangesSince::All(std::string why) {
-  if (all_) return;
-  all_ = true;
-  why_all_ = std::move(why);
-}
-
-Result<void> ChangesSince::ReadOn() {
-  if (all_) return {};
-  constexpr Sequence kEnd{wal::kMaxSequence};
-  Result<void> decoded;
-  const Sequence from = next_;
-  auto read = source_.ForEachBatch({from, kEnd}, [&](const wal::BatchView& batch) {
-    decoded = wal::ForEachRecord(batch.bytes, slot_encoded_, [&](const wal::KvrocksRecord& record) {
-      if (record.raw.sequence < from) return true;
-      if (record.internal == "flush") {
-        All("a flush at " + record.raw.sequence.ToString() + " touched every key");
-      } else if (record.user_key) {
-        KeyName name{std::string(record.user_key->name_space), std::string(record.user_key->key)};
-        if (keys_.contains(name)) changed_.insert(std::move(name));
-      }
-      return true;
-    });
-    if (!decoded) return false;
-    if (batch.count > 0) next_ = batch.End();
-    return true;
-  });
-  if (read && decoded) return {};
-  const Error error = read ? decoded.error() : read.error();
-  if (error.Code() != ErrorCode::kNotFound && error.Code() != ErrorCode::kDamaged) return Fail(error);
-  // Purged, damaged, or a history that is shorter than the fork: nobody can say what changed.
-  All("what changed since " + from.ToString() + " is not known: " + error.Message());
-  return {};
-}
 
 Result<ReplayAnswer> ReplayValues(wal::WalSource& source, node::ClientOptions server, bool slot_encoded,
                                   const ReplayRequest& request, Sequence fork,
@@ -193,7 +115,7 @@ Result<ReplayAnswer> ReplayValues(wal::WalSource& source, node::ClientOptions se
   if (facts.role != Role::kMaster) {
     return Fail(ErrorCode::kConflict, "the node is not a master: a replay is written to the group's master");
   }
-  std::set<KeyName> keys;
+  std::set<UserKeyName> keys;
   for (const SalvagedValue& value : values) keys.insert({value.key.name_space, value.key.key});
   ChangesSince changes(source, fork, slot_encoded, std::move(keys));
   ValueClient client(std::move(server));

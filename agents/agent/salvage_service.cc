@@ -14,7 +14,7 @@
 #include "agents/agent/offload.h"
 #include "agents/agent/salvage_maker.h"
 #include "agents/agent/salvage_replay.h"
-#include "agents/agent/salvage_values.h"
+#include "agents/agent/key_values.h"
 #include "agents/agent/wall_clock.h"
 #include "agents/http/http_client.h"
 #include "policies/model/bytes.h"
@@ -164,7 +164,7 @@ asio::awaitable<Result<SalvageRef>> SalvageService::Keep(SalvageAction action, C
   std::function<Result<SalvageManifest>(wal::WalSource&)> work =
       [this, order, deadline, values_until](wal::WalSource& source) -> Result<SalvageManifest> {
     auto values = std::make_shared<ValueClient>(WithStop(options_.client, &stop_));
-    const ReadValues read = [values](const std::vector<KeyName>& keys) { return values->Read(keys); };
+    const ReadValues read = [values](const std::vector<UserKeyName>& keys) { return values->Read(keys); };
     const GoOn go_on = [this, deadline]() -> Result<void> {
       if (stop_) return Fail(ErrorCode::kUnavailable, "the agent is stopping");
       if (waiting_ > 0) return Fail(ErrorCode::kUnavailable, "given up, for another command waits");

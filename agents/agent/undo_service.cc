@@ -25,6 +25,7 @@ constexpr std::size_t kMaxQuestions = 32;
 constexpr std::size_t kKeysPerCommand = 200;
 constexpr std::chrono::milliseconds kPeerTimeout{60000};
 constexpr std::chrono::milliseconds kServerTimeout{5000};
+constexpr std::chrono::seconds kKeptFor{120};
 
 std::string HexOf(const BatchDigest& digest) {
   return ToHex(std::string(digest.bytes.begin(), digest.bytes.end()));
@@ -43,13 +44,15 @@ std::vector<WrittenQuestion> QuestionsOf(const wal::UndoPlan& plan, Sequence fro
     bytes += more;
     return questions.back();
   };
-  constexpr std::size_t kAround = 40;  // the field's names, and what base64 adds to a short key
+  constexpr std::size_t kAround = 40;    // the field's names, and what base64 adds to a short key
+  constexpr std::size_t kPrintable = 4;  // at most so many characters for a byte
   for (const RawKey& key : wal::KeysToAsk(plan)) {
     room(key.key.size() * 4 / 3 + kAround).raw.push_back(key);
   }
   for (const wal::UndoLeft& left : plan.left) {
     if (!left.internal.empty()) continue;
-    room((left.name.name_space.size() + left.name.key.size()) * 4 / 3 + kAround).names.push_back(left.name);
+    room((left.name.name_space.size() + left.name.key.size()) * kPrintable + kAround)
+        .names.push_back(left.name);
   }
   return questions;
 }
@@ -114,7 +117,20 @@ void UndoService::Stop() {
 }
 
 asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
-  digest_.clear();
+  std::optional<BatchInfo> last_batch;
+  WalService::Question ask = [&last_batch, &question](wal::WalSource& source) -> Result<std::string> {
+    auto batch = source.BatchHolding(question.last);
+    if (!batch) return Fail(batch.error());
+    last_batch = std::move(*batch);
+    return std::string();
+  };
+  if (question.fork < question.last) {
+    auto asked = co_await wal_.Ask(std::move(ask));
+    if (!asked) co_return Fail(asked.error());
+  }
+  const bool fresh = std::chrono::steady_clock::now() - made_ < kKeptFor;
+  if (kept_ && fresh && question_ == question && last_batch == last_batch_) co_return *kept_;
+  kept_.reset();
   records_.clear();
   wal::UndoOptions options;
   options.max_scan_bytes = question.scan_bytes;
@@ -143,8 +159,14 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   evidence.keys = plan.undone.size();
   evidence.left = LeftOf(plan);
   evidence.note = NoteOf(plan) + note;
-  digest_ = evidence.digest;
+  evidence.undone = plan.undone;
   records_ = std::move(plan.records);
+  last_batch_ = std::move(last_batch);
+  question_ = std::move(question);
+  made_ = std::chrono::steady_clock::now();
+  // What the survivor did not tell it may tell the next time.
+  kept_ = evidence;
+  if (!note.empty()) made_ -= kKeptFor;
   co_return evidence;
 }
 
@@ -224,15 +246,18 @@ asio::awaitable<std::vector<std::uint64_t>> UndoService::Lacking(std::vector<Use
   co_return co_await RunOn(pool_, std::move(work));
 }
 
-Result<std::vector<std::string>> UndoService::UndoBatches(const std::string& digest, Sequence first,
-                                                          const std::string& decision) const {
-  if (digest.empty() || digest != digest_) {
+Result<std::vector<std::string>> UndoService::TakeUndoBatches(const std::string& digest, Sequence first,
+                                                              const std::string& decision) {
+  if (!kept_ || digest != kept_->digest) {
     return Fail(
         ErrorCode::kConflict,
         "the plan to take the tail back is not known any more: the agent was restarted, or was asked for "
         "another one");
   }
-  return wal::MakeUndoBatches(records_, first, wal::UndoMarker(decision));
+  auto batches = wal::MakeUndoBatches(records_, first, wal::UndoMarker(decision));
+  kept_.reset();
+  records_ = {};
+  return batches;
 }
 
 }  // namespace walstitch::agent

@@ -8,13 +8,14 @@
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agents/agent/command_runner.h"
-#include "agents/agent/salvage_values.h"
+#include "agents/agent/key_values.h"
 #include "agents/agent/wal_service.h"
 #include "agents/wal/undo.h"
 #include "policies/model/result.h"
@@ -36,11 +37,13 @@ class UndoService : public UndoControl {
   void Stop();
 
   // kConflict: nothing can be taken back, and why. kUnavailable: too many such questions wait.
+  // The same question again within a while is answered by the plan that was made: a node that is held is
+  // looked at again and again, and what its survivor wrote meanwhile takes nothing from a plan.
   boost::asio::awaitable<Result<UndoEvidence>> Plan(UndoQuestion question);
   boost::asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question);
 
-  Result<std::vector<std::string>> UndoBatches(const std::string& digest, Sequence first,
-                                               const std::string& decision) const override;
+  Result<std::vector<std::string>> TakeUndoBatches(const std::string& digest, Sequence first,
+                                                   const std::string& decision) override;
 
  private:
   boost::asio::awaitable<Result<wal::UndoPlan>> AskSurvivor(std::string url, Sequence from,
@@ -52,7 +55,11 @@ class UndoService : public UndoControl {
   WalService wal_;
   ValueClient values_;  // the pool's
   boost::asio::thread_pool pool_{1};
-  std::string digest_;  // of the plan that is kept
+  // The plan that is kept.
+  UndoQuestion question_;
+  std::optional<UndoEvidence> kept_;
+  std::optional<BatchInfo> last_batch_;  // of the tail
+  std::chrono::steady_clock::time_point made_;
   std::vector<wal::UndoRecord> records_;
 };
 

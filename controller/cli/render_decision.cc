@@ -352,6 +352,14 @@ std::string DescribeAction(const Action& action) {
       return "splice after " + splice.fork.ToString() + " of " + splice.upstream.ToString() + ", shift " +
              std::to_string(splice.shift);
     }
+    std::string operator()(const RepairAction& repair) const {
+      return repair.evict.empty()
+                 ? "repair " + Count(repair.repair.size(), "key") + " of keyspace " + repair.keyspace
+                 : "evict " + Count(repair.evict.size(), "key") + " of keyspace " + repair.keyspace;
+    }
+    std::string operator()(const CompareAction& compare) const {
+      return "compare " + Count(compare.keys.size(), "key") + " with " + compare.survivor;
+    }
   };
   return std::visit(Describe{}, action);
 }

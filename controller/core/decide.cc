@@ -2,18 +2,19 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "controller/core/cost.h"
 #include "controller/core/fork_answers.h"
+#include "controller/core/repair.h"
 #include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
+#include "policies/model/bytes.h"
 #include "policies/model/reason_codes.h"
 
 namespace walstitch::core {
@@ -71,10 +72,12 @@ class Case {
       ObjectAhead();
       if (evidence_.fork) ObjectToMissed();
       keyspaces_ = ObjectToKeyspaces(evidence_.tail, evidence_.missed, &objections_);
+      ObjectToRepairs(Verdict::kPadded, &objections_);
     } else {
       if (objections_.empty()) ObjectToRanges();
       // Also where there is an objection already: people want to know which keyspaces are concerned.
       keyspaces_ = ObjectToKeyspaces(evidence_.tail, evidence_.missed, &objections_);
+      ObjectToRepairs(Verdict::kPadded, &objections_);
       ObjectToLimits();
     }
     prefix_ = objections_.empty() && *evidence_.rejoiner.last == *evidence_.fork &&
@@ -245,19 +248,6 @@ class Case {
            to);
   }
 
-  // What of the tail may differ after a splice: what is neither taken back nor settled by the replay.
-  [[nodiscard]] std::optional<Touched> FindSpliceLeft() const {
-    if (!evidence_.undo) return evidence_.OwnTail();
-    Touched left = evidence_.undo->left;
-    if (!evidence_.own_last || !evidence_.own_tail || evidence_.own_tail->truncated) return left;
-    std::set<std::tuple<std::string_view, std::string_view, std::string_view>> own;
-    for (const auto& key : evidence_.own_tail->keys) own.emplace(key.internal, key.name_space, key.key);
-    std::erase_if(left.keys, [&own](const TouchedKey& key) {
-      return !own.contains({key.internal, key.name_space, key.key});
-    });
-    return left;
-  }
-
   // What stands in the way of a splice, by which nothing is missed: only the tail's keys may differ. The
   // objections to the fork were made before.
   void ObjectToSplice() {
@@ -279,8 +269,9 @@ class Case {
     // An undo names what it leaves of the whole tail.
     if (!evidence_.undo || evidence_.own_last)
       ObjectToTail(OwnTailRange(), evidence_.OwnTail(), &splice_objections_);
-    splice_left_ = FindSpliceLeft();
+    splice_left_ = LeftBySplice(evidence_);
     splice_keyspaces_ = ObjectToKeyspaces(splice_left_, std::nullopt, &splice_objections_);
+    ObjectToRepairs(Verdict::kSpliced, &splice_objections_);
     const std::uint64_t own = OwnTailRange().Size();
     const std::uint64_t shift = evidence_.Shift();
     ObjectToLimit(own, policy_.limits.tail, reason::kTailLimit,
@@ -305,12 +296,15 @@ class Case {
     for (const auto& keyspace : findings.keyspaces) {
       if (keyspace.tolerance == Tolerance::kIgnore) continue;
       said = true;
+      const bool internal = keyspace.keyspace.starts_with("internal/");
+      if (keyspace.tolerance != Tolerance::kFullSync && !internal) continue;
       std::string sentence = "keyspace " + keyspace.keyspace + " is touched (" +
                              Count(keyspace.tail_records, "record") + " of the tail, " +
                              Count(keyspace.missed_records, "record") + " missed, " +
                              Count(keyspace.keys, "key") + ") and " + policy_name_ + " says " +
                              std::string(ToString(keyspace.tolerance)) + " for it (" + keyspace.rule + ")";
-      if (keyspace.tolerance != Tolerance::kFullSync) sentence += ", which this version cannot do yet";
+      if (keyspace.tolerance != Tolerance::kFullSync)
+        sentence += ", which cannot be done to what is of no key";
       Object(Kind::kFull, reason::kKeyspaceFullSync, std::move(sentence), to);
     }
     if (!said && findings.strictest != Tolerance::kIgnore) {
@@ -331,6 +325,33 @@ class Case {
              to);
     }
     return findings.keyspaces;
+  }
+
+  // What keeps the keys that the verdict would let differ from being made equal afterwards.
+  void ObjectToRepairs(Verdict verdict, std::vector<Objection>* to) {
+    const std::vector<RepairKeys> repairs = FindRepairs(verdict, evidence_, policy_);
+    const bool undoes = verdict == Verdict::kSpliced && evidence_.undo && evidence_.undo->keys > 0;
+    if (!evidence_.repair_failure.empty() && (!repairs.empty() || undoes)) {
+      Object(Kind::kFull, reason::kRepairFailed,
+             "it was tried before, and " + rejoiner_ + " was not seen to become equal: " +
+                 evidence_.repair_failure,
+             to);
+    }
+    if (!evidence_.unrepairable) return;
+    std::map<UserKeyName, std::string> cannot;
+    for (const KeyProblem& problem : *evidence_.unrepairable) cannot.emplace(problem.name, problem.why);
+    for (const RepairKeys& each : repairs) {
+      if (each.how != Tolerance::kRepair) continue;
+      const auto first = std::find_if(each.keys.begin(), each.keys.end(),
+                                      [&](const UserKeyName& name) { return cannot.contains(name); });
+      if (first == each.keys.end()) continue;
+      const auto count = std::count_if(each.keys.begin(), each.keys.end(),
+                                       [&](const UserKeyName& name) { return cannot.contains(name); });
+      Object(Kind::kFull, reason::kNotRepairable,
+             "of keyspace " + each.keyspace + ", " + Count(static_cast<std::uint64_t>(count), "key") +
+                 " cannot be repaired: " + ToPrintable(first->key) + ": " + cannot.at(*first),
+             to);
+    }
   }
 
   void ObjectToLimit(std::optional<std::uint64_t> value, std::uint64_t limit, std::string_view code,
@@ -468,6 +489,7 @@ class Case {
     // What stands first is why the verdict is this one; where keys are missed for it, people ask why.
     if (verdict != Verdict::kSpliced && objections_.empty() && SpliceCounts())
       AddWhyNotSpliced(&decision.reasons);
+    AddRepairs(verdict, &decision.reasons);
     if (auto tail = FindTailGivenUp(verdict, evidence_); tail.remark) {
       decision.reasons.push_back(std::move(*tail.remark));
     }
@@ -517,6 +539,21 @@ class Case {
                           "what the tail wrote to " + Count(evidence_.undo->keys, "key") +
                               " is taken back before the replay, by " +
                               Count(evidence_.undo->records, "record") + ": " + evidence_.undo->note});
+    }
+  }
+
+  // What is made equal afterwards, keyspace by keyspace.
+  void AddRepairs(Verdict verdict, std::vector<Reason>* reasons) const {
+    for (const RepairKeys& each : FindRepairs(verdict, evidence_, policy_)) {
+      const bool evict = each.how == Tolerance::kEvict;
+      const std::string keys = Count(each.keys.size(), "key") + " of keyspace " + each.keyspace;
+      reasons->push_back({std::string(evict ? reason::kEvictedAfterwards : reason::kRepairedAfterwards),
+                          keys + (evict ? (each.keys.size() == 1 ? " is" : " are") + std::string(" deleted")
+                                        : (each.keys.size() == 1 ? " is" : " are") +
+                                              std::string(" rewritten, with the values that ") + survivor_ +
+                                              " has,") +
+                              " on " + survivor_ + " afterwards, and " + rejoiner_ +
+                              " is out of service until they were seen to be equal"});
     }
   }
 

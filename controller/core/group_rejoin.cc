@@ -6,6 +6,7 @@
 #include "controller/core/group_runner.h"
 #include "controller/core/mutation.h"
 #include "controller/core/plan.h"
+#include "controller/core/repair.h"
 #include "policies/model/json.h"
 #include "policies/model/reason_codes.h"
 
@@ -235,6 +236,13 @@ void GroupRunner::NoteSpliceFailure(Node& node, const Execution& execution) {
   node.splice_failed_ms = environment_.NowMs();
 }
 
+// Keys that are not equal are no accident of a link: the next verdict must not rest on the same means.
+void GroupRunner::NoteRepairFailure(Node& node, const Execution& execution) {
+  if (!execution.unequal) return;
+  node.repair_failure = execution.error;
+  node.repair_epoch = state_.epoch;
+}
+
 Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
   Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
   decision.id = std::move(id);
@@ -263,8 +271,23 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   if (over) node.splices_failed = 0;
   decision.evidence->splices_failed = node.splices_failed;
   if (node.splices_failed > 0) decision.evidence->splice_failure = node.splice_failure;
+  if (node.repair_epoch == state_.epoch) decision.evidence->repair_failure = node.repair_failure;
+  std::vector<UserKeyName> repairs =
+      KeysToRepair(policy, decision.evidence->tail, decision.evidence->missed);
+  if (!repairs.empty()) {
+    auto cannot = co_await Answer<Result<std::vector<KeyProblem>>>([&](auto done) {
+      environment_.FindUnrepairable(decision.survivor, std::move(repairs), std::move(done));
+    });
+    // One that does not answer is found out by the repair itself.
+    if (cannot) decision.evidence->unrepairable = std::move(*cannot);
+  }
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
+  const std::string& survivor_url = nodes_.at(decision.survivor).settings.agent;
+  for (auto& step :
+       PlanRepairs(decision.id, decision.verdict->verdict, *decision.evidence, policy, survivor_url)) {
+    decision.plan.push_back(std::move(step));
+  }
   if (decision.verdict->reasons.front().code == reason::kAdvancedFirst) {
     decision.plan = PlanAdvance(decision.id, *decision.evidence);
   }
@@ -346,6 +369,7 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   }
   outcome.outcome = execution.outcome;
   outcome.salvage = execution.salvage;
+  outcome.keys = execution.keys;
   outcome.took_ms = environment_.UnixMs() - decision.time_ms;
   co_await Refresh(decision.survivor);
   co_await Refresh(name);
@@ -368,7 +392,8 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
       from = std::min(from, *known.shared_from);
     ApplyJoin(state, name, from);
     outcome.sentence =
-        name + " follows " + decision.survivor + " again" + NotSalvaged(execution.not_salvaged);
+        name + " follows " + decision.survivor + " again" + (outcome.keys ? "; " + Describe(*outcome.keys) : "") +
+        NotSalvaged(execution.not_salvaged);
     const auto& before = outcome.survivor_before;
     const auto& after = outcome.survivor_after;
     if (before && after) {
@@ -383,9 +408,12 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     node.failures = 0;
     node.next_try_ms = 0;
     node.splices_failed = 0;
+    node.repair_failure.clear();
   } else {
     NoteSpliceFailure(node, execution);
-    outcome.sentence = execution.error + "; " + name + " stays parked";
+    NoteRepairFailure(node, execution);
+    outcome.sentence = execution.error + "; " + name +
+                       (execution.unequal ? " is out of service, and will be decided on anew" : " stays parked");
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
   }
@@ -451,6 +479,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
     if (done) {
       node.failures = 0;
       node.splices_failed = 0;
+      node.repair_failure.clear();
       node.next_try_ms = 0;
     } else {
       Backoff(node);

@@ -9,6 +9,7 @@
 #include "controller/core/full_sync_guard.h"
 #include "controller/core/mutation.h"
 #include "controller/core/plan.h"
+#include "controller/core/repair.h"
 #include "policies/model/json.h"
 #include "policies/model/reason_codes.h"
 
@@ -434,6 +435,8 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
     if (result.last_after) step.detail += ", then " + result.last_after->ToString();
   }
   if (step.detail.empty() && result.salvage) step.detail = DescribeSalvage(*result.salvage);
+  if (step.detail.empty() && result.repair) step.detail = Describe(*result.repair);
+  if (step.detail.empty() && result.comparison) step.detail = Describe(*result.comparison);
   LogStep(decision, step);
   co_return result;
 }
@@ -444,7 +447,9 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
 Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   const bool takes_long = std::holds_alternative<SalvageAction>(command.action) ||
                           std::holds_alternative<RescueAction>(command.action) ||
-                          std::holds_alternative<SpliceAction>(command.action);
+                          std::holds_alternative<SpliceAction>(command.action) ||
+                          std::holds_alternative<RepairAction>(command.action) ||
+                          std::holds_alternative<CompareAction>(command.action);
   const std::int64_t most_ms = command.deadline_ms + kAnswerSlackMs;
   const std::int64_t give_up = environment_.NowMs() + most_ms;
   const std::int64_t patience_ms = takes_long ? std::min(kLongPatienceMs, most_ms) : most_ms;
@@ -474,7 +479,11 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
     // Sooner, it is the agent's own word: it was restarted in between, and does not know.
     const bool no_answer =
         ran && ran->outcome == Outcome::kUnknown && environment_.NowMs() - asked >= patience_ms;
-    const bool lost = splices ? !waits : nodes_.at(command.node).losses != losses;
+    // Nor is a node compared with a master that is no more: it may have to take its place.
+    const bool compares = std::holds_alternative<CompareAction>(command.action);
+    const bool lost = splices ? !waits
+                              : nodes_.at(command.node).losses != losses ||
+                                    (compares && Snapshot().LiveMaster() == nullptr);
     if (!takes_long || !no_answer || lost || environment_.NowMs() >= give_up) co_return ran;
     co_await Sleep(kAskAgainMs);
   }
@@ -532,15 +541,34 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
     const bool splices = std::holds_alternative<SpliceAction>(action);
     if (splices && result.last) execution.met = *result.last + 1;
     execution.in_splice = splices || std::holds_alternative<AdvanceAction>(action);
+    NoteKeys(action, result, &execution);
     environment_.FaultPoint("after-" + std::string(ActionName(action)));
     if (salvage != nullptr && !salvage->required && result.outcome == Outcome::kFailed) {
       execution.not_salvaged = result.error;
       execution.outcome = Outcome::kDone;
       continue;
     }
-    if (result.outcome != Outcome::kDone) break;
+    if (execution.outcome != Outcome::kDone) break;
   }
   co_return execution;
+}
+
+// What a step that looked at keys, or made them equal, came to.
+void GroupRunner::NoteKeys(const Action& action, const CommandResult& result, Execution* execution) {
+  if (const auto* compare = std::get_if<CompareAction>(&action); compare != nullptr && result.comparison) {
+    if (!execution->keys) execution->keys.emplace();
+    Add(*result.comparison, compare->must_equal ? &execution->keys->after : &execution->keys->before);
+    if (auto why_not = WhyNot(*compare, *result.comparison)) {
+      execution->outcome = Outcome::kFailed;
+      execution->error = std::move(*why_not);
+      execution->unequal = true;
+    }
+  }
+  if (result.repair) {
+    if (!execution->keys) execution->keys.emplace();
+    Add(*result.repair, &execution->keys->repair);
+    execution->unequal = result.repair->failed > 0;
+  }
 }
 
 Result<void> GroupRunner::Close(const Decision& decision, OutcomeRecord outcome, const GroupState* state) {

@@ -102,6 +102,8 @@ class GroupRunner {
     std::string splice_failure;         // of the last of them
     std::uint64_t splice_epoch = 0;
     std::int64_t splice_failed_ms = 0;
+    std::string repair_failure;  // why it was not seen to become equal to the master of that epoch
+    std::uint64_t repair_epoch = 0;
     std::string held_for;            // reasons of the last hold that was recorded
     std::string queued;              // why a decided verdict waits; for the status
     int attaching = 0;               // looks in a row at which it had not come to its relay
@@ -164,8 +166,10 @@ class GroupRunner {
     std::string error;            // of the step that was not done
     bool in_splice = false;       // that step was one of a splice
     std::optional<Sequence> met;  // where the numbers of a splice met
+    bool unequal = false;         // that step found keys that are not equal, or could not make them so
     std::optional<SalvageRef> salvage;
     std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows
+    std::optional<KeysMended> keys;
   };
 
   // The loop (group_runner.cc).
@@ -223,6 +227,8 @@ class GroupRunner {
   [[nodiscard]] FullSyncProgress ProgressOfFullSync(const std::string& name) const;
   void Backoff(Node& node);
   void NoteSpliceFailure(Node& node, const Execution& execution);
+  void NoteRepairFailure(Node& node, const Execution& execution);
+  static void NoteKeys(const Action& action, const CommandResult& result, Execution* execution);
   Task<void> WatchFullSyncs();
   Task<boost::json::value> MakePlan();
 

@@ -15,6 +15,8 @@ constexpr std::int64_t kFollowDeadlineMs = 4000;
 constexpr std::int64_t kSalvageDeadlineMs = 600000;
 // Nor for one that replays what may be as long; the same goes for a splice.
 constexpr std::int64_t kSpliceDeadlineMs = 600000;
+// Of so many keys (repair.h); a master that is slow to answer is not to be pressed.
+constexpr std::int64_t kKeysDeadlineMs = 120000;
 
 }  // namespace
 
@@ -183,6 +185,9 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   if (std::holds_alternative<FollowAction>(command.action)) command.deadline_ms = kFollowDeadlineMs;
   if (std::holds_alternative<SalvageAction>(command.action)) command.deadline_ms = kSalvageDeadlineMs;
   if (std::holds_alternative<SpliceAction>(command.action)) command.deadline_ms = kSpliceDeadlineMs;
+  const bool of_keys = std::holds_alternative<RepairAction>(command.action) ||
+                       std::holds_alternative<CompareAction>(command.action);
+  if (of_keys) command.deadline_ms = kKeysDeadlineMs;
   return command;
 }
 

@@ -211,6 +211,25 @@ boost::asio::awaitable<Result<UndoEvidence>> AgentClient::PlanUndo(UndoQuestion 
   co_return std::move(*plan);
 }
 
+boost::asio::awaitable<Result<std::vector<KeyProblem>>> AgentClient::FindUnrepairable(
+    std::vector<UserKeyName> keys) const {
+  constexpr std::size_t kAtATime = 500;
+  std::vector<KeyProblem> problems;
+  for (std::size_t from = 0; from < keys.size(); from += kAtATime) {
+    const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto end = keys.begin() + static_cast<std::ptrdiff_t>(std::min(from + kAtATime, keys.size()));
+    const KeysQuestion question{{begin, end}};
+    auto json = co_await Call("POST", "/v1/keys/repairable", Dump(ToJson(question)), kLongReadTimeout);
+    if (!json) co_return Fail(json.error());
+    auto answer = RepairableAnswerFromJson(*json);
+    if (!answer) co_return Fail(answer.error(), "agent of " + node_);
+    for (UnrepairableKey& one : answer->cannot) {
+      if (one.at < question.keys.size()) problems.push_back({question.keys[one.at], std::move(one.why)});
+    }
+  }
+  co_return problems;
+}
+
 boost::asio::awaitable<Result<ReplayAnswer>> AgentClient::Replay(ReplayRequest request) const {
   auto json = co_await Call("POST", "/v1/salvage/replay", Dump(ToJson(request)), kLongReadTimeout);
   if (!json) co_return Fail(json.error());

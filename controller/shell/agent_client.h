@@ -17,6 +17,7 @@
 #include "policies/model/result.h"
 #include "policies/model/salvage.h"
 #include "policies/model/undo.h"
+#include "policies/model/values.h"
 
 namespace walstitch::shell {
 
@@ -49,6 +50,9 @@ class AgentClient {
   // Of a parked node: what of its tail can be taken back. kConflict: nothing, and why. Its WAL is read for
   // it, and the survivor's: this is waited for two minutes.
   boost::asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) const;
+  // Of the master: which of the keys it cannot rewrite as they are. Asked in parts, where they are many.
+  boost::asio::awaitable<Result<std::vector<KeyProblem>>> FindUnrepairable(
+      std::vector<UserKeyName> keys) const;
   // What the server that the agent's relay follows says that it is. An Error if that is not `server`.
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
 

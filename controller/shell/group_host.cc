@@ -311,6 +311,16 @@ void GroupHost::StaysFor(const std::string& node, Sequence sequence,
                                              std::move(done));
 }
 
+void GroupHost::FindUnrepairable(const std::string& node, std::vector<UserKeyName> keys,
+                                 Done<Result<std::vector<KeyProblem>>> done) {
+  auto work = [](AgentClient client,
+                 std::vector<UserKeyName> what) -> asio::awaitable<Result<std::vector<KeyProblem>>> {
+    co_return co_await client.FindUnrepairable(std::move(what));
+  };
+  Spawn<Result<std::vector<KeyProblem>>>(context_.executor, work(nodes_.at(node).client, std::move(keys)),
+                                         std::move(done));
+}
+
 void GroupHost::CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) {
   const Node& source = nodes_.at(order.source);
   const AgentClient& master = nodes_.at(order.master).client;

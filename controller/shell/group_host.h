@@ -78,6 +78,8 @@ class GroupHost : public core::Environment {
                    Done<Result<Touched>> done) override;
   void StaysFor(const std::string& node, Sequence sequence,
                 Done<Result<std::optional<std::int64_t>>> done) override;
+  void FindUnrepairable(const std::string& node, std::vector<UserKeyName> keys,
+                        Done<Result<std::vector<KeyProblem>>> done) override;
   void CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) override;
   void Probe(const Endpoint& server, Done<Result<Role>> done) override;
   void ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) override;

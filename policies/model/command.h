@@ -12,6 +12,8 @@
 #include "policies/model/lease.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
+#include "policies/model/user_key.h"
+#include "policies/model/values.h"
 
 namespace walstitch {
 
@@ -125,11 +127,37 @@ struct ReleaseAction {
   std::optional<Endpoint> upstream;
 };
 
+// What of a keyspace differs is made equal again on the master, key by key; replication carries it to every
+// replica. A repaired key is rewritten with its own value and time to live, an evicted one is deleted; one
+// that the master does not have is made and deleted at once, so that a delete reaches the replicas. Either
+// way nothing of what a replica held of that key stays in sight. Done when every key was; a key that fails
+// ends nothing, and the command has failed. Result: `repair`.
+struct RepairAction {
+  std::string decision;
+  std::string keyspace;  // for people
+  std::vector<UserKeyName> repair;
+  std::vector<UserKeyName> evict;
+  std::uint64_t max_bytes = 0;  // of values that are rewritten, together; 0: any number
+};
+
+// On a node that follows: read the keys here and on the survivor, at one sequence, until each was seen not to
+// change in between. Done when that is known of every key, whatever it is. Result: `comparison`.
+struct CompareAction {
+  std::string survivor;      // its name
+  std::string survivor_url;  // its agent, "http://host:port"
+  std::vector<UserKeyName> keys;
+  bool must_equal = true;  // else it only is to be known which differ
+  // They were rewritten on the survivor since the node follows it: one that never stands still for long
+  // enough is equal by that.
+  bool rewritten = false;
+};
+
 using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, SalvageAction,
-                            FullSyncAction, AdoptMasterAction, ReleaseAction, AdvanceAction, SpliceAction>;
+                            FullSyncAction, AdoptMasterAction, ReleaseAction, AdvanceAction, SpliceAction, RepairAction,
+                            CompareAction>;
 
 // "park", "promote", "pad", "follow", "rescue", "salvage", "full_sync", "adopt_master", "release", "advance",
-// "splice"
+// "splice", "repair", "compare"
 std::string_view ActionName(const Action& action);
 
 struct Command {
@@ -163,6 +191,8 @@ struct CommandResult {
   std::optional<Sequence> last_after;
   std::int64_t took_us = 0;
   std::optional<SalvageRef> salvage{};
+  std::optional<RepairReport> repair{};
+  std::optional<Comparison> comparison{};
 };
 
 std::string_view ToString(Outcome outcome);

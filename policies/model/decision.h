@@ -101,6 +101,13 @@ struct StepRecord {
   std::string detail;
 };
 
+// What became of the keys that may differ, and shall not.
+struct KeysMended {
+  Comparison before{};  // of those that were repaired or evicted, before that
+  RepairReport repair{};
+  Comparison after{};  // of these, and of what was taken back
+};
+
 struct OutcomeRecord {
   Outcome outcome = Outcome::kUnknown;
   std::string sentence;
@@ -111,6 +118,7 @@ struct OutcomeRecord {
   std::int64_t took_ms = 0;
   std::optional<std::int64_t> without_master_ms;
   std::optional<SalvageRef> salvage{};  // of the tail that was given up
+  std::optional<KeysMended> keys{};     // absent: no key had to be looked at
 };
 
 struct DecisionRecord {

@@ -73,6 +73,11 @@ struct Evidence {
   // why the last one did.
   std::uint64_t splices_failed = 0;
   std::string splice_failure{};
+  // Keys of keyspaces that are to be repaired, and that the survivor cannot rewrite as they are; absent: it
+  // was not asked, or did not answer.
+  std::optional<std::vector<KeyProblem>> unrepairable{};
+  // After a splice or a pad of it to this survivor, keys were not made equal, or not seen to be: why.
+  std::string repair_failure{};
 
   // What of the tail a splice leaves to differ, if nothing of it is taken back.
   [[nodiscard]] const std::optional<Touched>& OwnTail() const { return own_last ? own_tail : tail; }

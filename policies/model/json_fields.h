@@ -289,6 +289,87 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("undo_records", s.undo_records);
 }
 
+template <typename V, Like<UserKeyName> S>
+void Fields(V& visit, S& s) {
+  visit.Raw("namespace", s.name_space);
+  visit.Raw("key", s.key);
+}
+
+template <typename V, Like<KeyProblem> S>
+void Fields(V& visit, S& s) {
+  visit("name", s.name);
+  visit("why", s.why);
+}
+
+template <typename V, Like<KeysQuestion> S>
+void Fields(V& visit, S& s) {
+  visit("keys", s.keys);
+}
+
+template <typename V, Like<ValueState> S>
+void Fields(V& visit, S& s) {
+  visit("type", s.type);
+  visit("digest", s.digest);
+  visit("expire_ms", s.expire_ms);
+  visit.Defaulted("expire_error_ms", s.expire_error_ms);
+  visit.Defaulted("why", s.why);
+}
+
+template <typename V, Like<ValuesAnswer> S>
+void Fields(V& visit, S& s) {
+  visit("from", s.from);
+  visit("last", s.last);
+  visit("values", s.values);
+}
+
+template <typename V, Like<UnrepairableKey> S>
+void Fields(V& visit, S& s) {
+  visit("at", s.at);
+  visit("why", s.why);
+}
+
+template <typename V, Like<RepairableAnswer> S>
+void Fields(V& visit, S& s) {
+  visit("cannot", s.cannot);
+}
+
+template <typename V, Like<Comparison> S>
+void Fields(V& visit, S& s) {
+  visit("equal", s.equal);
+  visit("differ", s.differ);
+  visit("differing", s.differing);
+  visit("unreadable", s.unreadable);
+  visit("unread", s.unread);
+  visit("restless", s.restless);
+  visit("never_still", s.never_still);
+}
+
+template <typename V, Like<RepairReport> S>
+void Fields(V& visit, S& s) {
+  visit("repaired", s.repaired);
+  visit("evicted", s.evicted);
+  visit("failed", s.failed);
+  visit("failures", s.failures);
+}
+
+template <typename V, Like<RepairAction> S>
+void Fields(V& visit, S& s) {
+  visit("decision", s.decision);
+  visit("keyspace", s.keyspace);
+  visit("repair", s.repair);
+  visit("evict", s.evict);
+  visit.Defaulted("max_bytes", s.max_bytes);
+}
+
+template <typename V, Like<CompareAction> S>
+void Fields(V& visit, S& s) {
+  visit("survivor", s.survivor);
+  visit("survivor_url", s.survivor_url);
+  visit("keys", s.keys);
+  visit.Defaulted("must_equal", s.must_equal);
+  visit.Defaulted("rewritten", s.rewritten);
+}
+
 template <typename V, Like<Command> S>
 void Fields(V& visit, S& s) {
   visit("id", s.id);
@@ -308,6 +389,8 @@ void Fields(V& visit, S& s) {
   visit("last_after", s.last_after);
   visit("took_us", s.took_us);
   visit("salvage", s.salvage);
+  visit("repair", s.repair);
+  visit("comparison", s.comparison);
 }
 
 template <typename V, Like<UndoEvidence> S>
@@ -317,6 +400,7 @@ void Fields(V& visit, S& s) {
   visit("keys", s.keys);
   visit("left", s.left);
   visit("note", s.note);
+  visit.Defaulted("undone", s.undone);
 }
 
 template <typename V, Like<UndoQuestion> S>
@@ -330,12 +414,6 @@ void Fields(V& visit, S& s) {
 template <typename V, Like<RawKey> S>
 void Fields(V& visit, S& s) {
   visit("family", s.column_family);
-  visit.Base64("key", s.key);
-}
-
-template <typename V, Like<UserKeyName> S>
-void Fields(V& visit, S& s) {
-  visit.Base64("namespace", s.name_space);
   visit.Base64("key", s.key);
 }
 
@@ -389,6 +467,8 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("undo_note", s.undo_note);
   visit.Defaulted("splices_failed", s.splices_failed);
   visit.Defaulted("splice_failure", s.splice_failure);
+  visit("unrepairable", s.unrepairable);
+  visit.Defaulted("repair_failure", s.repair_failure);
 }
 
 template <typename V, Like<Reason> S>
@@ -461,6 +541,13 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("detail", s.detail);
 }
 
+template <typename V, Like<KeysMended> S>
+void Fields(V& visit, S& s) {
+  visit("before", s.before);
+  visit("repair", s.repair);
+  visit("after", s.after);
+}
+
 template <typename V, Like<OutcomeRecord> S>
 void Fields(V& visit, S& s) {
   visit("outcome", s.outcome);
@@ -472,6 +559,7 @@ void Fields(V& visit, S& s) {
   visit("took_ms", s.took_ms);
   visit("without_master_ms", s.without_master_ms);
   visit("salvage", s.salvage);
+  visit("keys", s.keys);
 }
 
 template <typename V, Like<DecisionRecord> S>

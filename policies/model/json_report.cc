@@ -85,6 +85,9 @@ boost::json::value ToJson(const UndoEvidence& value) { return codec::Write(value
 boost::json::value ToJson(const UndoQuestion& value) { return codec::Write(value); }
 boost::json::value ToJson(const WrittenQuestion& value) { return codec::Write(value); }
 boost::json::value ToJson(const WrittenAnswer& value) { return codec::Write(value); }
+boost::json::value ToJson(const KeysQuestion& value) { return codec::Write(value); }
+boost::json::value ToJson(const ValuesAnswer& value) { return codec::Write(value); }
+boost::json::value ToJson(const RepairableAnswer& value) { return codec::Write(value); }
 
 Result<Endpoint> EndpointFromJson(const boost::json::value& json) {
   return codec::ReadRoot<Endpoint>(json, "endpoint");
@@ -147,6 +150,16 @@ Result<PromiseRequest> PromiseRequestFromJson(const boost::json::value& json) {
 }
 Result<PromiseAnswer> PromiseAnswerFromJson(const boost::json::value& json) {
   return codec::ReadRoot<PromiseAnswer>(json, "answer");
+}
+
+Result<KeysQuestion> KeysQuestionFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<KeysQuestion>(json, "question");
+}
+Result<ValuesAnswer> ValuesAnswerFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<ValuesAnswer>(json, "answer");
+}
+Result<RepairableAnswer> RepairableAnswerFromJson(const boost::json::value& json) {
+  return codec::ReadRoot<RepairableAnswer>(json, "answer");
 }
 
 }  // namespace walstitch

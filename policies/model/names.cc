@@ -252,6 +252,8 @@ std::string_view ActionName(const Action& action) {
     std::string_view operator()(const ReleaseAction&) const { return "release"; }
     std::string_view operator()(const AdvanceAction&) const { return "advance"; }
     std::string_view operator()(const SpliceAction&) const { return "splice"; }
+    std::string_view operator()(const RepairAction&) const { return "repair"; }
+    std::string_view operator()(const CompareAction&) const { return "compare"; }
   };
   return std::visit(Name{}, action);
 }

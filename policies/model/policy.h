@@ -59,7 +59,7 @@ struct PolicyLimits {
   std::uint64_t tail = 100000;
   std::uint64_t missed = 100000;
   std::uint64_t advance_master = 100000;
-  std::uint64_t undo_scan_bytes = 0;  // of WAL, to take a tail back; 0: nothing is taken back
+  std::uint64_t undo_scan_bytes = 4ULL << 30;  // of WAL, to take a tail back; 0: nothing is taken back
 };
 
 // What a failover may leave behind. A replica that lacks more than max_lag of the records that the master

@@ -27,6 +27,10 @@ inline constexpr std::string_view kTailUndone = "tail-undone";
 inline constexpr std::string_view kAdvanceLimit = "advance-limit";
 inline constexpr std::string_view kSpliceFailed = "splice-failed";
 inline constexpr std::string_view kAdvancedFirst = "advanced-first";
+inline constexpr std::string_view kRepairedAfterwards = "repaired-afterwards";
+inline constexpr std::string_view kEvictedAfterwards = "evicted-afterwards";
+inline constexpr std::string_view kNotRepairable = "not-repairable";
+inline constexpr std::string_view kRepairFailed = "repair-failed";
 
 // Of a tail that is given up (controller/core/tail_given_up.h).
 inline constexpr std::string_view kTailNotSalvaged = "tail-not-salvaged";
@@ -87,6 +91,7 @@ inline constexpr std::string_view kAll[] = {
     kOtherMaster,         kBlocked,         kBetterMissing,
     kReadingTail,         kLeaseRuns,       kTooManyAtOnce,
     kNothingMissed,       kTailUndone,      kAdvanceLimit,
-    kSpliceFailed,        kAdvancedFirst};
+    kSpliceFailed,        kAdvancedFirst,   kRepairedAfterwards,
+    kEvictedAfterwards,   kNotRepairable,   kRepairFailed};
 
 }  // namespace walstitch::reason

@@ -8,6 +8,7 @@
 
 #include "policies/model/batch.h"
 #include "policies/model/sequence.h"
+#include "policies/model/user_key.h"
 
 namespace walstitch {
 
@@ -18,6 +19,7 @@ struct UndoEvidence {
   std::uint64_t keys = 0;     // user keys that it takes back
   Touched left;               // of the tail, what it does not take back: this may differ
   std::string note;           // how far the WAL was read for it, for people
+  std::vector<UserKeyName> undone{};  // the keys that it takes back, sorted
 };
 
 // To the rejoiner's agent. The node is parked, and stands still.
@@ -26,6 +28,7 @@ struct UndoQuestion {
   Sequence last;         // of the node
   std::string survivor;  // the survivor's agent, "http://host:port", which is asked what it wrote since
   std::uint64_t scan_bytes = 0;  // of WAL before the fork, at most
+  bool operator==(const UndoQuestion&) const = default;
 };
 
 // A key of RocksDB. Ordered by family, then as RocksDB orders keys.
@@ -33,12 +36,6 @@ struct RawKey {
   std::uint32_t column_family = 0;
   std::string key;  // raw bytes
   auto operator<=>(const RawKey&) const = default;
-};
-
-struct UserKeyName {
-  std::string name_space;  // raw bytes, as key
-  std::string key;
-  auto operator<=>(const UserKeyName&) const = default;
 };
 
 // To the survivor's agent, of the other one: which of these it wrote from a sequence on, and which of these

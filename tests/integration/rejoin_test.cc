@@ -229,7 +229,8 @@ TEST_F(RejoinTest, WithoutAnyPolicyNothingIsSkipped) {
 
 TEST_F(RejoinTest, TailLongerThanTheSurvivorsIsFullSyncedWhereTheMasterMayNotBeAdvanced) {
   ClusterOptions options;
-  options.policy = std::string(kIgnoreAll) + "  limits: {advanceMaster: 7}\n";
+  options.policy = kIgnoreAll;
+  options.policy.replace(options.policy.find("undoScan"), 0, "advanceMaster: 7, ");
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 10, "tail-"); },
                                   [](RedisClient& client) { WriteSingles(client, 2, "new-"); }));

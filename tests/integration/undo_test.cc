@@ -9,6 +9,12 @@
 namespace walstitch::test {
 namespace {
 
+constexpr char kTakeBackAndIgnore[] = R"(apiVersion: walstitch/v1
+kind: TolerancePolicy
+metadata: {name: take-back-and-ignore}
+spec: {default: ignore}
+)";
+
 class UndoTest : public ClusterTest {
  protected:
   void Start(std::string policy) {
@@ -93,7 +99,7 @@ TEST_F(UndoTest, KeysThatTheSurvivorHasNotAreTakenBackThoughTheWalBeginsBehindTh
 }
 
 TEST_F(UndoTest, HashThatTheTailDeletedIsLeftAndThePolicyDecides) {
-  ASSERT_NO_FATAL_FAILURE(Start(std::string(kIgnoreAll) + "  limits: {undoScan: 1Gi}\n"));
+  ASSERT_NO_FATAL_FAILURE(Start(kTakeBackAndIgnore));
   ASSERT_NO_FATAL_FAILURE(Diverge(
       [](RedisClient& client) {
         client("DEL", "hash");

@@ -85,6 +85,15 @@ std::string Ttl(CommandContext& context, const Args& args) {
 }
 std::string PTtl(CommandContext& context, const Args& args) { return resp::Integer(TtlMs(context, args[1])); }
 
+std::string PExpireTime(CommandContext& context, const Args& args) {
+  std::string bytes;
+  Metadata metadata;
+  const bool there = context.storage.Get(ColumnFamily::kMetadata, context.Key(args[1]), &bytes).ok() &&
+                     metadata.Decode(bytes, nullptr) && metadata.TtlMs(NowMs()) != -2;
+  if (!there) return resp::Integer(-2);
+  return resp::Integer(metadata.expire_ms == 0 ? -1 : static_cast<int64_t>(metadata.expire_ms));
+}
+
 std::string Persist(CommandContext& context, const Args& args) {
   if (TtlMs(context, args[1]) < 0) return resp::Integer(0);
   return resp::Integer(SetExpiry(context, args[1], 0) ? 1 : 0);
@@ -251,6 +260,7 @@ const std::vector<Command>& KeyCommands() {
       {"persist", 2, kWrite, Persist, nullptr, 1, 1, 1},
       {"ttl", 2, kReadOnly, Ttl, nullptr, 1, 1, 1},
       {"pttl", 2, kReadOnly, PTtl, nullptr, 1, 1, 1},
+      {"pexpiretime", 2, kReadOnly, PExpireTime, nullptr, 1, 1, 1},
       {"exists", -2, kReadOnly, Exists, nullptr, 1, -1, 1},
       {"type", 2, kReadOnly, Type, nullptr, 1, 1, 1},
       {"keys", 2, kReadOnly, Keys},

@@ -263,6 +263,12 @@ void ControllerRun::ListTouched(const std::string& node, SequenceRange range, st
       world_.IndexOf(node), [range](const WalView& wal) { return wal.ListTouched(range); }, std::move(done));
 }
 
+// The modelled policy repairs nothing.
+void ControllerRun::FindUnrepairable(const std::string&, std::vector<UserKeyName>,
+                                     Done<Result<std::vector<KeyProblem>>> done) {
+  done(std::vector<KeyProblem>{});
+}
+
 void ControllerRun::StaysFor(const std::string&, Sequence, Done<Result<std::optional<std::int64_t>>> done) {
   Later(1 * kMs, [done = std::move(done)] { done(std::optional<std::int64_t>()); });
 }

@@ -50,6 +50,7 @@ spec:
     - name: everything
       match: {keys: ["*"]}
       onDivergence: ignore
+  limits: {undoScan: 0}
 )";
 
 const char kPadAll[] = R"(apiVersion: walstitch/v1
@@ -68,6 +69,7 @@ kind: TolerancePolicy
 metadata: {name: fullsync-all}
 spec:
   default: fullsync
+  limits: {undoScan: 0}
 )";
 
 const char kNothingMayDiffer[] = R"(apiVersion: walstitch/v1
@@ -75,7 +77,6 @@ kind: TolerancePolicy
 metadata: {name: nothing-may-differ}
 spec:
   default: fullsync
-  limits: {undoScan: 1Gi}
 )";
 
 Cluster::Cluster(ClusterOptions options) : options_(std::move(options)), controller_port_(PickFreePort()) {

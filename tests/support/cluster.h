@@ -43,11 +43,11 @@
 
 namespace walstitch::test {
 
-// Every keyspace may diverge.
+// Every keyspace may diverge, and nothing is taken back.
 extern const char kIgnoreAll[];
 // Every keyspace may, and nothing is spliced.
 extern const char kPadAll[];
-// None may.
+// None may, and nothing is taken back.
 extern const char kFullSyncAll[];
 // Nothing may differ: a tail is taken back in full, or the node is copied afresh.
 extern const char kNothingMayDiffer[];

@@ -103,6 +103,18 @@ struct FakeBackend : ApiBackend {
     for (std::uint64_t i = 0; i < question.raw.size(); ++i) answer.wrote.push_back(i);
     co_return answer;
   }
+  asio::awaitable<Result<ValuesAnswer>> Values(KeysQuestion question) override {
+    ValuesAnswer answer;
+    answer.from = Sequence(7);
+    answer.last = Sequence(9);
+    answer.values.resize(question.keys.size());
+    co_return answer;
+  }
+  asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question) override {
+    RepairableAnswer answer;
+    answer.cannot.push_back({question.keys.size() - 1, "it is too large"});
+    co_return answer;
+  }
   [[nodiscard]] bool SlotEncoded() const override { return true; }
 
   bool alive = false;

@@ -40,7 +40,8 @@ TailBatches TailOf(const std::vector<std::string>& batches, std::uint64_t next) 
 // A node, its relay, its WAL, its peer, its leases and its salvages in one, with everything that was asked of
 // them in `asked`. Replies come at once; `lose_*` makes the call's answer get lost, with or without its
 // effect.
-struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, SalvageControl, UndoControl {
+struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, SalvageControl, UndoControl,
+               KeyControl {
   std::vector<std::string> asked;
   node::NodeFacts facts;
   RelayReport relay;
@@ -172,12 +173,33 @@ struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, Sal
     if (wal_error) co_return Fail(*wal_error);
     co_return filler - std::exchange(filler_told, filler);
   }
-  Result<std::vector<std::string>> UndoBatches(const std::string& digest, Sequence first,
-                                               const std::string& decision) const override {
+  Result<std::vector<std::string>> TakeUndoBatches(const std::string& digest, Sequence first,
+                                                   const std::string& decision) override {
     if (digest != "plan") return Fail(ErrorCode::kConflict, "the plan is not known any more");
     return wal::MakePadBatches(first, first + undo_records, wal::UndoMarker(decision), "");
   }
   std::uint64_t undo_records = 3;
+
+  asio::awaitable<Result<Comparison>> Compare(CompareAction action, KeyControl::Deadline) override {
+    if (compare_error) co_return Fail(*compare_error);
+    Comparison comparison;
+    comparison.equal = action.keys.size();
+    co_return comparison;
+  }
+  asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) override {
+    asked.push_back("repair " + name.key + (max_bytes > 0 ? " of " + std::to_string(max_bytes) : ""));
+    if (mend_error) co_return Fail(*mend_error);
+    co_return MendedKey{10, name.key == "odd" ? "of a type that cannot be" : ""};
+  }
+  asio::awaitable<Result<MendedKey>> Evict(UserKeyName name) override {
+    asked.push_back("evict " + name.key);
+    co_return MendedKey{};
+  }
+  [[nodiscard]] bool OthersWait() const override { return others_wait; }
+  std::optional<Error> compare_error;
+  std::optional<Error> mend_error;
+  bool others_wait = false;
+
   Sequence spliced_from;
   [[nodiscard]] Result<void> MayWrite() const override {
     if (lease_error) return Fail(*lease_error);
@@ -252,7 +274,7 @@ class CommandRunnerTest : public ::testing::Test {
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
-    CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, options);
+    CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
     Command command;
     command.id = "c1";
     command.node = "n1";
@@ -933,6 +955,89 @@ TEST_F(CommandRunnerTest, SpliceThatBrokeBeforeItFollowsOnIsParked) {
   world_.follow_on_error = Error(ErrorCode::kConflict, "the splice is over");
   EXPECT_EQ(Run(SpliceAt(90, 101)).outcome, Outcome::kFailed);
   EXPECT_EQ(world_.relay.state, RelayState::kParked);
+}
+
+RepairAction Mending(std::vector<std::string> repair, std::vector<std::string> evict = {}) {
+  RepairAction action;
+  action.keyspace = "carts";
+  for (auto& key : repair) action.repair.push_back({"__namespace", std::move(key)});
+  for (auto& key : evict) action.evict.push_back({"__namespace", std::move(key)});
+  return action;
+}
+
+TEST_F(CommandRunnerTest, RepairDealsWithEveryKeyOnAMaster) {
+  MakeMaster();
+  const CommandResult result = Run(Mending({"a", "b"}, {"c"}));
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  ASSERT_TRUE(result.repair);
+  EXPECT_EQ(result.repair->repaired, 2U);
+  EXPECT_EQ(result.repair->evicted, 1U);
+  EXPECT_EQ(world_.asked, (Asked{"repair a", "repair b", "evict c"}));
+}
+
+TEST_F(CommandRunnerTest, RepairOfAReplicaTouchesNothing) {
+  EXPECT_EQ(Run(Mending({"a"})).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, Asked{});
+}
+
+TEST_F(CommandRunnerTest, RepairWithoutALeaseTouchesNothing) {
+  MakeMaster();
+  world_.lease_error = Error(ErrorCode::kConflict, "the lease is over");
+  const CommandResult result = Run(Mending({"a"}));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_NE(result.error.find("0 of 1 keys of keyspace carts were made equal, then: the lease is over"),
+            std::string::npos)
+      << result.error;
+  EXPECT_EQ(world_.asked, Asked{});
+}
+
+TEST_F(CommandRunnerTest, KeyThatCannotBeRepairedIsNamedAndTheOthersAre) {
+  MakeMaster();
+  const CommandResult result = Run(Mending({"odd", "b"}));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  ASSERT_TRUE(result.repair);
+  EXPECT_EQ(result.repair->repaired, 1U);
+  ASSERT_EQ(result.repair->failures.size(), 1U);
+  EXPECT_EQ(result.repair->failures[0].name.key, "odd");
+}
+
+TEST_F(CommandRunnerTest, RepairEndsWhereItsBytesDo) {
+  MakeMaster();
+  RepairAction action = Mending({"a", "b", "c"});
+  action.max_bytes = 15;
+  const CommandResult result = Run(action);
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, (Asked{"repair a of 15", "repair b of 5"}));
+  EXPECT_EQ(result.repair->failed, 1U);
+}
+
+TEST_F(CommandRunnerTest, RepairGivesWayToAnotherCommand) {
+  MakeMaster();
+  world_.others_wait = true;
+  const CommandResult result = Run(Mending({"a"}));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.repair->failed, 0U);
+  EXPECT_EQ(world_.asked, Asked{});
+}
+
+TEST_F(CommandRunnerTest, RepairWhoseServerDoesNotAnswerFailsNoKey) {
+  MakeMaster();
+  world_.mend_error = Error(ErrorCode::kTimeout, "no answer");
+  const CommandResult result = Run(Mending({"a", "b"}));
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_EQ(result.repair->failed, 0U);
+  EXPECT_EQ(world_.asked, (Asked{"repair a"}));
+}
+
+TEST_F(CommandRunnerTest, OnlyANodeThatFollowsIsCompared) {
+  CompareAction action;
+  action.keys = {{"__namespace", "a"}, {"__namespace", "b"}};
+  EXPECT_EQ(Run(action).outcome, Outcome::kFailed);
+  world_.relay.state = RelayState::kFollowing;
+  const CommandResult result = Run(action);
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  ASSERT_TRUE(result.comparison);
+  EXPECT_EQ(result.comparison->equal, 2U);
 }
 
 }  // namespace

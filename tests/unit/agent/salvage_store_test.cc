@@ -77,10 +77,10 @@ class SalvageStoreTest : public ::testing::Test {
     order.now_ms = now_ms;
     return MakeSalvage(
         wal, store, order,
-        [this](const std::vector<KeyName>& keys) -> Result<std::vector<SalvagedValue>> {
+        [this](const std::vector<UserKeyName>& keys) -> Result<std::vector<SalvagedValue>> {
           if (server_error_) return Fail(*server_error_);
           std::vector<SalvagedValue> values;
-          for (const KeyName& name : keys) {
+          for (const UserKeyName& name : keys) {
             asked_.push_back(name.key);
             SalvagedValue value;
             value.key.name_space = name.name_space;

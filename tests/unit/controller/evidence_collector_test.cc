@@ -114,6 +114,10 @@ class Agent : public agent::ApiBackend {
     co_return undo_;
   }
   asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion) override { co_return WrittenAnswer{}; }
+  asio::awaitable<Result<ValuesAnswer>> Values(KeysQuestion) override { co_return ValuesAnswer{}; }
+  asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion) override {
+    co_return RepairableAnswer{};
+  }
   [[nodiscard]] bool SlotEncoded() const override { return false; }
 
   MemoryWal wal_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "controller/core/cost.h"
+#include "controller/core/repair.h"
 #include "policies/evaluate.h"
 #include "policies/model/reason_codes.h"
 
@@ -227,13 +228,49 @@ TEST(DecideTest, AKeyspaceThatSaysFullSyncIsAFullSync) {
   ExpectVerdict(Diverged({Internal("propagate")}), Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
 }
 
-TEST(DecideTest, WhatThisVersionCannotDoIsAFullSync) {
-  ExpectVerdict(Diverged({Key("cart:1")}), Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
-  ExpectVerdict(Diverged({Key("sess:1")}), Shop(), Verdict::kFull, reason::kKeyspaceFullSync);
-  const VerdictDecision decision = Decide(Diverged({Key("cart:1")}), Shop());
-  EXPECT_EQ(decision.reasons[0].sentence,
-            "keyspace carts is touched (1 record of the tail, 0 records missed, 1 key) and policy shop says "
-            "repair for it (shop.yaml:7:5), which this version cannot do yet");
+TEST(DecideTest, KeysThatAreRepairedOrEvictedAfterwardsArePadded) {
+  const VerdictDecision decision = Decide(Diverged({Key("cart:1"), Key("sess:1")}), Shop());
+  ExpectComplete(decision);
+  EXPECT_EQ(decision.verdict, Verdict::kPadded) << Codes(decision);
+  EXPECT_TRUE(Has(decision, reason::kRepairedAfterwards));
+  EXPECT_TRUE(Has(decision, reason::kEvictedAfterwards));
+  const auto repaired =
+      std::find_if(decision.reasons.begin(), decision.reasons.end(),
+                   [](const Reason& reason) { return reason.code == reason::kRepairedAfterwards; });
+  EXPECT_EQ(repaired->sentence,
+            "1 key of keyspace carts is rewritten, with the values that n2 has, on n2 afterwards, and n1 is out "
+            "of service until they were seen to be equal");
+}
+
+TEST(DecideTest, KeyThatTheSurvivorCannotRewriteIsAFullSync) {
+  Evidence evidence = Diverged({Key("cart:1"), Key("sess:1")});
+  evidence.unrepairable.emplace();
+  evidence.unrepairable->push_back({{"__namespace", "cart:1"}, "it is too large"});
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kNotRepairable);
+  // One that is deleted may be as large as it likes.
+  evidence.unrepairable->front().name.key = "sess:1";
+  EXPECT_EQ(Decide(evidence, Shop()).verdict, Verdict::kPadded);
+}
+
+TEST(DecideTest, KeysThatWereNotMadeEqualAreAFullSyncTheNextTime) {
+  Evidence evidence = Diverged({Key("cart:1")});
+  evidence.repair_failure = "1 key differs: cart:1";
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kRepairFailed);
+  // Where nothing has to be equal there is nothing to fail.
+  evidence = Diverged();
+  evidence.repair_failure = "1 key differs: cart:1";
+  EXPECT_EQ(Decide(evidence, Shop()).verdict, Verdict::kPadded);
+  evidence = Spliceable();
+  evidence.repair_failure = "1 key differs: page:1";
+  evidence.undo.emplace();
+  evidence.undo->keys = 1;
+  EXPECT_EQ(Decide(evidence, Shop()).verdict, Verdict::kPadded) << "what is taken back is trusted no more";
+}
+
+TEST(DecideTest, WhatIsOfNoKeyIsNotRepaired) {
+  TolerancePolicy policy = Shop();
+  policy.internal.propagate = Tolerance::kRepair;
+  ExpectVerdict(Diverged({Internal("propagate")}), policy, Verdict::kFull, reason::kKeyspaceFullSync);
 }
 
 TEST(DecideTest, ATruncatedListOrAFlushIsAFullSyncHere) {
@@ -762,6 +799,10 @@ Evidence RandomEvidence() {
     evidence.undo = Undoing(Number(0, 5), keys(Number(0, 3)));
     evidence.undo->left.range = evidence.tail->range;
   }
+  if (Number(0, 10) == 0) {
+    evidence.unrepairable.emplace();
+    evidence.unrepairable->push_back({{"__namespace", "a1"}, "it is too large"});
+  }
   if (rarely()) evidence.tail->truncated = true;
   if (rarely()) evidence.missed->range_deletes = 1;
   if (rarely()) evidence.tail->records = Number(0, 20);
@@ -778,6 +819,22 @@ Evidence RandomEvidence() {
   return evidence;
 }
 
+// It may differ, or is made equal afterwards.
+bool MayPass(const TolerancePolicy& policy, const Evidence& evidence, Verdict verdict,
+             const TouchedKey& key) {
+  const Tolerance tolerance = DecideKey(policy, key).tolerance;
+  if (tolerance == Tolerance::kIgnore) return true;
+  if (tolerance == Tolerance::kFullSync || !key.internal.empty()) return false;
+  const UserKeyName name{key.name_space, key.key};
+  for (const RepairKeys& each : FindRepairs(verdict, evidence, policy)) {
+    if (std::find(each.keys.begin(), each.keys.end(), name) == each.keys.end()) continue;
+    if (each.how == Tolerance::kEvict || !evidence.unrepairable) return true;
+    return std::none_of(evidence.unrepairable->begin(), evidence.unrepairable->end(),
+                        [&](const KeyProblem& problem) { return problem.name == name; });
+  }
+  return false;
+}
+
 TEST(DecideProperty, NoPartialSyncOverAKeyspaceThatForbidsIt) {
   EXPECT_TRUE(rc::check([] {
     const Evidence evidence = RandomEvidence();
@@ -790,7 +847,7 @@ TEST(DecideProperty, NoPartialSyncOverAKeyspaceThatForbidsIt) {
       if (!*touched) continue;
       RC_ASSERT(!(*touched)->truncated);
       for (const auto& key : (*touched)->keys) {
-        RC_ASSERT(DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+        RC_ASSERT(MayPass(policy, evidence, decision.verdict, key));
       }
       if ((*touched)->range_deletes > 0) {
         RC_ASSERT(policy.default_tolerance == Tolerance::kIgnore);
@@ -831,14 +888,14 @@ TEST(DecideProperty, ASpliceLetsOnlyTheTailsKeysDiffer) {
           return one.key == key.key && one.internal == key.internal;
         };
         const bool own_key = !evidence.own_last || std::any_of(tail->keys.begin(), tail->keys.end(), same);
-        RC_ASSERT(!own_key || DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+        RC_ASSERT(!own_key || MayPass(policy, evidence, Verdict::kSpliced, key));
       }
       RC_ASSERT(last - fork + evidence.undo->records <= policy.limits.advance_master);
     } else if (own > fork) {
       RC_ASSERT(tail && !tail->truncated);
       RC_ASSERT(tail->records >= own - fork);
       for (const auto& key : tail->keys) {
-        RC_ASSERT(DecideKey(policy, key).tolerance == Tolerance::kIgnore);
+        RC_ASSERT(MayPass(policy, evidence, Verdict::kSpliced, key));
       }
       RC_ASSERT(own - fork <= policy.limits.tail);
     }

@@ -155,8 +155,8 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
        "5:3: \"defaults\" is not known in spec; expected one of groups, keyspaces, default, internal, "
        "prefer, limits, "
        "failover, requireForkProof, onLimit, salvage"},
-      {Spec("  default: ignor\n"), "5:12: spec.default is \"ignor\"; expected one of ignore, fullsync"},
-      {Spec("  default: Ignore\n"), "5:12: spec.default is \"Ignore\"; expected one of ignore, fullsync"},
+      {Spec("  default: ignor\n"), "5:12: spec.default is \"ignor\"; expected one of ignore, evict, repair, fullsync"},
+      {Spec("  default: Ignore\n"), "5:12: spec.default is \"Ignore\"; expected one of ignore, evict, repair, fullsync"},
       {Spec("  default:\n"), "5:3: spec.default is nothing; expected a single value"},
       {Spec("  default: [ignore]\n"), "5:12: spec.default is a list; expected a single value"},
       {Spec("  default: ignore\n  default: fullsync\n"),
@@ -251,21 +251,20 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {Keyspace(rule + ", limits: {keys: 1Ki}"), "6:74: limits.keys is \"1Ki\"" + count},
       {Keyspace(rule + ", limits: {bytes: lots}"), "6:75: limits.bytes is \"lots\"" + size},
       {Keyspace(rule + ", limits:"), "6:59: limits is nothing; expected a mapping"},
-      // not yet
-      {Keyspace("name: a, match: {keys: [x]}, onDivergence: evict"),
-       "6:51: onDivergence is \"evict\", which this version can not do yet; expected ignore (the keys may "
-       "differ from "
-       "then on) or fullsync"},
-      {Keyspace("name: a, match: {keys: [x]}, onDivergence: repair"),
-       "6:51: onDivergence is \"repair\", which this version can not do yet; expected ignore (the keys may "
-       "differ from "
-       "then on) or fullsync"},
-      {Spec("  default: repair\n"),
-       "5:12: spec.default is \"repair\", which this version can not do yet; expected ignore (the keys may "
-       "differ from "
-       "then on) or fullsync"},
+      // what is of no key
+      {Spec("  internal: {propagate: repair}\n"),
+       "5:25: spec.internal.propagate is \"repair\"; expected one of ignore, fullsync"},
   };
   for (const Malformed& one : cases) EXPECT_EQ(ErrorOf(one.content), "shop.yaml:" + one.error) << one.content;
+}
+
+TEST(Loader, KeysMayBeRepairedOrEvicted) {
+  auto policy = Parse(Keyspace("name: a, match: {keys: [x]}, onDivergence: evict"));
+  ASSERT_TRUE(policy) << policy.error().Message();
+  EXPECT_EQ(policy->keyspaces[0].on_divergence, Tolerance::kEvict);
+  policy = Parse(Spec("  default: repair\n"));
+  ASSERT_TRUE(policy) << policy.error().Message();
+  EXPECT_EQ(policy->default_tolerance, Tolerance::kRepair);
 }
 
 TEST(Loader, TheFirstOfSeveralMistakesIsTheFirstInTheFile) {

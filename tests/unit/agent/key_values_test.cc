@@ -1,4 +1,4 @@
-#include "agents/agent/salvage_values.h"
+#include "agents/agent/key_values.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -70,6 +70,7 @@ class Master {
       if (const auto type = types.find(words[1]); type != types.end()) return "+" + type->second + "\r\n";
       return strings.contains(words[1]) ? "+string\r\n" : "+none\r\n";
     }
+    if (words[0] == "PEXPIRETIME") return "-ERR unknown command `pexpiretime`\r\n";
     if (words[0] == "PTTL")
       return strings.contains(words[1]) || types.contains(words[1]) ? ":-1\r\n" : ":-2\r\n";
     if (words[0] == "GET") return FakeKvrocks::Bulk(strings[words[1]]);
@@ -103,7 +104,7 @@ class Master {
   FakeKvrocks server_;
 };
 
-KeyName Default(const std::string& key) { return {"__namespace", key}; }
+UserKeyName Default(const std::string& key) { return {"__namespace", key}; }
 
 TEST(ValueClientTest, ValuesAreReadExactly) {
   Master master;

@@ -19,6 +19,8 @@
 #include "agents/agent/salvage_format.h"
 #include "agents/node/kvrocks_client.h"
 #include "policies/model/result.h"
+#include "policies/model/user_key.h"
+#include "policies/model/values.h"
 
 namespace walstitch::agent {
 
@@ -26,31 +28,32 @@ namespace walstitch::agent {
 inline constexpr std::uint64_t kMaxValueBytes = std::uint64_t{16} << 20;
 inline constexpr std::int64_t kMaxValueElements = 100000;
 
-struct KeyName {
-  std::string name_space;
-  std::string key;
-  auto operator<=>(const KeyName&) const = default;
-};
-
 class ValueClient {
  public:
   explicit ValueClient(node::ClientOptions administrator);
 
   // The values of keys, in their order. What cannot be read of one is said in its `why`. An Error: the server
   // does not answer.
-  Result<std::vector<SalvagedValue>> Read(const std::vector<KeyName>& keys);
+  Result<std::vector<SalvagedValue>> Read(const std::vector<UserKeyName>& keys);
 
   // A client of the namespace's own connection. kNotFound: the server has no token for it.
   Result<node::KvrocksClient*> Enter(const std::string& name_space);
+
+  // What of the keys' values tells whether they are equal, in their order; of more types than Read().
+  Result<std::vector<ValueState>> ReadStates(const std::vector<UserKeyName>& keys);
+
+  // Which of the keys cannot be written as they are now, and why: places in the list.
+  Result<std::vector<UnrepairableKey>> FindUnrepairable(const std::vector<UserKeyName>& keys);
 
   // Waits until every command that the server has begun is done. On a connection of its own: a WATCH
   // elsewhere stands.
   Result<void> AwaitCommands();
 
  private:
-  Result<void> ReadNamespace(const std::string& name_space, const std::vector<KeyName>& keys,
+  Result<void> ReadNamespace(const std::string& name_space, const std::vector<UserKeyName>& keys,
                              std::size_t from, std::size_t to, std::vector<SalvagedValue>* values);
   Result<void> ReadOne(node::KvrocksClient& client, SalvagedValue* value);
+  Result<ValueState> ReadState(const UserKeyName& name);
 
   node::ClientOptions options_;
   node::KvrocksClient administrator_;

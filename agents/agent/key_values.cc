@@ -1,4 +1,4 @@
-#include "agents/agent/salvage_values.h"
+#include "agents/agent/key_values.h"
 
 #include <algorithm>
 #include <chrono>
@@ -23,6 +23,10 @@ constexpr int kMaxTimeouts = 3;
 // A time to live is read with a clock's error on both sides.
 constexpr std::int64_t kSameExpiryMs = 1000;
 constexpr std::size_t kElementsPerCommand = 1000;
+// Of a value that is only compared.
+constexpr std::uint64_t kMaxStateBytes = std::uint64_t{64} << 20;
+constexpr std::int64_t kMaxStateElements = 10000000;
+constexpr std::chrono::milliseconds kStateTimeout{20000};
 
 // An answer that may be another one soon: nothing is known of the key.
 bool IsPassing(std::string_view error) {
@@ -39,7 +43,7 @@ Error Passing(std::string_view command, const NodeReply& reply) {
 
 struct Reading {
   const char* type;
-  const char* count;                  // the command that tells how many elements; none for a string
+  const char* count;                  // the command that tells how many elements, or bytes
   std::vector<const char*> elements;  // what stands before and behind the key in the one that gives them
 };
 
@@ -56,6 +60,75 @@ const Reading* ReadingOf(std::string_view type) {
   }
   return nullptr;
 }
+
+// What to ask for all that tells two values of a type apart; empty: there is no such command.
+std::vector<NodeCommand> QuestionsOfState(std::string_view type, const std::string& key) {
+  if (const Reading* reading = ReadingOf(type)) {
+    NodeCommand command;
+    for (const char* word : reading->elements) {
+      command.emplace_back(word);
+      if (command.size() == 1) command.push_back(key);
+    }
+    return {command};
+  }
+  if (type == "bitmap") return {{"DUMP", key}};
+  if (type == "sortedint") return {{"SIRANGE", key, "0", std::to_string(kMaxStateElements)}};
+  if (type == "ReJSON-RL") return {{"JSON.GET", key}};
+  if (type == "stream") return {{"XRANGE", key, "-", "+"}, {"XINFO", "STREAM", key}, {"XINFO", "GROUPS", key}};
+  return {};
+}
+
+// A digest over what the server gave, whatever order it keeps.
+class ValueDigester {
+ public:
+  explicit ValueDigester(std::string_view type) : pairs_(type == "hash"), unordered_(pairs_ || type == "set") {
+    AddText(type);
+  }
+
+  void Add(const NodeReply& reply) {
+    if (!unordered_ || reply.kind != Kind::kList) return AddReply(reply);
+    const std::size_t width = pairs_ ? 2 : 1;
+    std::vector<std::pair<std::string_view, std::string_view>> parts;
+    for (std::size_t i = 0; i + width <= reply.list.size(); i += width) {
+      parts.emplace_back(reply.list[i].text, pairs_ ? std::string_view(reply.list[i + 1].text) : "");
+    }
+    std::sort(parts.begin(), parts.end());
+    AddText("list of " + std::to_string(reply.list.size()));
+    for (const auto& [first, second] : parts) {
+      AddText(first);
+      if (pairs_) AddText(second);
+    }
+  }
+
+  std::string Finish() { return sha_.FinishHex(); }
+
+ private:
+  void AddReply(const NodeReply& reply) {
+    switch (reply.kind) {
+      case Kind::kList:
+        AddText("list of " + std::to_string(reply.list.size()));
+        for (const NodeReply& each : reply.list) AddReply(each);
+        return;
+      case Kind::kNumber:
+        return AddText("number " + std::to_string(reply.number));
+      case Kind::kText:
+      case Kind::kError:
+        AddText("text");
+        return AddText(reply.text);
+      case Kind::kNil:
+      case Kind::kTooLarge:
+        return AddText("nil");
+    }
+  }
+  void AddText(std::string_view text) {
+    sha_.Add(std::to_string(text.size()) + ":");
+    sha_.Add(text);
+  }
+
+  bool pairs_;
+  bool unordered_;
+  Sha256Stream sha_;
+};
 
 void NotKept(SalvagedValue* value, std::string why) {
   value->key.kept = KeptAs::kNotKept;
@@ -120,7 +193,7 @@ Result<void> ValueClient::AwaitCommands() {
   return {};
 }
 
-Result<std::vector<SalvagedValue>> ValueClient::Read(const std::vector<KeyName>& keys) {
+Result<std::vector<SalvagedValue>> ValueClient::Read(const std::vector<UserKeyName>& keys) {
   std::vector<SalvagedValue> values(keys.size());
   for (std::size_t from = 0; from < keys.size();) {
     std::size_t to = from;
@@ -133,7 +206,7 @@ Result<std::vector<SalvagedValue>> ValueClient::Read(const std::vector<KeyName>&
   return values;
 }
 
-Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std::vector<KeyName>& keys,
+Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std::vector<UserKeyName>& keys,
                                         std::size_t from, std::size_t to,
                                         std::vector<SalvagedValue>* values) {
   for (std::size_t i = from; i < to; ++i) {
@@ -150,14 +223,16 @@ Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std
   for (std::size_t i = from; i < to; ++i) {
     questions.push_back({"TYPE", keys[i].key});
     questions.push_back({"PTTL", keys[i].key});
+    questions.push_back({"PEXPIRETIME", keys[i].key});
   }
   auto answers = (*client)->Send(questions, {.timeout = kTimeout});
   if (!answers) return Fail(answers.error());
   const std::int64_t now_ms = UnixMs();
   for (std::size_t i = from; i < to; ++i) {
     SalvagedValue& value = (*values)[i];
-    const NodeReply& type = (*answers)[2 * (i - from)];
-    const NodeReply& left = (*answers)[2 * (i - from) + 1];
+    const NodeReply& type = (*answers)[3 * (i - from)];
+    const NodeReply& left = (*answers)[3 * (i - from) + 1];
+    const NodeReply& expires = (*answers)[3 * (i - from) + 2];
     if (type.kind == Kind::kError && IsPassing(type.text)) return tl::unexpected(Passing("TYPE", type));
     if (type.kind == Kind::kError) {
       NotKept(&value, "TYPE: the server answered: " + ToPrintable(type.text));
@@ -169,6 +244,8 @@ Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std
     }
     value.key.type = ToPrintable(type.text);
     if (left.kind == Kind::kNumber && left.number >= 0) value.key.expire_ms = now_ms + left.number;
+    // Exactly, where the server knows the command.
+    if (expires.kind == Kind::kNumber && expires.number > 0) value.key.expire_ms = expires.number;
     if (auto read = ReadOne(**client, &value); !read) return read;
   }
   return {};
@@ -243,6 +320,112 @@ Result<void> ValueClient::ReadOne(node::KvrocksClient& client, SalvagedValue* va
   }
   NotKept(value, "the server's answer makes no sense");
   return {};
+}
+
+Result<std::vector<ValueState>> ValueClient::ReadStates(const std::vector<UserKeyName>& keys) {
+  std::vector<ValueState> states;
+  states.reserve(keys.size());
+  for (const UserKeyName& name : keys) {
+    auto state = ReadState(name);
+    if (!state) return Fail(state.error());
+    states.push_back(std::move(*state));
+  }
+  return states;
+}
+
+Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
+  ValueState state;
+  auto client = Enter(name.name_space);
+  if (!client && client.error().Code() == ErrorCode::kNotFound) {
+    state.why = client.error().Message();
+    return state;
+  }
+  if (!client) return Fail(client.error());
+  auto answers = (*client)->Send({{"TYPE", name.key}, {"PTTL", name.key}, {"PEXPIRETIME", name.key}},
+                                 {.timeout = kTimeout});
+  if (!answers) return Fail(answers.error());
+  const std::int64_t now_ms = UnixMs();
+  const NodeReply& type = answers->front();
+  if (type.kind == Kind::kError && IsPassing(type.text)) return tl::unexpected(Passing("TYPE", type));
+  if (type.kind == Kind::kError) {
+    state.why = "TYPE: the server answered: " + ToPrintable(type.text);
+    return state;
+  }
+  if (type.text == "none") return state;
+  state.type = ToPrintable(type.text);
+  const NodeReply& left = (*answers)[1];
+  const NodeReply& expires = (*answers)[2];
+  if (expires.kind == Kind::kNumber && expires.number > 0) {
+    state.expire_ms = expires.number;
+  } else if (left.kind == Kind::kNumber && left.number >= 0) {
+    state.expire_ms = now_ms + left.number;
+    state.expire_error_ms = kSameExpiryMs;
+  }
+  const std::vector<NodeCommand> questions = QuestionsOfState(state.type, name.key);
+  if (questions.empty()) {
+    state.why = "no command reads a value of type " + state.type + " in full";
+    return state;
+  }
+  ValueDigester digester(state.type);
+  for (const NodeCommand& question : questions) {
+    auto answer = (*client)->Send({question}, {.timeout = kStateTimeout, .max_reply_bytes = kMaxStateBytes});
+    if (!answer && answer.error().Code() != ErrorCode::kTimeout) return Fail(answer.error());
+    if (!answer) {
+      state.why = "the server did not give it in time";
+      return state;
+    }
+    const NodeReply& reply = answer->front();
+    if (reply.kind == Kind::kTooLarge) {
+      state.why = "it is larger than " + HumanBytes(kMaxStateBytes);
+      return state;
+    }
+    if (reply.kind == Kind::kError && IsPassing(reply.text)) {
+      return tl::unexpected(Passing(question.front(), reply));
+    }
+    if (reply.kind == Kind::kError) {
+      state.why = question.front() + ": the server answered: " + ToPrintable(reply.text);
+      return state;
+    }
+    digester.Add(reply);
+  }
+  state.digest = digester.Finish();
+  return state;
+}
+
+Result<std::vector<UnrepairableKey>> ValueClient::FindUnrepairable(const std::vector<UserKeyName>& keys) {
+  std::vector<UnrepairableKey> cannot;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto say = [&](std::string why) { cannot.push_back({i, std::move(why)}); };
+    auto client = Enter(keys[i].name_space);
+    if (!client && client.error().Code() == ErrorCode::kNotFound) {
+      say(client.error().Message());
+      continue;
+    }
+    if (!client) return Fail(client.error());
+    const std::string& key = keys[i].key;
+    auto type = (*client)->Send({{"TYPE", key}}, {.timeout = kTimeout});
+    if (!type) return Fail(type.error());
+    const std::string name = type->front().text;
+    if (type->front().kind == Kind::kError) {
+      say("TYPE: the server answered: " + ToPrintable(name));
+      continue;
+    }
+    if (name == "none") continue;
+    const Reading* reading = ReadingOf(name);
+    if (reading == nullptr) {
+      say("a value of type " + ToPrintable(name) + " cannot be written back exactly");
+      continue;
+    }
+    auto count = (*client)->Send({{reading->count, key}}, {.timeout = kTimeout});
+    if (!count) return Fail(count.error());
+    if (count->front().kind != Kind::kNumber) continue;  // it is gone, or another one by now
+    const std::int64_t most = name == "string" ? static_cast<std::int64_t>(kMaxValueBytes) : kMaxValueElements;
+    if (count->front().number <= most) continue;
+    say("it is too large: " + std::to_string(count->front().number) +
+        (name == "string" ? " bytes, and " : " elements, and ") + std::to_string(most) +
+        " can be rewritten at most");
+  }
+  return cannot;
 }
 
 std::vector<NodeCommand> CommandsToWrite(const SalvagedValue& value, const std::string& key) {

@@ -1,0 +1,298 @@
+#include "agents/agent/key_service.h"
+
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/json.hpp>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "agents/agent/changes_since.h"
+#include "agents/agent/key_writer.h"
+#include "agents/agent/offload.h"
+#include "agents/agent/wall_clock.h"
+#include "agents/http/http_client.h"
+#include "agents/node/info.h"
+#include "policies/model/bytes.h"
+#include "policies/model/json.h"
+
+namespace walstitch::agent {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr milliseconds kPeerTimeout{60000};
+constexpr milliseconds kPollInterval{2};
+constexpr milliseconds kOthersInterval{20};
+// Between two rounds of comparing: a key that changed is written again soon, or it was by chance.
+constexpr milliseconds kFirstPause{5};
+constexpr milliseconds kLastPause{500};
+// Of one key, while others write it.
+constexpr int kMostTries = 32;
+constexpr std::string_view kTemporary = "__walstitch_repair";
+
+node::ClientOptions WithStop(node::ClientOptions client, const std::atomic<bool>* stop) {
+  client.stop = stop;
+  return client;
+}
+
+Result<Sequence> LastOf(node::KvrocksClient& client) {
+  auto info = client.Info();
+  if (!info) return Fail(info.error());
+  const node::NodeFacts facts = node::ReadFacts(*info);
+  if (!facts.last) return Fail(ErrorCode::kUnavailable, "INFO says no sequence");
+  return *facts.last;
+}
+
+milliseconds Left(Clock::time_point deadline) {
+  return std::max(std::chrono::ceil<milliseconds>(deadline - Clock::now()), milliseconds(0));
+}
+
+template <typename T>
+void Name(T one, std::vector<T>* names) {
+  if (names->size() < kMostNamed) names->push_back(std::move(one));
+}
+
+}  // namespace
+
+KeyService::KeyService(KeyServiceOptions options)
+    : options_(std::move(options)),
+      wal_(options_.data_directory, options_.client),
+      client_(WithStop(options_.client, &stop_)),
+      values_(WithStop(options_.client, &stop_)) {}
+
+KeyService::~KeyService() {
+  Stop();
+  pool_.join();
+}
+
+void KeyService::Stop() {
+  stop_ = true;
+  wal_.Stop();
+}
+
+asio::awaitable<Result<ValuesAnswer>> KeyService::Values(KeysQuestion question) {
+  auto work = [this, question = std::move(question)]() -> Result<ValuesAnswer> {
+    ValuesAnswer answer;
+    auto from = LastOf(client_);
+    if (!from) return Fail(from.error());
+    answer.from = *from;
+    auto states = values_.ReadStates(question.keys);
+    if (!states) return Fail(states.error());
+    answer.values = std::move(*states);
+    auto last = LastOf(client_);
+    if (!last) return Fail(last.error());
+    answer.last = *last;
+    return answer;
+  };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<RepairableAnswer>> KeyService::Repairable(KeysQuestion question) {
+  auto work = [this, question = std::move(question)]() -> Result<RepairableAnswer> {
+    auto cannot = values_.FindUnrepairable(question.keys);
+    if (!cannot) return Fail(cannot.error());
+    return RepairableAnswer{std::move(*cannot)};
+  };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<ValuesAnswer>> KeyService::AskSurvivor(const CompareAction& action,
+                                                              KeysQuestion question) {
+  const std::string agent = "agent of " + action.survivor;
+  const auto url = http::ParseUrl(action.survivor_url);
+  if (!url) co_return Fail(url.error(), agent);
+  // 1. The survivor's machine is lost, and its agent does not answer. 2. This node is to be promoted. 3. That
+  // must not wait until the question is given up.
+  using asio::experimental::awaitable_operators::operator||;
+  std::string body = Dump(ToJson(question));
+  auto asked =
+      http::FetchBody(*url, "POST", "/v1/keys/values", std::move(body), options_.token, kPeerTimeout);
+  auto waited = AwaitOthers();
+  auto first = std::move(asked) || std::move(waited);
+  auto ended = co_await std::move(first);
+  if (ended.index() == 1) co_return Fail(ErrorCode::kUnavailable, "another command waits");
+  const auto& told = std::get<0>(ended);
+  if (!told) co_return Fail(told.error(), agent);
+  const auto json = ParseJson(*told);
+  if (!json) co_return Fail(json.error(), agent);
+  auto answer = ValuesAnswerFromJson(*json);
+  if (!answer) co_return Fail(answer.error(), agent);
+  if (answer->values.size() != question.keys.size()) {
+    co_return Fail(ErrorCode::kDamaged, agent + ": it told of other keys than it was asked about");
+  }
+  co_return std::move(*answer);
+}
+
+asio::awaitable<void> KeyService::AwaitOthers() {
+  while (!options_.others_wait()) co_await SleepFor(kOthersInterval);
+}
+
+asio::awaitable<Result<void>> KeyService::AwaitLast(Sequence last, Deadline deadline) {
+  while (true) {
+    auto ask = [this] { return LastOf(client_); };
+    auto own = co_await RunOn(pool_, std::move(ask));
+    if (!own) co_return Fail(own.error());
+    if (*own >= last) co_return Result<void>();
+    if (Left(deadline).count() == 0 || stop_) {
+      co_return Fail(ErrorCode::kTimeout, "the node holds records up to " + own->ToString() +
+                                              " only, and " + last.ToString() + " is to be compared");
+    }
+    if (options_.others_wait()) co_return Fail(ErrorCode::kUnavailable, "another command waits");
+    co_await SleepFor(kPollInterval);
+  }
+}
+
+asio::awaitable<Result<KeyService::Looked>> KeyService::Look(const CompareAction& action,
+                                                             std::vector<UserKeyName> keys,
+                                                             std::optional<Sequence> since,
+                                                             Deadline deadline) {
+  const KeysQuestion question{keys};
+  auto theirs = co_await AskSurvivor(action, question);
+  if (!theirs) co_return Fail(theirs.error());
+  auto there = co_await AwaitLast(theirs->last, deadline);
+  if (!there) co_return Fail(there.error());
+  auto own = co_await Values(question);
+  if (!own) co_return Fail(own.error());
+  const std::set<UserKeyName> names(keys.begin(), keys.end());
+  const bool slot_encoded = options_.slot_encoded();
+  Looked looked;
+  looked.from = theirs->from;
+  std::set<UserKeyName> changed;
+  // Since the first look, or since this one.
+  WalService::Question read = [&](wal::WalSource& source) -> Result<std::string> {
+    ChangesSince changes(source, theirs->from, slot_encoded, names);
+    if (auto done = changes.ReadOn(); !done) return Fail(done.error());
+    for (const UserKeyName& name : names) {
+      if (changes.Changed(name)) changed.insert(name);
+    }
+    if (!since) return std::string();
+    ChangesSince all(source, *since, slot_encoded, changed);
+    if (auto done = all.ReadOn(); !done) return Fail(done.error());
+    for (const UserKeyName& name : changed) {
+      if (all.Renewed(name)) looked.renewed.push_back(name);
+    }
+    return std::string();
+  };
+  auto asked = co_await wal_.Ask(std::move(read));
+  if (!asked) co_return Fail(asked.error());
+  const std::int64_t now_ms = UnixMs();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const ValueState& survivor = theirs->values[i];
+    const ValueState& mine = own->values[i];
+    looked.keys[keys[i]] = CompareValue(survivor, mine, changed.contains(keys[i]), now_ms);
+    if (!survivor.why.empty()) looked.why[keys[i]] = survivor.why;
+    if (!mine.why.empty()) looked.why[keys[i]] = mine.why;
+  }
+  co_return looked;
+}
+
+asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, Deadline deadline) {
+  Comparison comparison;
+  std::vector<UserKeyName> open = action.keys;
+  std::optional<Sequence> since;  // what the node, which follows, had in common with its master at first
+  milliseconds pause = kFirstPause;
+  for (int round = 0; round < kMostRounds && !open.empty(); ++round) {
+    std::vector<UserKeyName> again;
+    for (auto& part : PartsOfRound(open, round)) {
+      if (options_.others_wait()) co_return Fail(ErrorCode::kUnavailable, "another command waits");
+      auto looked = co_await Look(action, std::move(part), since, deadline);
+      if (!looked) co_return Fail(looked.error());
+      if (!since) since = looked->from;
+      for (const UserKeyName& name : looked->renewed) looked->keys[name] = Compared::kEqual;
+      for (const auto& [name, compared] : looked->keys) {
+        switch (compared) {
+          case Compared::kEqual:
+            ++comparison.equal;
+            break;
+          case Compared::kDiffer:
+            ++comparison.differ;
+            Name(name, &comparison.differing);
+            break;
+          case Compared::kUnreadable:
+            ++comparison.unreadable;
+            Name(KeyProblem{name, looked->why[name]}, &comparison.unread);
+            break;
+          case Compared::kChanged:
+          case Compared::kExpiring:
+            again.push_back(name);
+            break;
+        }
+      }
+    }
+    open = std::move(again);
+    if (open.empty() || Left(deadline) < pause * 2) break;
+    co_await SleepFor(pause);
+    pause = std::min(pause * 2, kLastPause);
+  }
+  comparison.restless = open.size();
+  for (UserKeyName& name : open) Name(std::move(name), &comparison.never_still);
+  co_return comparison;
+}
+
+asio::awaitable<Result<MendedKey>> KeyService::Repair(UserKeyName name, std::uint64_t max_bytes) {
+  auto work = [this, name = std::move(name), max_bytes] { return Mend(name, false, max_bytes); };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+asio::awaitable<Result<MendedKey>> KeyService::Evict(UserKeyName name) {
+  auto work = [this, name = std::move(name)] { return Mend(name, true, 0); };
+  co_return co_await RunOn(pool_, std::move(work));
+}
+
+// The value that is rewritten is what was read behind the WATCH: whoever changes the key in between is not
+// overwritten, but tried again behind.
+Result<MendedKey> KeyService::Mend(const UserKeyName& name, bool evict, std::uint64_t max_bytes) {
+  KeyWriter writer(values_, std::string(kTemporary));
+  MendedKey mended;
+  for (int attempt = 0; attempt < kMostTries; ++attempt) {
+    auto watched = writer.Watch(name);
+    if (!watched && (watched.error().Code() == ErrorCode::kNotFound ||
+                     watched.error().Code() == ErrorCode::kConflict)) {
+      mended.why_not = watched.error().Message();
+      return mended;
+    }
+    if (!watched) return Fail(watched.error());
+    auto present = values_.Read({name});
+    if (!present) return Fail(present.error());
+    const SalvagedValue& value = present->front();
+    const bool there = value.key.kept != KeptAs::kAbsent;
+    mended.bytes = 0;
+    for (const std::string& element : value.elements) mended.bytes += element.size();
+    KeyWriter::Written written;
+    if (evict || !there) {
+      // A value that is too large to be read ends the connection, and the WATCH with it.
+      if (watched->client->Connection() != watched->connection) {
+        watched = writer.Watch(name);
+        if (!watched) return Fail(watched.error());
+      }
+      written = writer.Evict(*watched, there);
+    } else if (value.key.kept == KeptAs::kNotKept) {
+      mended.why_not = value.key.why;
+      return mended;
+    } else if (max_bytes > 0 && mended.bytes > max_bytes) {
+      mended.why_not = "its " + HumanBytes(mended.bytes) + " are more than what the keyspace's limits.bytes leave";
+      return mended;
+    } else {
+      written = writer.Write(*watched, value, there);
+    }
+    switch (written.end) {
+      case KeyWriter::End::kDone:
+        return mended;
+      case KeyWriter::End::kChanged:
+        continue;
+      case KeyWriter::End::kFailed:
+        mended.why_not = std::move(written.why);
+        return mended;
+      case KeyWriter::End::kUnknown:
+        return Fail(ErrorCode::kIo, written.why);
+    }
+  }
+  mended.why_not = "it changed each of the " + std::to_string(kMostTries) + " times that it was tried";
+  return mended;
+}
+
+}  // namespace walstitch::agent
