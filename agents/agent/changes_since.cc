@@ -21,7 +21,8 @@ bool Renews(const wal::KvrocksRecord& record) {
 
 }  // namespace
 
-ChangesSince::ChangesSince(wal::WalSource& source, Sequence fork, bool slot_encoded, std::set<UserKeyName> keys)
+ChangesSince::ChangesSince(wal::WalSource& source, Sequence fork, bool slot_encoded,
+                           std::set<UserKeyName> keys)
     : source_(source), next_(fork + 1), slot_encoded_(slot_encoded), keys_(std::move(keys)) {}
 
 void ChangesSince::All(std::string why) {

@@ -79,8 +79,9 @@ class UndoControl {
 
 // What became of one key on the master.
 struct MendedKey {
-  std::uint64_t bytes = 0;  // of the value that was rewritten
-  std::string why_not;      // not empty: it could not be, and why
+  std::uint64_t bytes = 0;         // of the value that was rewritten
+  std::string why_not{};           // not empty: it could not be, and why
+  bool changed_each_time = false;  // by others, whenever it was tried
 };
 
 // Single keys (key_service.h).

@@ -1,8 +1,8 @@
 // Two nodes' values of some keys, made comparable. Pure, thread-safe.
 //
-// The survivor is read while it is written to, and the rejoiner behind it, while it follows. A key counts only
-// if no record touched it between what the survivor had read when it began, and what the rejoiner had when it
-// ended: then both were read at one sequence, so to speak. A key that did change is looked at again.
+// The survivor is read while it is written to, and the rejoiner behind it, while it follows. A key counts
+// only if no record touched it between what the survivor had read when it began, and what the rejoiner had
+// when it ended: then both were read at one sequence, so to speak. A key that did change is looked at again.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ Compared CompareValue(const ValueState& survivor, const ValueState& own, bool ch
 // How far two clocks, and the servers' own looks at them, may be apart.
 inline constexpr std::int64_t kExpiryDoubtMs = 2000;
 
-// The keys that are looked at together, in one round: all of them at first; a few, then one at a time of those
-// that changed, for the less is read, the less can change meanwhile.
+// The keys that are looked at together, in one round: all of them at first; a few, then one at a time of
+// those that changed, for the less is read, the less can change meanwhile.
 std::vector<std::vector<UserKeyName>> PartsOfRound(const std::vector<UserKeyName>& keys, int round);
 
 // Rounds that are made at most.

@@ -25,13 +25,14 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr milliseconds kPeerTimeout{60000};
+constexpr milliseconds kTimeout{5000};
 constexpr milliseconds kPollInterval{2};
 constexpr milliseconds kOthersInterval{20};
 // Between two rounds of comparing: a key that changed is written again soon, or it was by chance.
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLastPause{500};
 // Of one key, while others write it.
-constexpr int kMostTries = 32;
+constexpr int kMostTries = 100;
 constexpr std::string_view kTemporary = "__walstitch_repair";
 
 node::ClientOptions WithStop(node::ClientOptions client, const std::atomic<bool>* stop) {
@@ -138,8 +139,8 @@ asio::awaitable<Result<void>> KeyService::AwaitLast(Sequence last, Deadline dead
     if (!own) co_return Fail(own.error());
     if (*own >= last) co_return Result<void>();
     if (Left(deadline).count() == 0 || stop_) {
-      co_return Fail(ErrorCode::kTimeout, "the node holds records up to " + own->ToString() +
-                                              " only, and " + last.ToString() + " is to be compared");
+      co_return Fail(ErrorCode::kTimeout, "the node holds records up to " + own->ToString() + " only, and " +
+                                              last.ToString() + " is to be compared");
     }
     if (options_.others_wait()) co_return Fail(ErrorCode::kUnavailable, "another command waits");
     co_await SleepFor(kPollInterval);
@@ -234,24 +235,51 @@ asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, De
 }
 
 asio::awaitable<Result<MendedKey>> KeyService::Repair(UserKeyName name, std::uint64_t max_bytes) {
-  auto work = [this, name = std::move(name), max_bytes] { return Mend(name, false, max_bytes); };
-  co_return co_await RunOn(pool_, std::move(work));
+  auto ask = [this] { return LastOf(client_); };
+  const auto since = co_await RunOn(pool_, std::move(ask));
+  if (!since) co_return Fail(since.error());
+  auto work = [this, name, max_bytes] { return Rewrite(name, max_bytes); };
+  auto mended = co_await RunOn(pool_, std::move(work));
+  if (!mended || !mended->why_not.empty() || !mended->changed_each_time) co_return mended;
+  // Whoever writes a counter so often writes it whole each time: that is as good as a repair.
+  bool renewed = false;
+  const bool slot_encoded = options_.slot_encoded();
+  WalService::Question look = [&](wal::WalSource& source) -> Result<std::string> {
+    ChangesSince changes(source, *since, slot_encoded, {name});
+    if (auto read = changes.ReadOn(); !read) return Fail(read.error());
+    renewed = changes.Renewed(name);
+    return std::string();
+  };
+  auto looked = co_await wal_.Ask(std::move(look));
+  if (!looked) co_return Fail(looked.error());
+  if (!renewed) {
+    mended->why_not = "it changed each of the " + std::to_string(kMostTries) + " times that it was tried";
+  }
+  co_return mended;
 }
 
 asio::awaitable<Result<MendedKey>> KeyService::Evict(UserKeyName name) {
-  auto work = [this, name = std::move(name)] { return Mend(name, true, 0); };
+  auto work = [this, name = std::move(name)] { return Delete(name); };
   co_return co_await RunOn(pool_, std::move(work));
 }
 
+namespace {
+
+// What is the matter with the key alone, and not with the server.
+bool IsOfTheKey(const Error& error) {
+  return error.Code() == ErrorCode::kNotFound || error.Code() == ErrorCode::kConflict;
+}
+
+}  // namespace
+
 // The value that is rewritten is what was read behind the WATCH: whoever changes the key in between is not
 // overwritten, but tried again behind.
-Result<MendedKey> KeyService::Mend(const UserKeyName& name, bool evict, std::uint64_t max_bytes) {
+Result<MendedKey> KeyService::Rewrite(const UserKeyName& name, std::uint64_t max_bytes) {
   KeyWriter writer(values_, std::string(kTemporary));
   MendedKey mended;
   for (int attempt = 0; attempt < kMostTries; ++attempt) {
     auto watched = writer.Watch(name);
-    if (!watched && (watched.error().Code() == ErrorCode::kNotFound ||
-                     watched.error().Code() == ErrorCode::kConflict)) {
+    if (!watched && IsOfTheKey(watched.error())) {
       mended.why_not = watched.error().Message();
       return mended;
     }
@@ -262,23 +290,17 @@ Result<MendedKey> KeyService::Mend(const UserKeyName& name, bool evict, std::uin
     const bool there = value.key.kept != KeptAs::kAbsent;
     mended.bytes = 0;
     for (const std::string& element : value.elements) mended.bytes += element.size();
-    KeyWriter::Written written;
-    if (evict || !there) {
-      // A value that is too large to be read ends the connection, and the WATCH with it.
-      if (watched->client->Connection() != watched->connection) {
-        watched = writer.Watch(name);
-        if (!watched) return Fail(watched.error());
-      }
-      written = writer.Evict(*watched, there);
-    } else if (value.key.kept == KeptAs::kNotKept) {
+    if (value.key.kept == KeptAs::kNotKept) {
       mended.why_not = value.key.why;
       return mended;
-    } else if (max_bytes > 0 && mended.bytes > max_bytes) {
-      mended.why_not = "its " + HumanBytes(mended.bytes) + " are more than what the keyspace's limits.bytes leave";
-      return mended;
-    } else {
-      written = writer.Write(*watched, value, there);
     }
+    if (max_bytes > 0 && mended.bytes > max_bytes) {
+      mended.why_not =
+          "its " + HumanBytes(mended.bytes) + " are more than what the keyspace's limits.bytes leave";
+      return mended;
+    }
+    KeyWriter::Written written =
+        there ? writer.Write(*watched, value, there) : KeyWriter::MakeAndDelete(*watched);
     switch (written.end) {
       case KeyWriter::End::kDone:
         return mended;
@@ -291,7 +313,43 @@ Result<MendedKey> KeyService::Mend(const UserKeyName& name, bool evict, std::uin
         return Fail(ErrorCode::kIo, written.why);
     }
   }
-  mended.why_not = "it changed each of the " + std::to_string(kMostTries) + " times that it was tried";
+  mended.changed_each_time = true;
+  return mended;
+}
+
+Result<MendedKey> KeyService::Delete(const UserKeyName& name) {
+  KeyWriter writer(values_, std::string(kTemporary));
+  MendedKey mended;
+  for (int attempt = 0; attempt < kMostTries; ++attempt) {
+    auto watched = writer.Watch(name);
+    if (!watched && IsOfTheKey(watched.error())) {
+      mended.why_not = watched.error().Message();
+      return mended;
+    }
+    if (!watched) return Fail(watched.error());
+    // What is there may be changed by whom it will: it is deleted all the same. Looked at first, for a DEL of
+    // nothing ends the WATCH, too.
+    auto exists = watched->client->Send({{"EXISTS", name.key}}, {.timeout = kTimeout});
+    if (!exists) return Fail(exists.error());
+    if (exists->front().kind == node::NodeReply::Kind::kNumber && exists->front().number > 0) {
+      auto deleted = watched->client->Send({{"DEL", name.key}}, {.timeout = kTimeout});
+      if (!deleted) return Fail(deleted.error());
+      const node::NodeReply& reply = deleted->front();
+      if (reply.kind == node::NodeReply::Kind::kNumber && reply.number > 0) return mended;
+      if (reply.kind != node::NodeReply::Kind::kError) continue;
+      mended.why_not = "DEL: " + ToPrintable(reply.text);
+      return mended;
+    }
+    KeyWriter::Written written = KeyWriter::MakeAndDelete(*watched);
+    if (written.end == KeyWriter::End::kUnknown) return Fail(ErrorCode::kIo, written.why);
+    if (written.end == KeyWriter::End::kDone) return mended;
+    if (written.end == KeyWriter::End::kFailed) {
+      mended.why_not = std::move(written.why);
+      return mended;
+    }
+  }
+  mended.why_not =
+      "it was made and deleted each of the " + std::to_string(kMostTries) + " times that it was tried";
   return mended;
 }
 

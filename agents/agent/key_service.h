@@ -52,13 +52,15 @@ class KeyService : public KeyControl {
     std::map<UserKeyName, std::string> why;
     Sequence from;
   };
-  boost::asio::awaitable<Result<ValuesAnswer>> AskSurvivor(const CompareAction& action, KeysQuestion question);
+  boost::asio::awaitable<Result<ValuesAnswer>> AskSurvivor(const CompareAction& action,
+                                                           KeysQuestion question);
   boost::asio::awaitable<Result<Looked>> Look(const CompareAction& action, std::vector<UserKeyName> keys,
                                               std::optional<Sequence> since, Deadline deadline);
   // Until another command waits.
   boost::asio::awaitable<void> AwaitOthers();
   boost::asio::awaitable<Result<void>> AwaitLast(Sequence last, Deadline deadline);
-  Result<MendedKey> Mend(const UserKeyName& name, bool evict, std::uint64_t max_bytes);
+  Result<MendedKey> Rewrite(const UserKeyName& name, std::uint64_t max_bytes);
+  Result<MendedKey> Delete(const UserKeyName& name);
 
   KeyServiceOptions options_;
   std::atomic<bool> stop_{false};

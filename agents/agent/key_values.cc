@@ -74,14 +74,16 @@ std::vector<NodeCommand> QuestionsOfState(std::string_view type, const std::stri
   if (type == "bitmap") return {{"DUMP", key}};
   if (type == "sortedint") return {{"SIRANGE", key, "0", std::to_string(kMaxStateElements)}};
   if (type == "ReJSON-RL") return {{"JSON.GET", key}};
-  if (type == "stream") return {{"XRANGE", key, "-", "+"}, {"XINFO", "STREAM", key}, {"XINFO", "GROUPS", key}};
+  if (type == "stream")
+    return {{"XRANGE", key, "-", "+"}, {"XINFO", "STREAM", key}, {"XINFO", "GROUPS", key}};
   return {};
 }
 
 // A digest over what the server gave, whatever order it keeps.
 class ValueDigester {
  public:
-  explicit ValueDigester(std::string_view type) : pairs_(type == "hash"), unordered_(pairs_ || type == "set") {
+  explicit ValueDigester(std::string_view type)
+      : pairs_(type == "hash"), unordered_(pairs_ || type == "set") {
     AddText(type);
   }
 
@@ -419,7 +421,8 @@ Result<std::vector<UnrepairableKey>> ValueClient::FindUnrepairable(const std::ve
     auto count = (*client)->Send({{reading->count, key}}, {.timeout = kTimeout});
     if (!count) return Fail(count.error());
     if (count->front().kind != Kind::kNumber) continue;  // it is gone, or another one by now
-    const std::int64_t most = name == "string" ? static_cast<std::int64_t>(kMaxValueBytes) : kMaxValueElements;
+    const std::int64_t most =
+        name == "string" ? static_cast<std::int64_t>(kMaxValueBytes) : kMaxValueElements;
     if (count->front().number <= most) continue;
     say("it is too large: " + std::to_string(count->front().number) +
         (name == "string" ? " bytes, and " : " elements, and ") + std::to_string(most) +

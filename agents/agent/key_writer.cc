@@ -59,10 +59,8 @@ KeyWriter::Written KeyWriter::Write(const Watched& watched, const SalvagedValue&
   return written;
 }
 
-KeyWriter::Written KeyWriter::Evict(const Watched& watched, bool there) {
-  std::vector<node::NodeCommand> commands;
-  if (!there) commands.push_back({"SET", watched.key, ""});
-  commands.push_back({"DEL", watched.key});
+KeyWriter::Written KeyWriter::MakeAndDelete(const Watched& watched) {
+  std::vector<node::NodeCommand> commands = {{"SET", watched.key, ""}, {"DEL", watched.key}};
   return Execute(watched, std::move(commands));
 }
 

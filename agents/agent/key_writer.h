@@ -2,9 +2,9 @@
 // else changes the key meanwhile. Blocking; not thread-safe.
 //
 // 1. WATCH. 2. An empty EXEC on another connection waits for the commands that were begun before, which WATCH
-// may have missed. 3. The caller looks at the key, and makes up its mind. 4. MULTI, one command, EXEC: refused
-// by the server if the key changed after 1. A change is overlooked only if the server's own WATCH does not see
-// it: one behind 3 by a script that did not declare the key, or that failed behind its write.
+// may have missed. 3. The caller looks at the key, and makes up its mind. 4. MULTI, one command, EXEC:
+// refused by the server if the key changed after 1. A change is overlooked only if the server's own WATCH
+// does not see it: one behind 3 by a script that did not declare the key, or that failed behind its write.
 //
 // One command, so that it happens as a whole or not at all, also on a server that refuses what makes it
 // larger (max-db-size): a string's SET, a DEL, or the RENAME of a key under which the value was put together
@@ -25,8 +25,7 @@ class KeyWriter {
  public:
   // `server` outlives it. `temporary`: the key under which values are put together, in the namespace of the
   // key that they are for. What an agent leaves there that ends just then, the next one that writes removes.
-  KeyWriter(ValueClient& server, std::string temporary)
-      : server_(server), temporary_(std::move(temporary)) {}
+  KeyWriter(ValueClient& server, std::string temporary) : server_(server), temporary_(std::move(temporary)) {}
 
   enum class End {
     kDone,
@@ -52,8 +51,8 @@ class KeyWriter {
   // Makes the key what the value is, which has one (KeptAs::kValue) or is absent. `there`: the key was there.
   Written Write(const Watched& watched, const SalvagedValue& value, bool there);
 
-  // Deletes the key; one that is not there is made first, so that the delete is written, and replicated.
-  Written Evict(const Watched& watched, bool there);
+  // Of a key that is not there: makes and deletes it, so that the delete is written, and replicated.
+  static Written MakeAndDelete(const Watched& watched);
 
  private:
   static Written Execute(const Watched& watched, std::vector<node::NodeCommand> commands);

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "agents/agent/salvage_store.h"
 #include "agents/agent/key_values.h"
+#include "agents/agent/salvage_store.h"
 #include "agents/wal/wal_source.h"
 #include "policies/model/command.h"
 #include "policies/model/result.h"

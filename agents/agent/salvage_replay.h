@@ -2,8 +2,8 @@
 //
 // A key is left alone if it changed since the fork, for then the master's value is the newer one. It counts
 // as changed if a record of the master's WAL after the fork touches it; every key does, if the WAL no longer
-// reaches back to the fork, or holds a flush. It is looked for behind the WATCH of the key (key_writer.h): the
-// WAL has whatever the commands wrote that were begun before.
+// reaches back to the fork, or holds a flush. It is looked for behind the WATCH of the key (key_writer.h):
+// the WAL has whatever the commands wrote that were begun before.
 #pragma once
 
 #include <cstdint>

@@ -11,10 +11,10 @@
 #include <optional>
 #include <utility>
 
+#include "agents/agent/key_values.h"
 #include "agents/agent/offload.h"
 #include "agents/agent/salvage_maker.h"
 #include "agents/agent/salvage_replay.h"
-#include "agents/agent/key_values.h"
 #include "agents/agent/wall_clock.h"
 #include "agents/http/http_client.h"
 #include "policies/model/bytes.h"

@@ -333,8 +333,8 @@ class Case {
     const bool undoes = verdict == Verdict::kSpliced && evidence_.undo && evidence_.undo->keys > 0;
     if (!evidence_.repair_failure.empty() && (!repairs.empty() || undoes)) {
       Object(Kind::kFull, reason::kRepairFailed,
-             "it was tried before, and " + rejoiner_ + " was not seen to become equal: " +
-                 evidence_.repair_failure,
+             "it was tried before, and " + rejoiner_ +
+                 " was not seen to become equal: " + evidence_.repair_failure,
              to);
     }
     if (!evidence_.unrepairable) return;
@@ -547,13 +547,14 @@ class Case {
     for (const RepairKeys& each : FindRepairs(verdict, evidence_, policy_)) {
       const bool evict = each.how == Tolerance::kEvict;
       const std::string keys = Count(each.keys.size(), "key") + " of keyspace " + each.keyspace;
-      reasons->push_back({std::string(evict ? reason::kEvictedAfterwards : reason::kRepairedAfterwards),
-                          keys + (evict ? (each.keys.size() == 1 ? " is" : " are") + std::string(" deleted")
-                                        : (each.keys.size() == 1 ? " is" : " are") +
-                                              std::string(" rewritten, with the values that ") + survivor_ +
-                                              " has,") +
-                              " on " + survivor_ + " afterwards, and " + rejoiner_ +
-                              " is out of service until they were seen to be equal"});
+      reasons->push_back(
+          {std::string(evict ? reason::kEvictedAfterwards : reason::kRepairedAfterwards),
+           keys +
+               (evict ? (each.keys.size() == 1 ? " is" : " are") + std::string(" deleted")
+                      : (each.keys.size() == 1 ? " is" : " are") +
+                            std::string(" rewritten, with the values that ") + survivor_ + " has,") +
+               " on " + survivor_ + " afterwards, and " + rejoiner_ +
+               " is out of service until they were seen to be equal"});
     }
   }
 

@@ -272,8 +272,7 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   decision.evidence->splices_failed = node.splices_failed;
   if (node.splices_failed > 0) decision.evidence->splice_failure = node.splice_failure;
   if (node.repair_epoch == state_.epoch) decision.evidence->repair_failure = node.repair_failure;
-  std::vector<UserKeyName> repairs =
-      KeysToRepair(policy, decision.evidence->tail, decision.evidence->missed);
+  std::vector<UserKeyName> repairs = KeysToRepair(policy, decision.evidence->tail, decision.evidence->missed);
   if (!repairs.empty()) {
     auto cannot = co_await Answer<Result<std::vector<KeyProblem>>>([&](auto done) {
       environment_.FindUnrepairable(decision.survivor, std::move(repairs), std::move(done));
@@ -391,9 +390,9 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     if (decision.verdict->verdict == Verdict::kAligned && known.shared_from)
       from = std::min(from, *known.shared_from);
     ApplyJoin(state, name, from);
-    outcome.sentence =
-        name + " follows " + decision.survivor + " again" + (outcome.keys ? "; " + Describe(*outcome.keys) : "") +
-        NotSalvaged(execution.not_salvaged);
+    outcome.sentence = name + " follows " + decision.survivor + " again" +
+                       (outcome.keys ? "; " + Describe(*outcome.keys) : "") +
+                       NotSalvaged(execution.not_salvaged);
     const auto& before = outcome.survivor_before;
     const auto& after = outcome.survivor_after;
     if (before && after) {
@@ -412,8 +411,9 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   } else {
     NoteSpliceFailure(node, execution);
     NoteRepairFailure(node, execution);
-    outcome.sentence = execution.error + "; " + name +
-                       (execution.unequal ? " is out of service, and will be decided on anew" : " stays parked");
+    outcome.sentence =
+        execution.error + "; " + name +
+        (execution.unequal ? " is out of service, and will be decided on anew" : " stays parked");
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
   }

@@ -205,8 +205,7 @@ std::vector<PlanStep> PlanRepairs(const std::string& decision, Verdict verdict, 
 std::optional<std::string> WhyNot(const CompareAction& action, const Comparison& comparison) {
   if (!action.must_equal) return std::nullopt;
   std::string why = Differing(comparison);
-  if (comparison.restless > 0 && !action.rewritten)
-    why += (why.empty() ? "" : "; ") + Restless(comparison);
+  if (comparison.restless > 0 && !action.rewritten) why += (why.empty() ? "" : "; ") + Restless(comparison);
   if (why.empty()) return std::nullopt;
   return why;
 }
@@ -216,8 +215,8 @@ std::string Describe(const Comparison& comparison) {
   if (comparison.differ > 0) text += "; " + Differing(comparison);
   if (comparison.restless > 0) text += "; " + Restless(comparison);
   if (comparison.unreadable > 0) {
-    text += "; " + Count(comparison.unreadable, "key") + " could not be compared: " +
-            ProblemsOf(comparison.unread, comparison.unreadable);
+    text += "; " + Count(comparison.unreadable, "key") +
+            " could not be compared: " + ProblemsOf(comparison.unread, comparison.unreadable);
   }
   return text;
 }
@@ -227,8 +226,8 @@ std::string Describe(const RepairReport& report) {
   if (report.repaired > 0) text = Count(report.repaired, "key") + " rewritten";
   if (report.evicted > 0) text += (text.empty() ? "" : ", ") + Count(report.evicted, "key") + " deleted";
   if (report.failed > 0) {
-    text += (text.empty() ? "" : "; ") + Count(report.failed, "key") + " could not be made equal: " +
-            ProblemsOf(report.failures, report.failed);
+    text += (text.empty() ? "" : "; ") + Count(report.failed, "key") +
+            " could not be made equal: " + ProblemsOf(report.failures, report.failed);
   }
   return text.empty() ? "no key" : text;
 }
@@ -237,9 +236,10 @@ std::string Describe(const KeysMended& keys) {
   std::string text;
   const bool mended = keys.repair.repaired + keys.repair.evicted + keys.repair.failed > 0;
   if (mended) {
-    const std::uint64_t looked = keys.before.equal + keys.before.differ + keys.before.restless + keys.before.unreadable;
-    text = "of " + Count(looked, "divergent key") + ", " + std::to_string(keys.before.differ) + " differed; " +
-           Describe(keys.repair) + "; ";
+    const std::uint64_t looked =
+        keys.before.equal + keys.before.differ + keys.before.restless + keys.before.unreadable;
+    text = "of " + Count(looked, "divergent key") + ", " + std::to_string(keys.before.differ) +
+           " differed; " + Describe(keys.repair) + "; ";
   }
   return text + Describe(keys.after);
 }

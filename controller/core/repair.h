@@ -2,8 +2,8 @@
 // node is in service. Pure.
 //
 // A key whose two values look the same is repaired all the same. 1. Both sides delete a hash and make it
-// again, with the same fields. 2. Its subkeys stand under another version on each. 3. The next HSET of a field
-// on the master is out of sight on the rejoiner, for ever. A repair brings one version for both.
+// again, with the same fields. 2. Its subkeys stand under another version on each. 3. The next HSET of a
+// field on the master is out of sight on the rejoiner, for ever. A repair brings one version for both.
 #pragma once
 
 #include <optional>

@@ -153,8 +153,8 @@ struct CompareAction {
 };
 
 using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, SalvageAction,
-                            FullSyncAction, AdoptMasterAction, ReleaseAction, AdvanceAction, SpliceAction, RepairAction,
-                            CompareAction>;
+                            FullSyncAction, AdoptMasterAction, ReleaseAction, AdvanceAction, SpliceAction,
+                            RepairAction, CompareAction>;
 
 // "park", "promote", "pad", "follow", "rescue", "salvage", "full_sync", "adopt_master", "release", "advance",
 // "splice", "repair", "compare"

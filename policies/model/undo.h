@@ -14,11 +14,11 @@ namespace walstitch {
 
 // What of a rejoiner's tail can be taken back from its WAL before a splice replays what the survivor wrote.
 struct UndoEvidence {
-  std::string digest;         // of the plan, hexadecimal: a splice carries out this one, and no other
-  std::uint64_t records = 0;  // that it writes, and by which a splice shifts, too
-  std::uint64_t keys = 0;     // user keys that it takes back
-  Touched left;               // of the tail, what it does not take back: this may differ
-  std::string note;           // how far the WAL was read for it, for people
+  std::string digest;                 // of the plan, hexadecimal: a splice carries out this one, and no other
+  std::uint64_t records = 0;          // that it writes, and by which a splice shifts, too
+  std::uint64_t keys = 0;             // user keys that it takes back
+  Touched left;                       // of the tail, what it does not take back: this may differ
+  std::string note;                   // how far the WAL was read for it, for people
   std::vector<UserKeyName> undone{};  // the keys that it takes back, sorted
 };
 

@@ -382,6 +382,32 @@ TEST_F(Node, RestoresWhatItDumped) {
   EXPECT_EQ(Say(client_, {"RESTORE", "bad", "0", damaged}), "(error) ERR incorrect checksum");
 }
 
+TEST_F(Node, TellsWhenAKeyExpiresToTheMillisecond) {
+  client_("SET", "string", "text", "PXAT", "4000000000123");
+  client_("HSET", "hash", "f", "1");
+  client_("PEXPIREAT", "hash", "4000000000456");
+  client_("SET", "for-ever", "12345");
+  EXPECT_EQ(client_("PEXPIRETIME", "string").integer, 4000000000123);
+  EXPECT_EQ(client_("PEXPIRETIME", "hash").integer, 4000000000456);
+  EXPECT_EQ(client_("PEXPIRETIME", "for-ever").integer, -1);
+  EXPECT_EQ(client_("PEXPIRETIME", "absent").integer, -2);
+  EXPECT_EQ(client_("STRLEN", "for-ever").integer, 5);
+  EXPECT_EQ(client_("STRLEN", "absent").integer, 0);
+}
+
+// So that a delete of it is written, and replicated.
+TEST_F(Node, WritesAKeyThatIsMadeAndDeletedInOneTransaction) {
+  const uint64_t before = master_.LastSequence();
+  EXPECT_EQ(Say(client_, {"DEL", "absent"}), "0");
+  EXPECT_EQ(master_.LastSequence(), before);
+  client_("MULTI");
+  client_("SET", "absent", "");
+  client_("DEL", "absent");
+  EXPECT_EQ(Say(client_, {"EXEC"}), "[OK, 1]");
+  EXPECT_EQ(master_.LastSequence(), before + 2);
+  EXPECT_EQ(client_("EXISTS", "absent").integer, 0);
+}
+
 // A value that was put together under another name takes its key's place in one step.
 TEST_F(Node, RenamesAKeyOverAnotherInOneBatch) {
   client_("HSET", "new", "field", "1");

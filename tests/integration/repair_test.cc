@@ -1,5 +1,5 @@
-// Keys that a rejoin lets differ are made equal again on the master, and replication carries that to the node,
-// which is out of service until it was seen to be equal. On real processes.
+// Keys that a rejoin lets differ are made equal again on the master, and replication carries that to the
+// node, which is out of service until it was seen to be equal. On real processes.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -236,7 +236,8 @@ TEST_F(RepairTest, ValueThatIsTooLargeToBeRewrittenMeansACopyKnownBeforehand) {
 TEST_F(RepairTest, KeysLargerThanTheirLimitMeanACopy) {
   ASSERT_NO_FATAL_FAILURE(Start(kPadAndMix));
   auto client = cluster().Client("n1");
-  for (int i = 0; i < 10; ++i) client("HSET", "cart:large", "field-" + std::to_string(i), std::string(1000, 'x'));
+  for (int i = 0; i < 10; ++i)
+    client("HSET", "cart:large", "field-" + std::to_string(i), std::string(1000, 'x'));
   ASSERT_TRUE(cluster().WaitSettled());
   ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& tail) { tail("HSET", "cart:large", "f", "tail"); },
                                   [](RedisClient& missed) { WriteBatch(missed, 5, "page:"); }));
@@ -297,6 +298,55 @@ INSTANTIATE_TEST_SUITE_P(Points, RepairCrashTest,
                          [](const auto& point) {
                            std::string name(point.param);
                            std::erase(name, '-');
+                           return name;
+                         });
+
+// Whoever dies in the middle: it is finished, or made anew, and never left half and in service.
+class RepairLossTest : public RepairTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  // The open decision has come to its repairs.
+  bool Repairs() {
+    for (const DecisionRecord& record : cluster().Decisions()) {
+      if (record.outcome || record.steps.empty()) continue;
+      if (record.steps.back().action == "compare") return true;
+    }
+    return false;
+  }
+};
+
+TEST_P(RepairLossTest, NothingIsLeftHalf) {
+  ASSERT_NO_FATAL_FAILURE(Start(kPadAndRepair));
+  // Each takes the master some hundred microseconds, and as long to rest.
+  ASSERT_NO_FATAL_FAILURE(Diverge(
+      [](RedisClient& client) {
+        for (int i = 0; i < 900; ++i) client("HSET", "hash:" + std::to_string(i), "tail", "1");
+      },
+      [](RedisClient& client) { WriteBatch(client, 20, "missed-"); }));
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  ASSERT_TRUE(cluster().WaitUntil([this] { return Repairs(); }));
+  const std::string victim = GetParam();
+  if (victim == "agent of n1") {
+    ASSERT_FALSE(cluster().RestartAgent("n1"));
+  } else if (victim == "agent of n2") {
+    ASSERT_FALSE(cluster().RestartAgent("n2"));
+  } else if (victim == "server of n1") {
+    cluster().KillNode("n1");
+    ASSERT_FALSE(cluster().RestartNode("n1"));
+  } else {
+    cluster().KillNode("n2");
+    ASSERT_TRUE(cluster().WaitUntil([this] { return cluster().HasFinding("MasterProcessDown"); }));
+    // n1 is in the middle of it: not even an operator promotes it while that goes on.
+    ASSERT_FALSE(cluster().RestartNode("n2"));
+    ASSERT_TRUE(cluster().WaitUntil([this] { return cluster().Failover("n2").status == 200; }));
+  }
+  ASSERT_NO_FATAL_FAILURE(ExpectEqual());
+}
+
+INSTANTIATE_TEST_SUITE_P(Victims, RepairLossTest,
+                         ::testing::Values("agent of n1", "agent of n2", "server of n1", "server of n2"),
+                         [](const auto& victim) {
+                           std::string name(victim.param);
+                           std::erase(name, ' ');
                            return name;
                          });
 

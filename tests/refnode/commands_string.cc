@@ -31,6 +31,15 @@ std::string Get(CommandContext& context, const Args& args) {
   return status.ok() ? resp::Bulk(value) : StatusError(status);
 }
 
+std::string StrLen(CommandContext& context, const Args& args) {
+  Metadata metadata;
+  std::string value;
+  const rocksdb::Status status =
+      LoadMetadata(context.storage, context.Key(args[1]), ValueType::kString, &metadata, &value);
+  if (!status.ok() && !status.IsNotFound()) return StatusError(status);
+  return resp::Integer(static_cast<int64_t>(value.size()));
+}
+
 std::string MGet(CommandContext& context, const Args& args) {
   std::string reply = resp::ArrayHeader(args.size() - 1);
   for (size_t i = 1; i < args.size(); ++i) {
@@ -204,6 +213,7 @@ std::string IncrBy(CommandContext& context, const Args& args) {
 const std::vector<Command>& StringCommands() {
   static const std::vector<Command> commands = {
       {"get", 2, kReadOnly, Get, nullptr, 1, 1, 1},
+      {"strlen", 2, kReadOnly, StrLen, nullptr, 1, 1, 1},
       {"mget", -2, kReadOnly, MGet, nullptr, 1, -1, 1},
       {"set", -3, kWrite, Set, CheckSet, 1, 1, 1},
       {"setnx", 3, kWrite, SetNx, nullptr, 1, 1, 1},

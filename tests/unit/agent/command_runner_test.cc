@@ -40,7 +40,13 @@ TailBatches TailOf(const std::vector<std::string>& batches, std::uint64_t next) 
 // A node, its relay, its WAL, its peer, its leases and its salvages in one, with everything that was asked of
 // them in `asked`. Replies come at once; `lose_*` makes the call's answer get lost, with or without its
 // effect.
-struct World : NodeControl, RelayControl, WalControl, PeerWal, LeaseControl, SalvageControl, UndoControl,
+struct World : NodeControl,
+               RelayControl,
+               WalControl,
+               PeerWal,
+               LeaseControl,
+               SalvageControl,
+               UndoControl,
                KeyControl {
   std::vector<std::string> asked;
   node::NodeFacts facts;

@@ -237,9 +237,10 @@ TEST(DecideTest, KeysThatAreRepairedOrEvictedAfterwardsArePadded) {
   const auto repaired =
       std::find_if(decision.reasons.begin(), decision.reasons.end(),
                    [](const Reason& reason) { return reason.code == reason::kRepairedAfterwards; });
-  EXPECT_EQ(repaired->sentence,
-            "1 key of keyspace carts is rewritten, with the values that n2 has, on n2 afterwards, and n1 is out "
-            "of service until they were seen to be equal");
+  EXPECT_EQ(
+      repaired->sentence,
+      "1 key of keyspace carts is rewritten, with the values that n2 has, on n2 afterwards, and n1 is out "
+      "of service until they were seen to be equal");
 }
 
 TEST(DecideTest, KeyThatTheSurvivorCannotRewriteIsAFullSync) {

@@ -37,7 +37,8 @@ KeyspaceRule Rule(const std::string& name, const std::string& glob, Tolerance to
 
 TolerancePolicy Shop() {
   TolerancePolicy policy;
-  policy.keyspaces = {Rule("pages", "page:*", Tolerance::kIgnore), Rule("carts", "cart:*", Tolerance::kRepair),
+  policy.keyspaces = {Rule("pages", "page:*", Tolerance::kIgnore),
+                      Rule("carts", "cart:*", Tolerance::kRepair),
                       Rule("sessions", "sess:*", Tolerance::kEvict)};
   policy.keyspaces[1].limits.bytes = 1000;
   return policy;

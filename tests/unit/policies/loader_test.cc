@@ -155,8 +155,10 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
        "5:3: \"defaults\" is not known in spec; expected one of groups, keyspaces, default, internal, "
        "prefer, limits, "
        "failover, requireForkProof, onLimit, salvage"},
-      {Spec("  default: ignor\n"), "5:12: spec.default is \"ignor\"; expected one of ignore, evict, repair, fullsync"},
-      {Spec("  default: Ignore\n"), "5:12: spec.default is \"Ignore\"; expected one of ignore, evict, repair, fullsync"},
+      {Spec("  default: ignor\n"),
+       "5:12: spec.default is \"ignor\"; expected one of ignore, evict, repair, fullsync"},
+      {Spec("  default: Ignore\n"),
+       "5:12: spec.default is \"Ignore\"; expected one of ignore, evict, repair, fullsync"},
       {Spec("  default:\n"), "5:3: spec.default is nothing; expected a single value"},
       {Spec("  default: [ignore]\n"), "5:12: spec.default is a list; expected a single value"},
       {Spec("  default: ignore\n  default: fullsync\n"),
