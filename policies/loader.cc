@@ -310,7 +310,7 @@ class Merger {
   void ReadSpec(const YamlNode& spec) {
     if (!IsMapping(spec, "spec",
                    {"groups", "keyspaces", "default", "internal", "prefer", "limits", "failover",
-                    "requireForkProof", "onLimit", "salvage"},
+                    "requireForkProof", "onLimit", "salvage", "padding"},
                    {})) {
       return;
     }
@@ -336,6 +336,9 @@ class Merger {
       } else if (key.scalar == "onLimit") {
         auto on_limit = OneOf(value, "spec.onLimit", {OnLimit::kFullSync, OnLimit::kHold});
         if (on_limit && Settle(value, "spec.onLimit", value.scalar)) policy_.on_limit = *on_limit;
+      } else if (key.scalar == "padding") {
+        auto padding = OneOf(value, "spec.padding", {Padding::kRelay, Padding::kNative});
+        if (padding && Settle(value, "spec.padding", value.scalar)) policy_.padding = *padding;
       } else if (key.scalar == "salvage") {
         auto rule = OneOf(value, "spec.salvage", {SalvageRule::kRequired, SalvageRule::kTry});
         if (rule && Settle(value, "spec.salvage", value.scalar)) policy_.salvage = *rule;

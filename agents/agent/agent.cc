@@ -86,6 +86,13 @@ class ThreadedNode : public NodeControl {
     auto work = [this, timeout] { return client_.SlaveOfNoOne(timeout); };
     co_return co_await RunOn(pool_, std::move(work));
   }
+  asio::awaitable<Result<void>> Configure(std::string name, std::string value,
+                                          milliseconds timeout) override {
+    auto work = [this, name = std::move(name), value = std::move(value), timeout] {
+      return client_.ConfigSet(name, value, timeout);
+    };
+    co_return co_await RunOn(pool_, std::move(work));
+  }
   asio::awaitable<Result<void>> ApplyBatch(std::string batch, milliseconds timeout) override {
     auto work = [this, bytes = std::move(batch), timeout] { return client_.ApplyBatch(bytes, timeout); };
     co_return co_await RunOn(pool_, std::move(work));
@@ -334,7 +341,7 @@ Result<void> Agent::Impl::Start() {
   key_options.client = ClientTo(config_, kWalTimeout);
   key_options.token = config_.token;
   key_options.slot_encoded = [this] { return SlotEncoded(); };
-  key_options.others_wait = [this] { return commands_->OthersWait(); };
+  key_options.role_change_waits = [this] { return commands_->RoleChangeWaits(); };
   keys_.emplace(std::move(key_options));
   runner_.emplace(*node_control_, *relay_control_, *wal_, *peer_wal_, *leases_, *salvages_, *undo_, *keys_,
                   runner_options);

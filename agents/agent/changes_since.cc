@@ -44,7 +44,11 @@ Result<void> ChangesSince::ReadOn() {
       } else if (record.user_key) {
         UserKeyName name{std::string(record.user_key->name_space), std::string(record.user_key->key)};
         if (!keys_.contains(name)) return true;
-        if (Renews(record)) renewed_.insert(name);
+        if (Renews(record)) {
+          renewed_.insert(name);
+        } else if (record.raw.column_family == wal::kMetadataFamily) {
+          renewed_.erase(name);  // RENAME and COPY bring a version that may be an old one
+        }
         changed_.insert(std::move(name));
       }
       return true;
@@ -56,6 +60,7 @@ Result<void> ChangesSince::ReadOn() {
   if (read && decoded) return {};
   const Error error = read ? decoded.error() : read.error();
   if (error.Code() != ErrorCode::kNotFound && error.Code() != ErrorCode::kDamaged) return Fail(error);
+  readable_ = false;
   // Purged, damaged, or a history that is shorter than the fork: nobody can say what changed.
   All("what changed since " + from.ToString() + " is not known: " + error.Message());
   return {};

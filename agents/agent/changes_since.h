@@ -22,6 +22,8 @@ class ChangesSince {
   // Deleted, or given a value of a type without subkeys: whatever is in sight of it since then was written
   // since then.
   [[nodiscard]] bool Renewed(const UserKeyName& key) const { return renewed_.contains(key); }
+  // The WAL holds what it was asked for. False: every key counts as changed, for nothing is known.
+  [[nodiscard]] bool Readable() const { return readable_; }
   // Why every key counts as changed; empty: not every one does.
   [[nodiscard]] const std::string& WhyAll() const { return why_all_; }
 
@@ -35,6 +37,7 @@ class ChangesSince {
   std::set<UserKeyName> changed_;
   std::set<UserKeyName> renewed_;
   bool all_ = false;
+  bool readable_ = true;
   std::string why_all_;
 };
 

@@ -19,6 +19,8 @@ namespace {
 
 // Asked of a dead master's agent at a time: a few milliseconds of disk, and memory stays small.
 constexpr std::uint64_t kTailBytes = std::uint64_t{4} << 20;
+// As the patch that brings it to Kvrocks calls it (apache/kvrocks#3340, not merged when this was written).
+constexpr std::string_view kPaddingSetting = "replication-enable-sequence-padding";
 // Between two keys that are rewritten.
 constexpr milliseconds kLongestRest{1000};
 
@@ -166,6 +168,8 @@ asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_p
     result = co_await Do(*repair, deadline);
   } else if (auto* compare = std::get_if<CompareAction>(&command.action)) {
     result = co_await Do(*compare, deadline);
+  } else if (auto* offer = std::get_if<OfferPaddingAction>(&command.action)) {
+    result = co_await Do(*offer, deadline);
   } else {
     result = Failed("this agent does not know that action");
   }
@@ -679,7 +683,7 @@ CommandRunner::Step CommandRunner::Do(RepairAction action, Deadline deadline) {
   std::string stopped;
   for (std::size_t i = 0; i < count; ++i) {
     if (auto may = leases_.MayWrite(); !may) stopped = may.error().Message();
-    if (stopped.empty() && keys_.OthersWait()) stopped = "another command waits";
+    if (stopped.empty() && keys_.RoleChangeWaits()) stopped = "a command that changes its role waits";
     if (stopped.empty() && Left(deadline).count() == 0) stopped = "the command's deadline has passed";
     if (!stopped.empty()) break;
     const bool evict = i >= action.repair.size();
@@ -711,6 +715,10 @@ CommandRunner::Step CommandRunner::Do(RepairAction action, Deadline deadline) {
   if (!stopped.empty()) {
     result.error = std::to_string(report.repaired + report.evicted) + " of " + std::to_string(count) +
                    " keys of keyspace " + action.keyspace + " were made equal, then: " + stopped;
+    if (report.failed > 0) {
+      result.error += "; before that, " + std::to_string(report.failed) + " could not be; the first: " +
+                      report.failures.front().why;
+    }
   } else if (report.failed > 0) {
     result.error = std::to_string(report.failed) + " of " + std::to_string(count) + " keys of keyspace " +
                    action.keyspace + " could not be made equal; the first: " + report.failures.front().why;
@@ -730,6 +738,19 @@ CommandRunner::Step CommandRunner::Do(CompareAction action, Deadline deadline) {
   result.outcome = Outcome::kDone;
   result.comparison = std::move(*comparison);
   co_return result;
+}
+
+CommandRunner::Step CommandRunner::Do(OfferPaddingAction action, Deadline deadline) {
+  auto facts = co_await Info(deadline);
+  if (!facts) co_return Failed(facts.error().Message());
+  // Switched off it may be whatever the node is by now.
+  if (action.on && facts->role != Role::kMaster) {
+    co_return Failed("the node is " + Describe(*facts) + ", not a master", facts->last);
+  }
+  const std::string value = action.on ? "yes" : "no";
+  auto set = co_await node_.Configure(std::string(kPaddingSetting), value, Left(deadline));
+  if (!set) co_return Failed(std::string(kPaddingSetting) + " " + value + ": " + set.error().Message(), facts->last);
+  co_return Done(facts->last);
 }
 
 CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) {

@@ -30,6 +30,9 @@ class NodeControl {
   virtual boost::asio::awaitable<Result<void>> SlaveOf(Endpoint master,
                                                        std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> SlaveOfNoOne(std::chrono::milliseconds timeout) = 0;
+  // CONFIG SET.
+  virtual boost::asio::awaitable<Result<void>> Configure(std::string name, std::string value,
+                                                         std::chrono::milliseconds timeout) = 0;
   // Of a master: the batch's records, in one write of their own or of several writers'.
   virtual boost::asio::awaitable<Result<void>> ApplyBatch(std::string batch,
                                                           std::chrono::milliseconds timeout) = 0;
@@ -94,8 +97,8 @@ class KeyControl {
   // The node is the master. An Error: its server does not answer; the key may have been written.
   virtual boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) = 0;
   virtual boost::asio::awaitable<Result<MendedKey>> Evict(UserKeyName name) = 0;
-  // Another command waits for the one under way.
-  [[nodiscard]] virtual bool OthersWait() const = 0;
+  // A command that changes what the node is waits for the one under way.
+  [[nodiscard]] virtual bool RoleChangeWaits() const = 0;
 };
 
 // The WAL of another node, served by its agent, "http://host:port".
@@ -178,6 +181,7 @@ class CommandRunner {
   Step Do(SpliceAction action, Deadline deadline);
   Step Do(RepairAction action, Deadline deadline);
   Step Do(CompareAction action, Deadline deadline);
+  Step Do(OfferPaddingAction action, Deadline deadline);
   // Takes the tail back as the action says. Why not; nullopt: it is done, and the action goes on behind it.
   boost::asio::awaitable<std::optional<std::string>> Undo(SpliceAction* action, Sequence* last,
                                                           Deadline deadline);

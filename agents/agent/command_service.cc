@@ -2,10 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <exception>
 #include <utility>
+#include <variant>
 
 namespace walstitch::agent {
 
@@ -48,6 +50,16 @@ asio::awaitable<Result<CommandResult>> CommandService::Submit(Command command, s
   }
   while (!pending->result) co_await pending->done.Wait();
   co_return *pending->result;
+}
+
+bool CommandService::RoleChangeWaits() const {
+  return std::any_of(queue_.begin(), queue_.end(), [](const auto& pending) {
+    const Action& action = pending->command.action;
+    return !std::holds_alternative<RepairAction>(action) && !std::holds_alternative<CompareAction>(action) &&
+           !std::holds_alternative<AdvanceAction>(action) &&
+           !std::holds_alternative<OfferPaddingAction>(action) &&
+           !std::holds_alternative<SalvageAction>(action);
+  });
 }
 
 asio::awaitable<void> CommandService::Drain() {

@@ -40,6 +40,8 @@ class CommandService {
   [[nodiscard]] bool Busy() const { return draining_; }
   // Commands wait behind the one that runs.
   [[nodiscard]] bool OthersWait() const { return !queue_.empty(); }
+  // One of them changes what the node is or whom it follows: what merely takes long gives way to it.
+  [[nodiscard]] bool RoleChangeWaits() const;
   [[nodiscard]] std::uint64_t Epoch() const { return ledger_.Epoch(); }
   [[nodiscard]] const std::string& DatabaseName() const { return ledger_.DatabaseName(); }
   boost::asio::awaitable<Result<void>> SaveDatabaseName(std::string name);

@@ -8,7 +8,7 @@ namespace walstitch::agent {
 namespace {
 
 // Values are read on the survivor's own server, which serves clients: not too many in one message.
-constexpr std::size_t kFirstPart = 500;
+constexpr std::size_t kFirstPart = 100;
 constexpr std::size_t kSecondPart = 16;
 
 // It was, is, or is soon over.
@@ -25,14 +25,17 @@ bool SameExpiry(const ValueState& a, const ValueState& b) {
 }  // namespace
 
 Compared CompareValue(const ValueState& survivor, const ValueState& own, bool changed, std::int64_t now_ms) {
-  if (changed) return Compared::kChanged;
+  if (changed || survivor.passing || own.passing) return Compared::kChanged;
   const bool known = survivor.why.empty() && own.why.empty();
   const bool same = known && survivor.type == own.type && survivor.digest == own.digest;
   if (same && SameExpiry(survivor, own)) return Compared::kEqual;
   // Whatever differs by the clock alone is settled by waiting for it. A value may end while it is read, too.
-  if (known && (InDoubt(survivor, now_ms) || InDoubt(own, now_ms))) return Compared::kExpiring;
-  // That one of them is of another type, or is not there, needs no reading.
-  if (!known && survivor.type == own.type) return Compared::kUnreadable;
+  if (InDoubt(survivor, now_ms) || InDoubt(own, now_ms)) return Compared::kExpiring;
+  // That one of them is of another type, or is not there, needs no reading; but in a namespace that cannot be
+  // entered not even that is known.
+  const bool types_known = (survivor.why.empty() || !survivor.type.empty()) &&
+                           (own.why.empty() || !own.type.empty());
+  if (!known && (survivor.type == own.type || !types_known)) return Compared::kUnreadable;
   return Compared::kDiffer;
 }
 

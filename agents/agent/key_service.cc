@@ -15,6 +15,7 @@
 #include "agents/node/info.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
+#include "policies/model/types.h"
 
 namespace walstitch::agent {
 
@@ -27,13 +28,15 @@ namespace {
 constexpr milliseconds kPeerTimeout{60000};
 constexpr milliseconds kTimeout{5000};
 constexpr milliseconds kPollInterval{2};
-constexpr milliseconds kOthersInterval{20};
+constexpr milliseconds kRoleChangeInterval{20};
 // Between two rounds of comparing: a key that changed is written again soon, or it was by chance.
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLastPause{500};
 // Of one key, while others write it.
 constexpr int kMostTries = 100;
-constexpr std::string_view kTemporary = "__walstitch_repair";
+// From here on what changed is looked for among what was written whole.
+constexpr int kFewLeft = 2;
+const std::string kTemporary = std::string(kReservedKeys) + "repair";
 
 node::ClientOptions WithStop(node::ClientOptions client, const std::atomic<bool>* stop) {
   client.stop = stop;
@@ -82,6 +85,7 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::Values(KeysQuestion question) 
     if (!from) return Fail(from.error());
     answer.from = *from;
     auto states = values_.ReadStates(question.keys);
+    if (!states) values_.ForgetNamespaces();
     if (!states) return Fail(states.error());
     answer.values = std::move(*states);
     auto last = LastOf(client_);
@@ -94,9 +98,9 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::Values(KeysQuestion question) 
 
 asio::awaitable<Result<RepairableAnswer>> KeyService::Repairable(KeysQuestion question) {
   auto work = [this, question = std::move(question)]() -> Result<RepairableAnswer> {
-    auto cannot = values_.FindUnrepairable(question.keys);
-    if (!cannot) return Fail(cannot.error());
-    return RepairableAnswer{std::move(*cannot)};
+    auto answer = values_.FindUnrepairable(question.keys);
+    if (!answer) values_.ForgetNamespaces();
+    return answer;
   };
   co_return co_await RunOn(pool_, std::move(work));
 }
@@ -112,10 +116,10 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::AskSurvivor(const CompareActio
   std::string body = Dump(ToJson(question));
   auto asked =
       http::FetchBody(*url, "POST", "/v1/keys/values", std::move(body), options_.token, kPeerTimeout);
-  auto waited = AwaitOthers();
+  auto waited = AwaitRoleChange();
   auto first = std::move(asked) || std::move(waited);
   auto ended = co_await std::move(first);
-  if (ended.index() == 1) co_return Fail(ErrorCode::kUnavailable, "another command waits");
+  if (ended.index() == 1) co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
   const auto& told = std::get<0>(ended);
   if (!told) co_return Fail(told.error(), agent);
   const auto json = ParseJson(*told);
@@ -128,8 +132,8 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::AskSurvivor(const CompareActio
   co_return std::move(*answer);
 }
 
-asio::awaitable<void> KeyService::AwaitOthers() {
-  while (!options_.others_wait()) co_await SleepFor(kOthersInterval);
+asio::awaitable<void> KeyService::AwaitRoleChange() {
+  while (!options_.role_change_waits()) co_await SleepFor(kRoleChangeInterval);
 }
 
 asio::awaitable<Result<void>> KeyService::AwaitLast(Sequence last, Deadline deadline) {
@@ -142,14 +146,13 @@ asio::awaitable<Result<void>> KeyService::AwaitLast(Sequence last, Deadline dead
       co_return Fail(ErrorCode::kTimeout, "the node holds records up to " + own->ToString() + " only, and " +
                                               last.ToString() + " is to be compared");
     }
-    if (options_.others_wait()) co_return Fail(ErrorCode::kUnavailable, "another command waits");
+    if (options_.role_change_waits()) co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
     co_await SleepFor(kPollInterval);
   }
 }
 
 asio::awaitable<Result<KeyService::Looked>> KeyService::Look(const CompareAction& action,
                                                              std::vector<UserKeyName> keys,
-                                                             std::optional<Sequence> since,
                                                              Deadline deadline) {
   const KeysQuestion question{keys};
   auto theirs = co_await AskSurvivor(action, question);
@@ -163,18 +166,12 @@ asio::awaitable<Result<KeyService::Looked>> KeyService::Look(const CompareAction
   Looked looked;
   looked.from = theirs->from;
   std::set<UserKeyName> changed;
-  // Since the first look, or since this one.
   WalService::Question read = [&](wal::WalSource& source) -> Result<std::string> {
     ChangesSince changes(source, theirs->from, slot_encoded, names);
     if (auto done = changes.ReadOn(); !done) return Fail(done.error());
+    if (!changes.Readable()) return Fail(ErrorCode::kUnavailable, changes.WhyAll());
     for (const UserKeyName& name : names) {
       if (changes.Changed(name)) changed.insert(name);
-    }
-    if (!since) return std::string();
-    ChangesSince all(source, *since, slot_encoded, changed);
-    if (auto done = all.ReadOn(); !done) return Fail(done.error());
-    for (const UserKeyName& name : changed) {
-      if (all.Renewed(name)) looked.renewed.push_back(name);
     }
     return std::string();
   };
@@ -191,6 +188,26 @@ asio::awaitable<Result<KeyService::Looked>> KeyService::Look(const CompareAction
   co_return looked;
 }
 
+asio::awaitable<Result<void>> KeyService::SettleRenewed(Sequence since, std::vector<UserKeyName>* open,
+                                                        Comparison* comparison) {
+  const std::set<UserKeyName> names(open->begin(), open->end());
+  const bool slot_encoded = options_.slot_encoded();
+  std::vector<UserKeyName> left;
+  WalService::Question read = [&](wal::WalSource& source) -> Result<std::string> {
+    ChangesSince changes(source, since, slot_encoded, names);
+    if (auto done = changes.ReadOn(); !done) return Fail(done.error());
+    for (const UserKeyName& name : names) {
+      if (!changes.Renewed(name)) left.push_back(name);
+    }
+    return std::string();
+  };
+  auto asked = co_await wal_.Ask(std::move(read));
+  if (!asked) co_return Fail(asked.error());
+  comparison->equal += open->size() - left.size();
+  *open = std::move(left);
+  co_return Result<void>();
+}
+
 asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, Deadline deadline) {
   Comparison comparison;
   std::vector<UserKeyName> open = action.keys;
@@ -199,11 +216,11 @@ asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, De
   for (int round = 0; round < kMostRounds && !open.empty(); ++round) {
     std::vector<UserKeyName> again;
     for (auto& part : PartsOfRound(open, round)) {
-      if (options_.others_wait()) co_return Fail(ErrorCode::kUnavailable, "another command waits");
-      auto looked = co_await Look(action, std::move(part), since, deadline);
+      if (options_.role_change_waits())
+        co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
+      auto looked = co_await Look(action, std::move(part), deadline);
       if (!looked) co_return Fail(looked.error());
       if (!since) since = looked->from;
-      for (const UserKeyName& name : looked->renewed) looked->keys[name] = Compared::kEqual;
       for (const auto& [name, compared] : looked->keys) {
         switch (compared) {
           case Compared::kEqual:
@@ -225,7 +242,12 @@ asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, De
       }
     }
     open = std::move(again);
-    if (open.empty() || Left(deadline) < pause * 2) break;
+    const bool last = round + 1 == kMostRounds || Left(deadline) < pause * 2;
+    if (!open.empty() && (round == kFewLeft || last)) {
+      auto settled = co_await SettleRenewed(*since, &open, &comparison);
+      if (!settled) co_return Fail(settled.error());
+    }
+    if (open.empty() || last) break;
     co_await SleepFor(pause);
     pause = std::min(pause * 2, kLastPause);
   }
@@ -275,7 +297,7 @@ bool IsOfTheKey(const Error& error) {
 // The value that is rewritten is what was read behind the WATCH: whoever changes the key in between is not
 // overwritten, but tried again behind.
 Result<MendedKey> KeyService::Rewrite(const UserKeyName& name, std::uint64_t max_bytes) {
-  KeyWriter writer(values_, std::string(kTemporary));
+  KeyWriter writer(values_, kTemporary);
   MendedKey mended;
   for (int attempt = 0; attempt < kMostTries; ++attempt) {
     auto watched = writer.Watch(name);
@@ -307,6 +329,8 @@ Result<MendedKey> KeyService::Rewrite(const UserKeyName& name, std::uint64_t max
       case KeyWriter::End::kChanged:
         continue;
       case KeyWriter::End::kFailed:
+        // It expired just now: the next time it is not there.
+        if (value.key.expire_ms && *value.key.expire_ms <= UnixMs()) continue;
         mended.why_not = std::move(written.why);
         return mended;
       case KeyWriter::End::kUnknown:
@@ -318,7 +342,7 @@ Result<MendedKey> KeyService::Rewrite(const UserKeyName& name, std::uint64_t max
 }
 
 Result<MendedKey> KeyService::Delete(const UserKeyName& name) {
-  KeyWriter writer(values_, std::string(kTemporary));
+  KeyWriter writer(values_, kTemporary);
   MendedKey mended;
   for (int attempt = 0; attempt < kMostTries; ++attempt) {
     auto watched = writer.Watch(name);

@@ -27,7 +27,8 @@ struct KeyServiceOptions {
   node::ClientOptions client;
   std::string token;                   // of the other agents' API
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
-  std::function<bool()> others_wait;   // other commands; the one under way then ends. On the executor
+  // A command that changes what the node is waits: what is under way then ends. Called on the executor.
+  std::function<bool()> role_change_waits;
 };
 
 class KeyService : public KeyControl {
@@ -43,21 +44,22 @@ class KeyService : public KeyControl {
   boost::asio::awaitable<Result<Comparison>> Compare(CompareAction action, Deadline deadline) override;
   boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) override;
   boost::asio::awaitable<Result<MendedKey>> Evict(UserKeyName name) override;
-  [[nodiscard]] bool OthersWait() const override { return options_.others_wait(); }
+  [[nodiscard]] bool RoleChangeWaits() const override { return options_.role_change_waits(); }
 
  private:
   struct Looked {
     std::map<UserKeyName, Compared> keys;
-    std::vector<UserKeyName> renewed;  // since `since`
     std::map<UserKeyName, std::string> why;
     Sequence from;
   };
   boost::asio::awaitable<Result<ValuesAnswer>> AskSurvivor(const CompareAction& action,
                                                            KeysQuestion question);
   boost::asio::awaitable<Result<Looked>> Look(const CompareAction& action, std::vector<UserKeyName> keys,
-                                              std::optional<Sequence> since, Deadline deadline);
-  // Until another command waits.
-  boost::asio::awaitable<void> AwaitOthers();
+                                              Deadline deadline);
+  // Of keys that changed since: those that were written whole since then, which are equal by that.
+  boost::asio::awaitable<Result<void>> SettleRenewed(Sequence since, std::vector<UserKeyName>* open,
+                                                     Comparison* comparison);
+  boost::asio::awaitable<void> AwaitRoleChange();
   boost::asio::awaitable<Result<void>> AwaitLast(Sequence last, Deadline deadline);
   Result<MendedKey> Rewrite(const UserKeyName& name, std::uint64_t max_bytes);
   Result<MendedKey> Delete(const UserKeyName& name);

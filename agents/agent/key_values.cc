@@ -23,9 +23,11 @@ constexpr int kMaxTimeouts = 3;
 // A time to live is read with a clock's error on both sides.
 constexpr std::int64_t kSameExpiryMs = 1000;
 constexpr std::size_t kElementsPerCommand = 1000;
+constexpr std::chrono::seconds kTokensStand{1};
+constexpr std::size_t kKeysAtATime = 200;
 // Of a value that is only compared.
 constexpr std::uint64_t kMaxStateBytes = std::uint64_t{64} << 20;
-constexpr std::int64_t kMaxStateElements = 10000000;
+constexpr std::int64_t kMaxStateElements = 1000000;
 constexpr std::chrono::milliseconds kStateTimeout{20000};
 
 // An answer that may be another one soon: nothing is known of the key.
@@ -165,17 +167,11 @@ ValueClient::ValueClient(node::ClientOptions administrator)
 Result<node::KvrocksClient*> ValueClient::Enter(const std::string& name_space) {
   if (name_space == kDefaultNamespace) return &administrator_;
   if (auto known = clients_.find(name_space); known != clients_.end()) return known->second.get();
-  if (!tokens_known_) {
-    auto replies = administrator_.Send({{"NAMESPACE", "GET", "*"}}, {.timeout = kTimeout});
-    if (!replies) return Fail(replies.error());
-    const NodeReply& reply = replies->front();
-    if (reply.kind == Kind::kList) {
-      for (std::size_t i = 0; i + 1 < reply.list.size(); i += 2)
-        tokens_[reply.list[i].text] = reply.list[i + 1].text;
-    }
-    tokens_known_ = true;
+  auto token = tokens_.find(name_space);
+  if (token == tokens_.end()) {
+    if (auto learnt = LearnTokens(); !learnt) return Fail(learnt.error());
+    token = tokens_.find(name_space);
   }
-  const auto token = tokens_.find(name_space);
   if (token == tokens_.end()) {
     return Fail(ErrorCode::kNotFound, "the server has no namespace " + ToPrintable(name_space));
   }
@@ -184,6 +180,28 @@ Result<node::KvrocksClient*> ValueClient::Enter(const std::string& name_space) {
   auto& client = clients_[name_space];
   client = std::make_unique<node::KvrocksClient>(std::move(options));
   return client.get();
+}
+
+// A namespace may be made at any time; but not for every key of one that is not there the server is asked.
+Result<void> ValueClient::LearnTokens() {
+  const auto now = std::chrono::steady_clock::now();
+  if (tokens_asked_ && now - *tokens_asked_ < kTokensStand) return {};
+  auto replies = administrator_.Send({{"NAMESPACE", "GET", "*"}}, {.timeout = kTimeout});
+  if (!replies) return Fail(replies.error());
+  const NodeReply& reply = replies->front();
+  if (reply.kind == Kind::kError && IsPassing(reply.text)) return tl::unexpected(Passing("NAMESPACE", reply));
+  if (reply.kind == Kind::kList) {
+    for (std::size_t i = 0; i + 1 < reply.list.size(); i += 2)
+      tokens_[reply.list[i].text] = reply.list[i + 1].text;
+  }
+  tokens_asked_ = now;
+  return {};
+}
+
+void ValueClient::ForgetNamespaces() {
+  tokens_.clear();
+  tokens_asked_.reset();
+  clients_.clear();
 }
 
 // EXEC waits for every command that was begun before it, and is empty.
@@ -351,6 +369,7 @@ Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
   if (type.kind == Kind::kError && IsPassing(type.text)) return tl::unexpected(Passing("TYPE", type));
   if (type.kind == Kind::kError) {
     state.why = "TYPE: the server answered: " + ToPrintable(type.text);
+    state.passing = true;
     return state;
   }
   if (type.text == "none") return state;
@@ -368,12 +387,21 @@ Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
     state.why = "no command reads a value of type " + state.type + " in full";
     return state;
   }
+  if (const Reading* reading = ReadingOf(state.type); reading != nullptr && state.type != "string") {
+    auto count = (*client)->Send({{reading->count, name.key}}, {.timeout = kTimeout});
+    if (!count) return Fail(count.error());
+    if (count->front().kind == Kind::kNumber && count->front().number > kMaxStateElements) {
+      state.why = "it has more than " + std::to_string(kMaxStateElements) + " elements";
+      return state;
+    }
+  }
   ValueDigester digester(state.type);
   for (const NodeCommand& question : questions) {
     auto answer = (*client)->Send({question}, {.timeout = kStateTimeout, .max_reply_bytes = kMaxStateBytes});
     if (!answer && answer.error().Code() != ErrorCode::kTimeout) return Fail(answer.error());
     if (!answer) {
       state.why = "the server did not give it in time";
+      state.passing = true;
       return state;
     }
     const NodeReply& reply = answer->front();
@@ -386,6 +414,7 @@ Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
     }
     if (reply.kind == Kind::kError) {
       state.why = question.front() + ": the server answered: " + ToPrintable(reply.text);
+      state.passing = true;
       return state;
     }
     digester.Add(reply);
@@ -394,41 +423,62 @@ Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
   return state;
 }
 
-Result<std::vector<UnrepairableKey>> ValueClient::FindUnrepairable(const std::vector<UserKeyName>& keys) {
-  std::vector<UnrepairableKey> cannot;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto say = [&](std::string why) { cannot.push_back({i, std::move(why)}); };
-    auto client = Enter(keys[i].name_space);
-    if (!client && client.error().Code() == ErrorCode::kNotFound) {
-      say(client.error().Message());
+Result<RepairableAnswer> ValueClient::FindUnrepairable(const std::vector<UserKeyName>& keys) {
+  RepairableAnswer answer;
+  answer.types.resize(keys.size());
+  const auto say = [&answer](std::size_t i, std::string why) { answer.cannot.push_back({i, std::move(why)}); };
+  for (std::size_t from = 0; from < keys.size();) {
+    std::size_t to = from;
+    while (to < keys.size() && to - from < kKeysAtATime && keys[to].name_space == keys[from].name_space) ++to;
+    auto client = Enter(keys[from].name_space);
+    if (!client && client.error().Code() != ErrorCode::kNotFound) return Fail(client.error());
+    if (!client) {
+      for (std::size_t i = from; i < to; ++i) say(i, client.error().Message());
+      from = to;
       continue;
     }
-    if (!client) return Fail(client.error());
-    const std::string& key = keys[i].key;
-    auto type = (*client)->Send({{"TYPE", key}}, {.timeout = kTimeout});
-    if (!type) return Fail(type.error());
-    const std::string name = type->front().text;
-    if (type->front().kind == Kind::kError) {
-      say("TYPE: the server answered: " + ToPrintable(name));
-      continue;
+    std::vector<NodeCommand> questions;
+    for (std::size_t i = from; i < to; ++i) questions.push_back({"TYPE", keys[i].key});
+    auto types = (*client)->Send(questions, {.timeout = kTimeout});
+    if (!types) return Fail(types.error());
+    std::vector<NodeCommand> counts;
+    std::vector<std::size_t> counted;
+    for (std::size_t i = from; i < to; ++i) {
+      const NodeReply& type = (*types)[i - from];
+      if (type.kind == Kind::kError && IsPassing(type.text)) return tl::unexpected(Passing("TYPE", type));
+      if (type.kind == Kind::kError) {
+        say(i, "TYPE: the server answered: " + ToPrintable(type.text));
+        continue;
+      }
+      if (type.text == "none") continue;
+      answer.types[i] = ToPrintable(type.text);
+      const Reading* reading = ReadingOf(type.text);
+      if (reading == nullptr) {
+        say(i, "a value of type " + answer.types[i] + " cannot be written back exactly");
+        continue;
+      }
+      counts.push_back({reading->count, keys[i].key});
+      counted.push_back(i);
     }
-    if (name == "none") continue;
-    const Reading* reading = ReadingOf(name);
-    if (reading == nullptr) {
-      say("a value of type " + ToPrintable(name) + " cannot be written back exactly");
-      continue;
+    if (!counts.empty()) {
+      auto sizes = (*client)->Send(counts, {.timeout = kTimeout});
+      if (!sizes) return Fail(sizes.error());
+      for (std::size_t j = 0; j < counted.size(); ++j) {
+        const NodeReply& size = (*sizes)[j];
+        const bool text = answer.types[counted[j]] == "string";
+        const std::int64_t most = text ? static_cast<std::int64_t>(kMaxValueBytes) : kMaxValueElements;
+        // No number: it is gone, or another one by now.
+        if (size.kind != Kind::kNumber || size.number <= most) continue;
+        say(counted[j], "it is too large: " + std::to_string(size.number) +
+                            (text ? " bytes, and " : " elements, and ") + std::to_string(most) +
+                            " can be rewritten at most");
+      }
     }
-    auto count = (*client)->Send({{reading->count, key}}, {.timeout = kTimeout});
-    if (!count) return Fail(count.error());
-    if (count->front().kind != Kind::kNumber) continue;  // it is gone, or another one by now
-    const std::int64_t most =
-        name == "string" ? static_cast<std::int64_t>(kMaxValueBytes) : kMaxValueElements;
-    if (count->front().number <= most) continue;
-    say("it is too large: " + std::to_string(count->front().number) +
-        (name == "string" ? " bytes, and " : " elements, and ") + std::to_string(most) +
-        " can be rewritten at most");
+    from = to;
   }
-  return cannot;
+  std::sort(answer.cannot.begin(), answer.cannot.end(),
+            [](const UnrepairableKey& a, const UnrepairableKey& b) { return a.at < b.at; });
+  return answer;
 }
 
 std::vector<NodeCommand> CommandsToWrite(const SalvagedValue& value, const std::string& key) {

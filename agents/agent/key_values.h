@@ -9,9 +9,11 @@
 // tells an administrator.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +44,11 @@ class ValueClient {
   // What of the keys' values tells whether they are equal, in their order; of more types than Read().
   Result<std::vector<ValueState>> ReadStates(const std::vector<UserKeyName>& keys);
 
-  // Which of the keys cannot be written as they are now, and why: places in the list.
-  Result<std::vector<UnrepairableKey>> FindUnrepairable(const std::vector<UserKeyName>& keys);
+  // Which of the keys cannot be written as they are now, and why; and what types they have.
+  Result<RepairableAnswer> FindUnrepairable(const std::vector<UserKeyName>& keys);
+
+  // What is known of namespaces and their tokens: it is asked for anew. After an error, which may come of it.
+  void ForgetNamespaces();
 
   // Waits until every command that the server has begun is done. On a connection of its own: a WATCH
   // elsewhere stands.
@@ -54,12 +59,13 @@ class ValueClient {
                              std::size_t from, std::size_t to, std::vector<SalvagedValue>* values);
   Result<void> ReadOne(node::KvrocksClient& client, SalvagedValue* value);
   Result<ValueState> ReadState(const UserKeyName& name);
+  Result<void> LearnTokens();
 
   node::ClientOptions options_;
   node::KvrocksClient administrator_;
   node::KvrocksClient waiting_;
   std::map<std::string, std::string> tokens_;  // by namespace
-  bool tokens_known_ = false;
+  std::optional<std::chrono::steady_clock::time_point> tokens_asked_;
   std::map<std::string, std::unique_ptr<node::KvrocksClient>> clients_;  // by namespace
   int timeouts_ = 0;                                                     // in a row
 };

@@ -1,10 +1,12 @@
 #include "agents/agent/key_writer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <utility>
 #include <vector>
 
+#include "agents/agent/wall_clock.h"
 #include "policies/model/bytes.h"
 
 namespace walstitch::agent {
@@ -15,6 +17,12 @@ using node::NodeReply;
 using Kind = node::NodeReply::Kind;
 
 constexpr std::chrono::milliseconds kTimeout{5000};
+
+std::string NextName() {
+  static const std::int64_t run = UnixMs();
+  static std::atomic<std::uint64_t> made{0};
+  return ":" + std::to_string(run) + "-" + std::to_string(++made);
+}
 
 KeyWriter::Written Failed(const std::string& why) {
   return {KeyWriter::End::kFailed, "nothing was changed: " + why};
@@ -41,21 +49,25 @@ KeyWriter::Written KeyWriter::Write(const Watched& watched, const SalvagedValue&
   const bool alone = commands.size() == 1 && (deletes || value.key.type == "string" || !there);
   if (alone) return Execute(watched, std::move(commands));
   // What is there is replaced in one step, or not at all.
-  std::vector<node::NodeCommand> making = {{"DEL", temporary_}};
-  for (auto& command : CommandsToWrite(value, temporary_)) making.push_back(std::move(command));
+  const std::string temporary = temporary_ + NextName();
+  std::vector<node::NodeCommand> making = CommandsToWrite(value, temporary);
   auto made = watched.client->Send(making, {.timeout = kTimeout, .connection = watched.connection});
-  if (!made) return Failed(made.error().Message());
+  if (!made) {
+    // It may still be made, by and by.
+    (void)watched.client->Send({{"DEL", temporary}}, {.timeout = kTimeout});
+    return {End::kUnknown, "nothing was changed: " + made.error().Message()};
+  }
   Written written;
   const auto refused = std::find_if(made->begin(), made->end(),
                                     [](const NodeReply& reply) { return reply.kind == Kind::kError; });
   if (refused != made->end()) {
     written = Failed(ToPrintable(refused->text));
   } else {
-    std::vector<node::NodeCommand> rename = {{"RENAME", temporary_, watched.key}};
+    std::vector<node::NodeCommand> rename = {{"RENAME", temporary, watched.key}};
     written = Execute(watched, std::move(rename));
     if (written.end == End::kDone) return written;
   }
-  (void)watched.client->Send({{"DEL", temporary_}}, {.timeout = kTimeout});
+  (void)watched.client->Send({{"DEL", temporary}}, {.timeout = kTimeout});
   return written;
 }
 

@@ -11,6 +11,7 @@
 #include "agents/agent/wall_clock.h"
 #include "agents/node/info.h"
 #include "policies/model/bytes.h"
+#include "policies/model/types.h"
 
 namespace walstitch::agent {
 
@@ -18,9 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Where a value of several commands is put together, before it takes its key's place. If the agent ends just
-// then, the next replay of that salvage removes it.
-constexpr std::string_view kTemporary = "__walstitch_replay:";
+// Where a value of several commands is put together, before it takes its key's place.
+const std::string kTemporary = std::string(kReservedKeys) + "replay:";
 // With `overwrite`, a key that changes in that very moment is tried again.
 constexpr int kAttempts = 3;
 
@@ -28,7 +28,7 @@ class Replay {
  public:
   Replay(ValueClient& server, ChangesSince& changes, const ReplayRequest& request)
       : server_(server),
-        writer_(server, std::string(kTemporary) + request.salvage),
+        writer_(server, kTemporary + request.salvage),
         changes_(changes),
         request_(request) {}
 

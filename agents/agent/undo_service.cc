@@ -80,21 +80,20 @@ std::string NoteOf(const wal::UndoPlan& plan) {
   return note;
 }
 
-// The tail that a plan leaves, as ListTouched would list it.
-Touched LeftOf(const wal::UndoPlan& plan) {
-  Touched left;
-  left.range = plan.tail;
-  for (const auto& one : plan.left) {
-    TouchedKey key;
-    key.internal = one.internal;
-    key.name_space = one.name.name_space;
-    key.key = one.name.key;
-    key.types = one.types;
-    key.records = one.records;
-    left.records += one.records;
-    left.keys.push_back(std::move(key));
+// What of the tail a plan leaves: with the same types and bytes that a policy would judge without the plan.
+Touched LeftOf(const wal::UndoPlan& plan, Touched tail) {
+  std::set<std::pair<std::string_view, UserKeyName>> left;
+  for (const auto& one : plan.left) left.emplace(one.internal, one.name);
+  std::erase_if(tail.keys, [&](const TouchedKey& key) {
+    return !left.contains({key.internal, UserKeyName{key.name_space, key.key}});
+  });
+  tail.records = 0;
+  tail.bytes = 0;
+  for (const TouchedKey& key : tail.keys) {
+    tail.records += key.records;
+    tail.bytes += key.bytes;
   }
-  return left;
+  return tail;
 }
 
 }  // namespace
@@ -136,10 +135,16 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   options.max_scan_bytes = question.scan_bytes;
   options.slot_encoded = options_.slot_encoded();
   wal::UndoPlan plan;
-  WalService::Question make = [&plan, question, options](wal::WalSource& source) -> Result<std::string> {
+  Touched tail;
+  WalService::Question make = [&](wal::WalSource& source) -> Result<std::string> {
     auto made = wal::PlanUndo(source, question.fork, question.last, options);
     if (!made) return Fail(made.error());
     plan = std::move(*made);
+    wal::TouchOptions touch;
+    touch.slot_encoded = options.slot_encoded;
+    auto listed = wal::ListTouched(source, {question.fork + 1, question.last + 1}, touch);
+    if (!listed) return Fail(listed.error());
+    tail = std::move(*listed);
     return std::string();
   };
   auto made = co_await wal_.Ask(std::move(make));
@@ -157,7 +162,7 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   evidence.digest = HexOf(wal::DigestOf(plan));
   evidence.records = plan.records.size();
   evidence.keys = plan.undone.size();
-  evidence.left = LeftOf(plan);
+  evidence.left = LeftOf(plan, std::move(tail));
   evidence.note = NoteOf(plan) + note;
   evidence.undone = plan.undone;
   records_ = std::move(plan.records);

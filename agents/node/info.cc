@@ -94,7 +94,10 @@ NodeFacts ReadFacts(const InfoFields& fields) {
   auto full = Number(fields, "sync_full");
   auto partial_ok = Number(fields, "sync_partial_ok");
   auto partial_err = Number(fields, "sync_partial_err");
-  if (full && partial_ok && partial_err) facts.counters = SyncCounters{*full, *partial_ok, *partial_err};
+  if (full && partial_ok && partial_err) {
+    facts.counters =
+        SyncCounters{*full, *partial_ok, *partial_err, Number(fields, "sync_partial_padding")};
+  }
 
   facts.version = Find(fields, "kvrocks_version");
   if (facts.version.empty()) facts.version = Find(fields, "version");

@@ -323,6 +323,15 @@ Result<std::optional<std::string>> KvrocksClient::ConfigGet(std::string_view nam
   return std::optional<std::string>();
 }
 
+Result<void> KvrocksClient::ConfigSet(const std::string& name, const std::string& value,
+                                      std::chrono::milliseconds timeout) {
+  auto replies = Send({{"CONFIG", "SET", name, value}}, {.timeout = timeout});
+  if (!replies) return Fail(replies.error());
+  if (replies->front().kind == NodeReply::Kind::kError)
+    return Fail(ErrorCode::kConflict, replies->front().text);
+  return {};
+}
+
 Result<void> KvrocksClient::SlaveOf(const Endpoint& master, std::chrono::milliseconds timeout) {
   auto reply = impl_->Call({"SLAVEOF", master.host, std::to_string(master.port)}, timeout);
   if (!reply) return Fail(reply.error());

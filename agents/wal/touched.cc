@@ -15,6 +15,7 @@
 #include "agents/wal/kvrocks_keys.h"
 #include "agents/wal/records.h"
 #include "agents/wal/wal_source.h"
+#include "policies/model/types.h"
 
 namespace walstitch::wal {
 namespace {
@@ -34,6 +35,8 @@ class Collector {
     if (keyspace.empty()) {
       if (range_delete) {
         ++touched_.range_deletes;
+      } else if (record.user_key && record.user_key->key.starts_with(kReservedKeys)) {
+        return;  // nobody misses it
       } else if (record.user_key) {
         const bool deletes = raw.column_family == kMetadataFamily && raw.operation != Operation::kPut;
         AddUser(*record.user_key, record.type, deletes);

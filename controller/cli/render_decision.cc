@@ -258,6 +258,11 @@ std::string RenderCounters(const Decision& decision, const OutcomeRecord& outcom
   add("sync_full", &SyncCounters::sync_full);
   add("sync_partial_ok", &SyncCounters::sync_partial_ok);
   add("sync_partial_err", &SyncCounters::sync_partial_err);
+  const auto padding = [](const std::optional<SyncCounters>& counters) {
+    return counters && counters->sync_partial_padding ? std::to_string(*counters->sync_partial_padding) : "";
+  };
+  const std::string padded = padding(outcome.survivor_after);
+  if (!padded.empty()) table.AddRow({"sync_partial_padding", padding(outcome.survivor_before), padded, ""});
   const std::string whose = decision.kind == DecisionKind::kRejoin ? decision.survivor : "";
   return "  the server's own counters" + (whose.empty() ? "" : " (" + Clean(whose) + ")") + "\n" +
          table.Render(4);
@@ -356,6 +361,9 @@ std::string DescribeAction(const Action& action) {
       return repair.evict.empty()
                  ? "repair " + Count(repair.repair.size(), "key") + " of keyspace " + repair.keyspace
                  : "evict " + Count(repair.evict.size(), "key") + " of keyspace " + repair.keyspace;
+    }
+    std::string operator()(const OfferPaddingAction& offer) const {
+      return offer.on ? "let the server pad replicas" : "let it pad no replicas any more";
     }
     std::string operator()(const CompareAction& compare) const {
       return "compare " + Count(compare.keys.size(), "key") + " with " + compare.survivor;

@@ -11,6 +11,7 @@
 
 #include "controller/core/cost.h"
 #include "controller/core/fork_answers.h"
+#include "controller/core/plan.h"
 #include "controller/core/repair.h"
 #include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
@@ -579,8 +580,18 @@ class Case {
                std::string(ToString(evidence_.proof)) + "): a tail of " +
                Count(TailRange().Size(), "record") + " and " + Count(MissedRange().Size(), "missed record") +
                " touch " + TouchedKeyspaces(keyspaces_, DivergenceOf(evidence_)) + ", and " + policy_name_ +
-               " lets that differ; " + rejoiner_ + " is padded by " + std::to_string(pad) + " to " + target});
+               " lets that differ; " + rejoiner_ + " is padded by " + std::to_string(pad) + " to " + target +
+               PaddedBy()});
     }
+  }
+
+  // By whom, where the policy wants the server to do it.
+  [[nodiscard]] std::string PaddedBy() const {
+    if (policy_.padding != Padding::kNative) return "";
+    if (PadsNatively(evidence_, policy_.padding)) return " by the server of " + survivor_ + " itself";
+    return evidence_.survivor.offers_padding ? ""
+                                             : " by its relay, for the server of " + survivor_ +
+                                                   " does not pad replicas itself";
   }
 
   // The case that must not pass unseen, whatever the verdict.

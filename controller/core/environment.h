@@ -85,9 +85,9 @@ class Environment {
   virtual void StaysFor(const std::string& node, Sequence sequence,
                         Done<Result<std::optional<std::int64_t>>> done) = 0;
 
-  // Which of the keys the node, the master, cannot rewrite as they are.
+  // Which of the keys the node, the master, cannot rewrite as they are, and what types they have there.
   virtual void FindUnrepairable(const std::string& node, std::vector<UserKeyName> keys,
-                                Done<Result<std::vector<KeyProblem>>> done) = 0;
+                                Done<Result<RepairableAnswer>> done) = 0;
 
   // Writes keys of a salvage to the master. An Error: nothing was written.
   virtual void CarryOutReplay(ReplayOrder order, Done<Result<ReplaySummary>> done) = 0;

@@ -17,7 +17,7 @@ bool FollowsMaster(const GroupSnapshot& snapshot, const NodeView& view) {
   auto membership = snapshot.state.nodes.find(view.node);
   auto masters = snapshot.state.nodes.find(snapshot.state.master);
   const bool joined = membership != snapshot.state.nodes.end() && masters != snapshot.state.nodes.end() &&
-                      membership->second.epoch == masters->second.epoch;
+                      membership->second.epoch == masters->second.epoch && !membership->second.begun;
   return joined && report->process == ProcessState::kUp && report->role == Role::kReplica &&
          report->upstream_is_relay && report->relay.state == RelayState::kFollowing &&
          report->relay.upstream == master->report->endpoint;
@@ -397,6 +397,10 @@ Condition ConditionOf(const GroupSnapshot& snapshot, const NodeView& view) {
             "replicates directly from " + (report->master ? report->master->ToString() : "an unknown node")};
   }
   if (InService(snapshot, view)) return {"following", "follows " + snapshot.state.master};
+  if (report->relay.state == RelayState::kFollowing && view.rejoining) {
+    return {"comparing", "follows " + snapshot.state.master +
+                             "; what it holds is compared, and made equal, before it is in service"};
+  }
   if (report->relay.state == RelayState::kFollowing) {
     return {"following", "follows " + (report->relay.upstream ? report->relay.upstream->ToString() : "?") +
                              (report->relay.upstream_connected ? "" : ", reconnecting")};

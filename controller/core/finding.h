@@ -94,7 +94,8 @@ std::vector<Finding> FindIn(const GroupSnapshot& snapshot);
 
 // One word for a node's state, for tables, and one sentence that explains it.
 struct Condition {
-  std::string word;  // master, following, parked, full sync, down, hung, unreachable, loading, direct
+  // master, following, comparing, splicing, parked, full sync, down, hung, unreachable, loading, direct
+  std::string word;
   std::string sentence;
 };
 Condition ConditionOf(const GroupSnapshot& snapshot, const NodeView& view);

@@ -24,6 +24,7 @@ constexpr std::int64_t kFullSyncPatienceMs = 300000;
 constexpr std::int64_t kRejoinPatienceMs = 5000;
 // A link that broke may hold again: a splice that failed is no reason against another one for ever.
 constexpr std::int64_t kSpliceFailuresCountMs = 600000;
+constexpr int kMostRepairs = 4;
 constexpr std::int64_t kFirstBackoffMs = 500;
 constexpr std::int64_t kLastBackoffMs = 60000;
 
@@ -141,6 +142,8 @@ Task<void> GroupRunner::Rejoin(std::string name) {
                                  ? " accepts writes, but " + state_.master + " is the master"
                              : attaching ? " does not come to its relay by itself"
                              : stuck     ? " stands still behind master " + state_.master
+                             : rejoiner->relay.upstream == survivor->endpoint
+                                 ? " follows master " + state_.master + ", but its rejoin was not finished"
                                          : " follows something else than master " + state_.master;
     std::string finding = name + does;
     co_await ParkFirst(name, std::move(finding));
@@ -238,7 +241,13 @@ void GroupRunner::NoteSpliceFailure(Node& node, const Execution& execution) {
 
 // Keys that are not equal are no accident of a link: the next verdict must not rest on the same means.
 void GroupRunner::NoteRepairFailure(Node& node, const Execution& execution) {
-  if (!execution.unequal) return;
+  if (node.repair_epoch != state_.epoch) node.repairs_failed = 0;
+  // Nor is it for ever tried anew where it never comes to its end.
+  const bool too_often = execution.of_keys && ++node.repairs_failed >= kMostRepairs;
+  if (!execution.unequal && !too_often) {
+    node.repair_epoch = state_.epoch;
+    return;
+  }
   node.repair_failure = execution.error;
   node.repair_epoch = state_.epoch;
 }
@@ -272,16 +281,22 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   decision.evidence->splices_failed = node.splices_failed;
   if (node.splices_failed > 0) decision.evidence->splice_failure = node.splice_failure;
   if (node.repair_epoch == state_.epoch) decision.evidence->repair_failure = node.repair_failure;
-  std::vector<UserKeyName> repairs = KeysToRepair(policy, decision.evidence->tail, decision.evidence->missed);
-  if (!repairs.empty()) {
-    auto cannot = co_await Answer<Result<std::vector<KeyProblem>>>([&](auto done) {
-      environment_.FindUnrepairable(decision.survivor, std::move(repairs), std::move(done));
-    });
-    // One that does not answer is found out by the repair itself.
-    if (cannot) decision.evidence->unrepairable = std::move(*cannot);
+  const std::vector<UserKeyName> mended = KeysToMend(policy, *decision.evidence);
+  if (!mended.empty()) {
+    auto known = co_await Answer<Result<RepairableAnswer>>(
+        [&](auto done) { environment_.FindUnrepairable(decision.survivor, mended, std::move(done)); });
+    if (known) {
+      NoteTypes(mended, known->types, &*decision.evidence);
+      decision.evidence->unrepairable.emplace();
+      for (auto& one : known->cannot) decision.evidence->unrepairable->push_back({mended[one.at], one.why});
+    } else {
+      decision.evidence->missing.push_back("what " + decision.survivor + " has of the keys to be made equal: " +
+                                           known.error().Message());
+      decision.evidence->expected_to_come = true;
+    }
   }
   decision.verdict = Decide(*decision.evidence, policy);
-  decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
+  decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint, policy.padding);
   const std::string& survivor_url = nodes_.at(decision.survivor).settings.agent;
   for (auto& step :
        PlanRepairs(decision.id, decision.verdict->verdict, *decision.evidence, policy, survivor_url)) {
@@ -395,6 +410,13 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
                        NotSalvaged(execution.not_salvaged);
     const auto& before = outcome.survivor_before;
     const auto& after = outcome.survivor_after;
+    const auto& plan = decision.plan;
+    const bool natively = std::any_of(plan.begin(), plan.end(), [](const PlanStep& step) {
+      return std::holds_alternative<OfferPaddingAction>(step.action);
+    });
+    if (natively && before && after && after->sync_partial_padding <= before->sync_partial_padding) {
+      outcome.sentence += "; " + decision.survivor + " counted no padded partial sync, though it padded one";
+    }
     if (before && after) {
       if (after->sync_partial_ok <= before->sync_partial_ok) {
         outcome.sentence += "; " + decision.survivor + " counted no new partial sync, though it accepted one";
@@ -408,12 +430,13 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     node.next_try_ms = 0;
     node.splices_failed = 0;
     node.repair_failure.clear();
+    node.repairs_failed = 0;
   } else {
     NoteSpliceFailure(node, execution);
     NoteRepairFailure(node, execution);
     outcome.sentence =
         execution.error + "; " + name +
-        (execution.unequal ? " is out of service, and will be decided on anew" : " stays parked");
+        (execution.of_keys ? " is out of service, and will be decided on anew" : " stays parked");
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
   }
@@ -480,6 +503,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
       node.failures = 0;
       node.splices_failed = 0;
       node.repair_failure.clear();
+      node.repairs_failed = 0;
       node.next_try_ms = 0;
     } else {
       Backoff(node);

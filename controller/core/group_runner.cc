@@ -550,12 +550,35 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
     }
     if (execution.outcome != Outcome::kDone) break;
   }
+  // What was switched on for this node alone is not left so.
+  const std::size_t offers = static_cast<std::size_t>(
+      std::count_if(decision.plan.begin(), decision.plan.end(), [](const PlanStep& step) {
+        return std::holds_alternative<OfferPaddingAction>(step.action);
+      }));
+  if (offers > 0 && execution.outcome != Outcome::kDone) {
+    for (std::size_t step = decision.plan.size(); step-- > 0;) {
+      const auto* offer = std::get_if<OfferPaddingAction>(&decision.plan[step].action);
+      if (offer == nullptr || offer->on) continue;
+      co_await RunCommand(decision, CommandOf(decision, step));
+      break;
+    }
+  }
   co_return execution;
 }
 
 // What a step that looked at keys, or made them equal, came to.
 void GroupRunner::NoteKeys(const Action& action, const CommandResult& result, Execution* execution) {
-  if (const auto* compare = std::get_if<CompareAction>(&action); compare != nullptr && result.comparison) {
+  const auto* compare = std::get_if<CompareAction>(&action);
+  execution->of_keys = compare != nullptr || std::holds_alternative<RepairAction>(action);
+  if (compare != nullptr && !result.comparison && result.outcome == Outcome::kDone) {
+    execution->outcome = Outcome::kUnknown;
+    execution->error = "the agent does not say what the comparison came to";
+  }
+  // What is only to be known is done without.
+  if (compare != nullptr && !compare->must_equal && result.outcome == Outcome::kFailed) {
+    execution->outcome = Outcome::kDone;
+  }
+  if (compare != nullptr && result.comparison) {
     if (!execution->keys) execution->keys.emplace();
     Add(*result.comparison, compare->must_equal ? &execution->keys->after : &execution->keys->before);
     if (auto why_not = WhyNot(*compare, *result.comparison)) {

@@ -104,6 +104,7 @@ class GroupRunner {
     std::int64_t splice_failed_ms = 0;
     std::string repair_failure;  // why it was not seen to become equal to the master of that epoch
     std::uint64_t repair_epoch = 0;
+    int repairs_failed = 0;  // in that epoch, for whatever reason
     std::string held_for;            // reasons of the last hold that was recorded
     std::string queued;              // why a decided verdict waits; for the status
     int attaching = 0;               // looks in a row at which it had not come to its relay
@@ -166,6 +167,7 @@ class GroupRunner {
     std::string error;            // of the step that was not done
     bool in_splice = false;       // that step was one of a splice
     std::optional<Sequence> met;  // where the numbers of a splice met
+    bool of_keys = false;         // that step was one of looking at keys, or of making them equal
     bool unequal = false;         // that step found keys that are not equal, or could not make them so
     std::optional<SalvageRef> salvage;
     std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows

@@ -21,7 +21,7 @@ constexpr std::int64_t kKeysDeadlineMs = 120000;
 }  // namespace
 
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
-                                 const Endpoint& survivor) {
+                                 const Endpoint& survivor, Padding padding) {
   const std::string& node = evidence.rejoiner.node;
   const std::string& master = evidence.survivor.node;
   std::vector<PlanStep> steps;
@@ -38,6 +38,14 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
       return steps;
     case Verdict::kPadded: {
       const Sequence next = *evidence.rejoiner.last + 1;
+      if (PadsNatively(evidence, padding)) {
+        steps.push_back({master, OfferPaddingAction{true}, "let its server pad a replica by itself"});
+        steps.push_back({node, FollowAction{survivor, next, std::nullopt},
+                         "follow " + master + ", which pads it over " +
+                             SequenceRange{next, *evidence.target}.ToString()});
+        steps.push_back({master, OfferPaddingAction{false}, "no other replica is to be padded unasked"});
+        return steps;
+      }
       steps.push_back({node, PadAction{next, *evidence.target, decision, evidence.replication_id},
                        "advance over " + SequenceRange{next, *evidence.target}.ToString() +
                            " by no-op records, to the next boundary of " + master});
@@ -71,6 +79,10 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
       return steps;
   }
   return steps;
+}
+
+bool PadsNatively(const Evidence& evidence, Padding padding) {
+  return padding == Padding::kNative && evidence.survivor.offers_padding && evidence.Pad().value_or(0) > 0;
 }
 
 std::vector<PlanStep> PlanAdvance(const std::string& decision, const Evidence& evidence) {

@@ -15,8 +15,12 @@ namespace walstitch::core {
 
 // The steps of a verdict; none for kHold. The evidence must have what the verdict rests on. A tail that is
 // given up is salvaged first: if that fails, nothing else is done.
+// The master's server gives the pad itself: the policy wants it, the server offers it, and there is one.
+bool PadsNatively(const Evidence& evidence, Padding padding);
+
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
-                                 const Endpoint& survivor);
+                                 const Endpoint& survivor,
+                                 Padding padding = Padding::kRelay);
 
 // The survivor past a rejoiner that is ahead of it.
 std::vector<PlanStep> PlanAdvance(const std::string& decision, const Evidence& evidence);

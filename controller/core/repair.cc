@@ -144,17 +144,37 @@ std::vector<RepairKeys> FindRepairs(Verdict verdict, const Evidence& evidence,
   return repairs;
 }
 
-std::vector<UserKeyName> KeysToRepair(const TolerancePolicy& policy, const std::optional<Touched>& tail,
-                                      const std::optional<Touched>& missed) {
+std::vector<UserKeyName> KeysToMend(const TolerancePolicy& policy, const Evidence& evidence) {
   std::set<UserKeyName> names;
-  for (const auto* touched : {&tail, &missed}) {
+  for (const auto* touched : {&evidence.tail, &evidence.missed}) {
     if (!*touched) continue;
     for (const TouchedKey& key : (*touched)->keys) {
-      if (!key.internal.empty() || DecideKey(policy, key).tolerance != Tolerance::kRepair) continue;
-      names.insert({key.name_space, key.key});
+      const Tolerance tolerance = DecideKey(policy, key).tolerance;
+      const bool mended = tolerance == Tolerance::kRepair || tolerance == Tolerance::kEvict;
+      if (mended && key.internal.empty()) names.insert({key.name_space, key.key});
     }
   }
   return {names.begin(), names.end()};
+}
+
+void NoteTypes(const std::vector<UserKeyName>& keys, const std::vector<std::string>& types,
+               Evidence* evidence) {
+  std::map<UserKeyName, std::string> has;
+  for (std::size_t i = 0; i < std::min(keys.size(), types.size()); ++i) {
+    if (!types[i].empty()) has.emplace(keys[i], types[i]);
+  }
+  const auto note = [&has](Touched* touched) {
+    for (TouchedKey& key : touched->keys) {
+      const auto found = has.find({key.name_space, key.key});
+      if (found == has.end() || !key.internal.empty() || key.types.empty()) continue;
+      const auto at = std::lower_bound(key.types.begin(), key.types.end(), found->second);
+      if (at == key.types.end() || *at != found->second) key.types.insert(at, found->second);
+    }
+  };
+  for (auto* touched : {&evidence->tail, &evidence->missed, &evidence->own_tail}) {
+    if (*touched) note(&**touched);
+  }
+  if (evidence->undo) note(&evidence->undo->left);
 }
 
 std::vector<PlanStep> PlanRepairs(const std::string& decision, Verdict verdict, const Evidence& evidence,

@@ -211,10 +211,10 @@ boost::asio::awaitable<Result<UndoEvidence>> AgentClient::PlanUndo(UndoQuestion 
   co_return std::move(*plan);
 }
 
-boost::asio::awaitable<Result<std::vector<KeyProblem>>> AgentClient::FindUnrepairable(
+boost::asio::awaitable<Result<RepairableAnswer>> AgentClient::FindUnrepairable(
     std::vector<UserKeyName> keys) const {
   constexpr std::size_t kAtATime = 500;
-  std::vector<KeyProblem> problems;
+  RepairableAnswer all;
   for (std::size_t from = 0; from < keys.size(); from += kAtATime) {
     const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(from);
     const auto end = keys.begin() + static_cast<std::ptrdiff_t>(std::min(from + kAtATime, keys.size()));
@@ -223,11 +223,15 @@ boost::asio::awaitable<Result<std::vector<KeyProblem>>> AgentClient::FindUnrepai
     if (!json) co_return Fail(json.error());
     auto answer = RepairableAnswerFromJson(*json);
     if (!answer) co_return Fail(answer.error(), "agent of " + node_);
-    for (UnrepairableKey& one : answer->cannot) {
-      if (one.at < question.keys.size()) problems.push_back({question.keys[one.at], std::move(one.why)});
-    }
+    const std::size_t asked = question.keys.size();
+    const bool fits = answer->types.size() == asked &&
+                      std::all_of(answer->cannot.begin(), answer->cannot.end(),
+                                  [asked](const UnrepairableKey& one) { return one.at < asked; });
+    if (!fits) co_return Fail(ErrorCode::kDamaged, "agent of " + node_ + ": it told of other keys than it was asked about");
+    for (UnrepairableKey& one : answer->cannot) all.cannot.push_back({from + one.at, std::move(one.why)});
+    std::move(answer->types.begin(), answer->types.end(), std::back_inserter(all.types));
   }
-  co_return problems;
+  co_return all;
 }
 
 boost::asio::awaitable<Result<ReplayAnswer>> AgentClient::Replay(ReplayRequest request) const {

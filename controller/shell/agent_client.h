@@ -50,8 +50,9 @@ class AgentClient {
   // Of a parked node: what of its tail can be taken back. kConflict: nothing, and why. Its WAL is read for
   // it, and the survivor's: this is waited for two minutes.
   boost::asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) const;
-  // Of the master: which of the keys it cannot rewrite as they are. Asked in parts, where they are many.
-  boost::asio::awaitable<Result<std::vector<KeyProblem>>> FindUnrepairable(
+  // Of the master: which of the keys it cannot rewrite as they are, and their types. Asked in parts, where
+  // they are many.
+  boost::asio::awaitable<Result<RepairableAnswer>> FindUnrepairable(
       std::vector<UserKeyName> keys) const;
   // What the server that the agent's relay follows says that it is. An Error if that is not `server`.
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;

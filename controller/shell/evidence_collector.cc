@@ -23,6 +23,7 @@ SideEvidence SideOf(const Report& report, const WalExtent& extent) {
   side.version = report.version;
   side.replication_id_psync = report.replication_id_psync;
   side.cluster_enabled = report.cluster_enabled;
+  side.offers_padding = report.counters && report.counters->sync_partial_padding;
   return side;
 }
 
@@ -157,6 +158,10 @@ asio::awaitable<void> CollectUndo(EvidenceRequest request, Evidence* evidence) {
   auto plan = co_await request.rejoiner.PlanUndo(std::move(question));
   if (!plan) {
     evidence->undo_note = plan.error().Message();
+    co_return;
+  }
+  if (plan->undone.size() != plan->keys) {
+    evidence->undo_note = "the agent, of another version, does not name the keys that it would take back";
     co_return;
   }
   const std::uint64_t shift = last - fork + plan->records;

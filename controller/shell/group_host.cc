@@ -312,12 +312,12 @@ void GroupHost::StaysFor(const std::string& node, Sequence sequence,
 }
 
 void GroupHost::FindUnrepairable(const std::string& node, std::vector<UserKeyName> keys,
-                                 Done<Result<std::vector<KeyProblem>>> done) {
+                                 Done<Result<RepairableAnswer>> done) {
   auto work = [](AgentClient client,
-                 std::vector<UserKeyName> what) -> asio::awaitable<Result<std::vector<KeyProblem>>> {
+                 std::vector<UserKeyName> what) -> asio::awaitable<Result<RepairableAnswer>> {
     co_return co_await client.FindUnrepairable(std::move(what));
   };
-  Spawn<Result<std::vector<KeyProblem>>>(context_.executor, work(nodes_.at(node).client, std::move(keys)),
+  Spawn<Result<RepairableAnswer>>(context_.executor, work(nodes_.at(node).client, std::move(keys)),
                                          std::move(done));
 }
 

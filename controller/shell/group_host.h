@@ -79,7 +79,7 @@ class GroupHost : public core::Environment {
   void StaysFor(const std::string& node, Sequence sequence,
                 Done<Result<std::optional<std::int64_t>>> done) override;
   void FindUnrepairable(const std::string& node, std::vector<UserKeyName> keys,
-                        Done<Result<std::vector<KeyProblem>>> done) override;
+                        Done<Result<RepairableAnswer>> done) override;
   void CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) override;
   void Probe(const Endpoint& server, Done<Result<Role>> done) override;
   void ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) override;

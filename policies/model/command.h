@@ -152,12 +152,18 @@ struct CompareAction {
   bool rewritten = false;
 };
 
+// On the master, whose server can pad a replica by itself: switch that on, or off again
+// (replication-enable-sequence-padding).
+struct OfferPaddingAction {
+  bool on = false;
+};
+
 using Action = std::variant<ParkAction, PromoteAction, PadAction, FollowAction, RescueAction, SalvageAction,
                             FullSyncAction, AdoptMasterAction, ReleaseAction, AdvanceAction, SpliceAction,
-                            RepairAction, CompareAction>;
+                            RepairAction, CompareAction, OfferPaddingAction>;
 
 // "park", "promote", "pad", "follow", "rescue", "salvage", "full_sync", "adopt_master", "release", "advance",
-// "splice", "repair", "compare"
+// "splice", "repair", "compare", "offer_padding"
 std::string_view ActionName(const Action& action);
 
 struct Command {

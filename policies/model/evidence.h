@@ -34,6 +34,7 @@ struct SideEvidence {
   std::string version;
   bool replication_id_psync = false;
   bool cluster_enabled = false;
+  bool offers_padding = false;  // its server can pad a replica by itself
 };
 
 struct Evidence {

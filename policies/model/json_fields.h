@@ -114,6 +114,7 @@ void Fields(V& visit, S& s) {
   visit("sync_full", s.sync_full);
   visit("sync_partial_ok", s.sync_partial_ok);
   visit("sync_partial_err", s.sync_partial_err);
+  visit("sync_partial_padding", s.sync_partial_padding);
 }
 
 template <typename V, Like<DiskReport> S>
@@ -313,6 +314,7 @@ void Fields(V& visit, S& s) {
   visit("expire_ms", s.expire_ms);
   visit.Defaulted("expire_error_ms", s.expire_error_ms);
   visit.Defaulted("why", s.why);
+  visit.Defaulted("passing", s.passing);
 }
 
 template <typename V, Like<ValuesAnswer> S>
@@ -331,6 +333,7 @@ void Fields(V& visit, S& s) {
 template <typename V, Like<RepairableAnswer> S>
 void Fields(V& visit, S& s) {
   visit("cannot", s.cannot);
+  visit("types", s.types);
 }
 
 template <typename V, Like<Comparison> S>
@@ -359,6 +362,11 @@ void Fields(V& visit, S& s) {
   visit("repair", s.repair);
   visit("evict", s.evict);
   visit.Defaulted("max_bytes", s.max_bytes);
+}
+
+template <typename V, Like<OfferPaddingAction> S>
+void Fields(V& visit, S& s) {
+  visit("on", s.on);
 }
 
 template <typename V, Like<CompareAction> S>
@@ -441,6 +449,7 @@ void Fields(V& visit, S& s) {
   visit("version", s.version);
   visit("replication_id_psync", s.replication_id_psync);
   visit("cluster_enabled", s.cluster_enabled);
+  visit.Defaulted("offers_padding", s.offers_padding);
 }
 
 template <typename V, Like<Evidence> S>

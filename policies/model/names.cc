@@ -67,6 +67,16 @@ std::string_view ToString(Verdict verdict) {
   NoSuchValue();
 }
 
+std::string_view ToString(Padding padding) {
+  switch (padding) {
+    case Padding::kRelay:
+      return "relay";
+    case Padding::kNative:
+      return "native";
+  }
+  return "";
+}
+
 std::string_view ToString(SalvageRule rule) {
   switch (rule) {
     case SalvageRule::kRequired:
@@ -254,6 +264,7 @@ std::string_view ActionName(const Action& action) {
     std::string_view operator()(const SpliceAction&) const { return "splice"; }
     std::string_view operator()(const RepairAction&) const { return "repair"; }
     std::string_view operator()(const CompareAction&) const { return "compare"; }
+    std::string_view operator()(const OfferPaddingAction&) const { return "offer_padding"; }
   };
   return std::visit(Name{}, action);
 }
@@ -277,6 +288,12 @@ template <>
 std::span<const Verdict> AllValues<Verdict>() {
   static constexpr std::array kValues = {Verdict::kAligned, Verdict::kSpliced, Verdict::kPadded,
                                          Verdict::kFull, Verdict::kHold};
+  return kValues;
+}
+
+template <>
+std::span<const Padding> AllValues<Padding>() {
+  static constexpr std::array kValues = {Padding::kRelay, Padding::kNative};
   return kValues;
 }
 

@@ -20,10 +20,15 @@ enum class OnLimit { kFullSync, kHold };  // "fullsync", "hold"
 // What becomes of a tail that cannot be salvaged: it is not given up, or it is.
 enum class SalvageRule { kRequired, kTry };  // "required", "try"
 
+// Who gives a node that is padded its no-op records: its agent's relay, or its master's own server, where that
+// offers it.
+enum class Padding { kRelay, kNative };  // "relay", "native"
+
 std::string_view ToString(Tolerance tolerance);
 std::string_view ToString(Verdict verdict);
 std::string_view ToString(OnLimit on_limit);
 std::string_view ToString(SalvageRule rule);
+std::string_view ToString(Padding padding);
 
 struct KeyspaceLimits {
   std::optional<std::uint64_t> records;
@@ -82,6 +87,7 @@ struct TolerancePolicy {
   PolicyLimits limits;
   FailoverRules failover;
   SalvageRule salvage = SalvageRule::kRequired;
+  Padding padding = Padding::kRelay;
   bool require_fork_proof = true;
   OnLimit on_limit = OnLimit::kFullSync;
   std::string content_hash;  // SHA-256 (hex) of the files it was read from

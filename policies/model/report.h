@@ -54,6 +54,8 @@ struct SyncCounters {
   std::uint64_t sync_full = 0;
   std::uint64_t sync_partial_ok = 0;
   std::uint64_t sync_partial_err = 0;
+  // Partial syncs for which the server padded the replica itself; absent: it does not offer that.
+  std::optional<std::uint64_t> sync_partial_padding{};
   bool operator==(const SyncCounters&) const = default;
 };
 

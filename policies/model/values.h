@@ -23,6 +23,7 @@ struct ValueState {
   std::optional<std::int64_t> expire_ms{};  // unix time; absent: it does not expire
   std::uint32_t expire_error_ms = 0;        // how far off that may be
   std::string why;                          // not empty: it could not be read, and why
+  bool passing = false;                     // it may be another time
 };
 
 struct ValuesAnswer {
@@ -38,6 +39,7 @@ struct UnrepairableKey {
 };
 struct RepairableAnswer {
   std::vector<UnrepairableKey> cannot;
+  std::vector<std::string> types;  // of every key, as the server names them; empty: it is not there
 };
 
 // Of keys that were read on both nodes at one sequence.

@@ -222,6 +222,22 @@ TEST_F(RejoinTest, WithoutAnyPolicyNothingIsSkipped) {
 
   const DecisionRecord record = Rejoin();
 
+  EXPECT_EQ(Verdict::kSpliced, VerdictOf(record));
+  EXPECT_EQ(0u, cluster().FullSyncsServed());
+  EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
+}
+
+TEST_F(RejoinTest, WithoutAnyPolicyATailThatCannotBeTakenBackIsACopy) {
+  ClusterOptions options;
+  options.policy.clear();
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  cluster().Client("n1")("HSET", "hash", "field", "1");
+  ASSERT_TRUE(cluster().WaitSettled());
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { client("DEL", "hash"); },
+                                  [](RedisClient& client) { client("SET", "key", "of n2"); }));
+
+  const DecisionRecord record = Rejoin();
+
   EXPECT_EQ(Verdict::kFull, VerdictOf(record));
   EXPECT_EQ(1u, cluster().FullSyncsServed());
   EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));

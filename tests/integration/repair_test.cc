@@ -280,6 +280,81 @@ TEST_F(RepairTest, ClientsThatWriteTheVerySameKeysLoseNothing) {
   ASSERT_NO_FATAL_FAILURE(ExpectEqual());
 }
 
+TEST_F(RepairTest, KeyOfAnotherTypeOnTheMasterIsNotDeletedByARuleForTheTailsType) {
+  ASSERT_NO_FATAL_FAILURE(Start(R"(apiVersion: walstitch/v1
+kind: TolerancePolicy
+metadata: {name: strings-only}
+spec:
+  keyspaces:
+    - name: strings
+      match: {keys: ["*"], types: [string]}
+      onDivergence: evict
+  default: fullsync
+  prefer: [aligned, padded, full]
+)"));
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { client("SET", "hash", "a string by now"); },
+                                  [](RedisClient& client) { WriteBatch(client, 5, "missed-"); }));
+  EXPECT_EQ(Verdict::kFull, VerdictOf(Rejoin()));
+  EXPECT_EQ(3, cluster().Client("n2")("HLEN", "hash").integer);
+  ASSERT_NO_FATAL_FAILURE(ExpectEqual());
+}
+
+TEST_F(RepairTest, KeysOfOtherNamespacesAreRepairedThroughTheirTokensAlsoOfOnesMadeLater) {
+  ClusterOptions options;
+  options.policy = kPadAndRepair;
+  options.password = "secret";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  const auto add = [this](const std::string& name) {
+    for (const std::string node : {"n1", "n2"}) {
+      const Reply added = cluster().Client(node)("NAMESPACE", "ADD", name, "token-of-" + name);
+      EXPECT_TRUE(added.IsOk()) << added;
+    }
+  };
+  for (const std::string name : {"first", "second"}) {  // the second when the first is known to the agents
+    add(name);
+    const std::string rejoiner = cluster().Master();
+    const std::string survivor = rejoiner == "n1" ? "n2" : "n1";
+    const auto write = [&](const std::string& word, size_t more) {
+      return [=](RedisClient& client) {
+        client("AUTH", "token-of-" + name);
+        client("HSET", "cart", word, "1");
+        client("SET", "only-" + word, "1", "PX", "3600000");
+        WriteBatch(client, more, word + "-");
+        client("AUTH", "secret");
+      };
+    };
+    ASSERT_FALSE(cluster().Diverge(survivor, write("tail", 2), write("missed", 9)));
+    const DecisionRecord record = Rejoin(rejoiner);
+    ASSERT_EQ(Verdict::kPadded, VerdictOf(record)) << record.decision.verdict->reasons.front().sentence;
+    EXPECT_EQ(Outcome::kDone, record.outcome->outcome) << record.outcome->sentence;
+    EXPECT_EQ(0u, record.outcome->keys->after.unreadable);
+    const auto of_namespace = [&](const std::string& node) {
+      RedisClient client = cluster().Client(node);
+      client("AUTH", "token-of-" + name);
+      return DumpKeyspace(client);
+    };
+    EXPECT_EQ("", DiffKeyspaces(of_namespace("n1"), of_namespace("n2")));
+  }
+}
+
+TEST_F(RepairTest, KeysWhoseTimeIsOverMeanwhileAreNoFailure) {
+  ASSERT_NO_FATAL_FAILURE(Start(kPadAndRepair));
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { client("SET", "string", "tail"); },
+                                  [](RedisClient& client) {
+                                    for (int i = 0; i < 100; ++i) {
+                                      const std::string key = "short:" + std::to_string(i);
+                                      client("MULTI");
+                                      client("HSET", key, "f", "1");
+                                      client("PEXPIRE", key, std::to_string(500 + 20 * i));
+                                      client("EXEC");
+                                    }
+                                  }));
+  const DecisionRecord record = Rejoin();
+  EXPECT_EQ(Outcome::kDone, record.outcome->outcome) << record.outcome->sentence;
+  EXPECT_EQ(Verdict::kPadded, VerdictOf(record));
+  ASSERT_NO_FATAL_FAILURE(ExpectEqual());
+}
+
 class RepairCrashTest : public RepairTest, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(RepairCrashTest, ControllerThatDiesOnTheWayFinishesIt) {

@@ -26,6 +26,7 @@ spec:
     - name: rest
       match: {keys: ["*"]}
       onDivergence: ignore
+  limits: {undoScan: 0}
 )";
 
 constexpr char kPatientLeases[] =

@@ -86,6 +86,14 @@ std::string Psync(CommandContext& context, const Args& args) {
       return resp::Error("ERR wrong replication id of the last log");
     }
   }
+  const bool pads = server.config().GetBool("refnode.offers-padding") &&
+                    server.config().GetBool("replication-enable-sequence-padding");
+  if (const uint64_t boundary = pads ? BoundaryBehind(server, next) : next; boundary != next) {
+    server.stats().sync_partial_padding++;
+    server.stats().sync_partial_ok++;
+    connection.takeover = [&server, &connection, next, boundary] { server.Feed(connection, boundary, next); };
+    return "";
+  }
   if (!IsBoundary(server, next)) {
     server.stats().sync_partial_err++;
     return resp::Error("ERR sequence out of range, please use fullsync");

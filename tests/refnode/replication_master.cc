@@ -30,8 +30,19 @@ void Feeder::Idle() {
   if (!connection_.socket.SendAll(resp::Bulk("ping"))) stopped_ = true;
 }
 
+// One batch, as the proposed patch makes it.
+void Feeder::Pad() {
+  const uint64_t count = next_ - pad_from_;
+  rocksdb::WriteBatch batch;
+  for (uint64_t i = 0; i < count; ++i) batch.Delete("__kvrocks_internal_padding_seq__");
+  std::string bytes = batch.Data();
+  for (int i = 0; i < 8; ++i) bytes[static_cast<size_t>(i)] = static_cast<char>(pad_from_ >> (8 * i));
+  if (!connection_.socket.SendAll(resp::Bulk(bytes))) stopped_ = true;
+}
+
 void Feeder::Run() {
   if (!connection_.socket.SendAll(resp::Ok())) stopped_ = true;
+  if (pad_from_ != 0 && !stopped_) Pad();
   std::unique_ptr<rocksdb::TransactionLogIterator> iterator;
   std::string pending;
   uint64_t pending_updates = 0;
@@ -69,6 +80,16 @@ void Feeder::Run() {
     iterator->Next();
   }
   stopped_ = true;
+}
+
+uint64_t BoundaryBehind(Server& server, uint64_t next) {
+  Storage& storage = server.storage();
+  if (next > storage.LatestSequence()) return next;
+  std::unique_ptr<rocksdb::TransactionLogIterator> iterator;
+  if (!storage.LogsSince(next, &iterator).ok()) return next;
+  const rocksdb::BatchResult batch = iterator->GetBatch();
+  if (batch.sequence >= next) return next;
+  return batch.sequence + static_cast<uint64_t>(batch.writeBatchPtr->Count());
 }
 
 bool IsBoundary(Server& server, uint64_t next) {

@@ -19,8 +19,9 @@ class Server;
 
 class Feeder {
  public:
-  Feeder(Server& server, Connection& connection, uint64_t next)
-      : server_(server), connection_(connection), next_(next) {}
+  // `pad_from`, unless it is 0: no-op records from there up to `next` come first.
+  Feeder(Server& server, Connection& connection, uint64_t next, uint64_t pad_from)
+      : server_(server), connection_(connection), next_(next), pad_from_(pad_from) {}
 
   // Returns when stopped or when the replica is gone.
   void Run();
@@ -33,10 +34,12 @@ class Feeder {
 
  private:
   void Idle();
+  void Pad();
 
   Server& server_;
   Connection& connection_;
   std::atomic<uint64_t> next_;
+  uint64_t pad_from_;
   std::atomic<bool> stopped_{false};
   unsigned idle_rounds_ = 0;
 };
@@ -44,5 +47,7 @@ class Feeder {
 // True if a replica may resume at `next`: the first sequence of a batch in the
 // log, or the sequence after the last.
 bool IsBoundary(Server& server, uint64_t next);
+// The first such at or behind `next`; `next` itself if there is none in the log.
+uint64_t BoundaryBehind(Server& server, uint64_t next);
 
 }  // namespace walstitch::refnode

@@ -246,8 +246,8 @@ std::optional<std::string> Server::RefuseUpstream(const std::string& host, uint1
   return std::nullopt;
 }
 
-void Server::Feed(Connection& connection, uint64_t next) {
-  Feeder feeder(*this, connection, next);
+void Server::Feed(Connection& connection, uint64_t next, uint64_t pad_from) {
+  Feeder feeder(*this, connection, next, pad_from);
   connection.is_replica = true;
   {
     std::lock_guard lock(feeders_mutex_);
@@ -550,6 +550,9 @@ std::string Server::Info(const std::string& section, const std::string& ns) {
         << "\r\ntotal_commands_processed:" << stats_.commands << "\r\ninstantaneous_ops_per_sec:0"
         << "\r\nsync_full:" << stats_.sync_full << "\r\nsync_partial_ok:" << stats_.sync_partial_ok
         << "\r\nsync_partial_err:" << stats_.sync_partial_err << "\r\n";
+    if (config_.GetBool("refnode.offers-padding")) {
+      out << "sync_partial_padding:" << stats_.sync_partial_padding << "\r\n";
+    }
     return out.str();
   });
   // While a full sync is restored there is no database to ask.

@@ -55,6 +55,7 @@ struct Stats {
   std::atomic<uint64_t> sync_full{0};
   std::atomic<uint64_t> sync_partial_ok{0};
   std::atomic<uint64_t> sync_partial_err{0};
+  std::atomic<uint64_t> sync_partial_padding{0};
 };
 
 class Server {
@@ -95,7 +96,7 @@ class Server {
   void FinishRestore() { loading_ = false; }
 
   // Runs a feeder on the calling thread.
-  void Feed(Connection& connection, uint64_t next);
+  void Feed(Connection& connection, uint64_t next, uint64_t pad_from = 0);
   void DisconnectReplicas();
   std::atomic<int>& running_fetches() { return running_fetches_; }
 

@@ -265,8 +265,8 @@ void ControllerRun::ListTouched(const std::string& node, SequenceRange range, st
 
 // The modelled policy repairs nothing.
 void ControllerRun::FindUnrepairable(const std::string&, std::vector<UserKeyName>,
-                                     Done<Result<std::vector<KeyProblem>>> done) {
-  done(std::vector<KeyProblem>{});
+                                     Done<Result<RepairableAnswer>> done) {
+  done(RepairableAnswer{});
 }
 
 void ControllerRun::StaysFor(const std::string&, Sequence, Done<Result<std::optional<std::int64_t>>> done) {

@@ -80,7 +80,7 @@ class ControllerRun : public core::Environment {
   void ListTouched(const std::string& node, SequenceRange range, std::size_t max_keys,
                    Done<Result<Touched>> done) override;
   void FindUnrepairable(const std::string& node, std::vector<UserKeyName> keys,
-                        Done<Result<std::vector<KeyProblem>>> done) override;
+                        Done<Result<RepairableAnswer>> done) override;
   void StaysFor(const std::string& node, Sequence sequence,
                 Done<Result<std::optional<std::int64_t>>> done) override;
   // Agents have no disks here to keep salvages on.

@@ -201,10 +201,16 @@ struct World : NodeControl,
     asked.push_back("evict " + name.key);
     co_return MendedKey{};
   }
-  [[nodiscard]] bool OthersWait() const override { return others_wait; }
+  [[nodiscard]] bool RoleChangeWaits() const override { return role_change_waits; }
+  asio::awaitable<Result<void>> Configure(std::string name, std::string value, milliseconds) override {
+    asked.push_back(name + " " + value);
+    if (configure_error) co_return Fail(*configure_error);
+    co_return Result<void>();
+  }
+  std::optional<Error> configure_error;
   std::optional<Error> compare_error;
   std::optional<Error> mend_error;
-  bool others_wait = false;
+  bool role_change_waits = false;
 
   Sequence spliced_from;
   [[nodiscard]] Result<void> MayWrite() const override {
@@ -1017,9 +1023,9 @@ TEST_F(CommandRunnerTest, RepairEndsWhereItsBytesDo) {
   EXPECT_EQ(result.repair->failed, 1U);
 }
 
-TEST_F(CommandRunnerTest, RepairGivesWayToAnotherCommand) {
+TEST_F(CommandRunnerTest, RepairGivesWayToARoleChange) {
   MakeMaster();
-  world_.others_wait = true;
+  world_.role_change_waits = true;
   const CommandResult result = Run(Mending({"a"}));
   EXPECT_EQ(result.outcome, Outcome::kFailed);
   EXPECT_EQ(result.repair->failed, 0U);
@@ -1033,6 +1039,17 @@ TEST_F(CommandRunnerTest, RepairWhoseServerDoesNotAnswerFailsNoKey) {
   EXPECT_EQ(result.outcome, Outcome::kFailed);
   EXPECT_EQ(result.repair->failed, 0U);
   EXPECT_EQ(world_.asked, (Asked{"repair a"}));
+}
+
+TEST_F(CommandRunnerTest, PaddingIsSwitchedOnOnAMasterAndOffAnywhere) {
+  EXPECT_EQ(Run(OfferPaddingAction{true}).outcome, Outcome::kFailed);
+  EXPECT_EQ(world_.asked, Asked{});
+  EXPECT_EQ(Run(OfferPaddingAction{false}).outcome, Outcome::kDone);
+  MakeMaster();
+  EXPECT_EQ(Run(OfferPaddingAction{true}).outcome, Outcome::kDone);
+  EXPECT_EQ(world_.asked, (Asked{"replication-enable-sequence-padding no", "replication-enable-sequence-padding yes"}));
+  world_.configure_error = Error(ErrorCode::kConflict, "Unsupported CONFIG parameter");
+  EXPECT_EQ(Run(OfferPaddingAction{true}).outcome, Outcome::kFailed);
 }
 
 TEST_F(CommandRunnerTest, OnlyANodeThatFollowsIsCompared) {

@@ -247,9 +247,10 @@ TEST_F(ReplayValuesTest, AHashThatIsThereIsReplacedInOneStep) {
   master_.executed.clear();
   master_.strings["lost"] = "a string by now";
   EXPECT_EQ(Replay(HashOf("lost")), ReplayResult::kWritten);
-  EXPECT_EQ(master_.executed,
-            (std::vector<std::string>{"DEL __walstitch_replay:S", "HSET __walstitch_replay:S",
-                                      "RENAME __walstitch_replay:S lost"}));
+  ASSERT_EQ(master_.executed.size(), 2U);
+  const std::string made = master_.executed[0].substr(5);  // behind "HSET "
+  EXPECT_EQ(made.substr(0, 20), "__walstitch_replay:S");
+  EXPECT_EQ(master_.executed[1], "RENAME " + made + " lost");
   EXPECT_EQ(master_.types["lost"], "hash");
 }
 

@@ -150,7 +150,11 @@ class EvidenceCollectorTest : public testing::Test {
     context_.run();
   }
 
-  PolicyLimits limits_;
+  PolicyLimits limits_ = [] {
+    PolicyLimits limits;
+    limits.undo_scan_bytes = 0;
+    return limits;
+  }();
   asio::io_context context_{1};
   Agent rejoiner_{context_.get_executor()};
   Agent survivor_{context_.get_executor()};
@@ -206,6 +210,20 @@ TEST_F(EvidenceCollectorTest, WhetherATailCanBeTakenBackIsAskedOnlyWhereThePolic
   EXPECT_EQ(rejoiner_.undo_asked_->survivor, survivor_.Client("n2").Url());
   EXPECT_FALSE(evidence.undo);
   EXPECT_EQ(evidence.undo_note, "agent of n1: the tail holds a FLUSHDB");
+}
+
+TEST_F(EvidenceCollectorTest, AnUndoThatDoesNotNameItsKeysIsLeftOut) {
+  rejoiner_.wal_.Set(10, "common", "1").Set(3, "tail", "1");
+  survivor_.wal_.Set(10, "common", "1").Set(7, "missed", "1");
+  limits_.undo_scan_bytes = 1000;
+  UndoEvidence undo;
+  undo.digest = "d1";
+  undo.records = 3;
+  undo.keys = 1;
+  rejoiner_.undo_ = undo;
+  EXPECT_FALSE(Collect().undo);
+  rejoiner_.undo_->undone = {{"__namespace", "tail"}};
+  EXPECT_TRUE(Collect().undo);
 }
 
 TEST_F(EvidenceCollectorTest, AnUndoThatWouldAdvanceTheSurvivorTooFarIsLeftOut) {

@@ -35,6 +35,26 @@ TEST(PlanTest, APaddedRejoinPadsToTheTargetAndFollowsFromThere) {
   EXPECT_EQ(std::get<FollowAction>(plan[1].action).expected_next, Sequence(105));
 }
 
+TEST(PlanTest, AServerThatPadsReplicasItselfIsAskedToOnlyWhereThePolicyWantsIt) {
+  Evidence evidence = Of(99, 105);
+  evidence.survivor.offers_padding = true;
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kPadded, evidence, EndpointOf("n1"))), "n3 pad, n3 follow");
+  const auto plan = PlanRejoin("D", Verdict::kPadded, evidence, EndpointOf("n1"), Padding::kNative);
+  ASSERT_EQ(Steps(plan), "n1 offer_padding, n3 follow, n1 offer_padding");
+  EXPECT_TRUE(std::get<OfferPaddingAction>(plan[0].action).on);
+  EXPECT_EQ(std::get<FollowAction>(plan[1].action).expected_next, Sequence(100));
+  EXPECT_FALSE(std::get<FollowAction>(plan[1].action).last_batch);
+  EXPECT_FALSE(std::get<OfferPaddingAction>(plan[2].action).on);
+  evidence.survivor.offers_padding = false;
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kPadded, evidence, EndpointOf("n1"), Padding::kNative)),
+            "n3 pad, n3 follow");
+  evidence = Of(99, 100);
+  evidence.survivor.offers_padding = true;
+  EXPECT_EQ(Steps(PlanRejoin("D", Verdict::kPadded, evidence, EndpointOf("n1"), Padding::kNative)),
+            "n3 pad, n3 follow")
+      << "a pad of 0 is no pad";
+}
+
 TEST(PlanTest, AnAlignedRejoinOnlyFollows) {
   const auto plan = PlanRejoin("D", Verdict::kAligned, Of(99, 100), EndpointOf("n1"));
   ASSERT_EQ(Steps(plan), "n3 follow");

@@ -145,8 +145,8 @@ TEST(RepairTest, ManyKeysAreSpreadOverSteps) {
   evidence.tail->keys.clear();
   for (int i = 0; i < 2500; ++i) evidence.tail->keys.push_back(Key("k" + std::to_string(i)));
   const Shapes shape = Shape(PlanRepairs("D", Verdict::kSpliced, evidence, policy, "http://n2"));
-  EXPECT_EQ(shape.size(), 9U);
-  EXPECT_EQ(std::count(shape.begin(), shape.end(), "n2 repair 1000 evict 0 of default"), 2);
+  EXPECT_EQ(shape.size(), 15U);
+  EXPECT_EQ(std::count(shape.begin(), shape.end(), "n2 repair 500 evict 0 of default"), 5);
 }
 
 TEST(RepairTest, LongNamesMakeForShortSteps) {
@@ -200,10 +200,25 @@ TEST(RepairTest, DescriptionsNameTheFirstKeys) {
   EXPECT_EQ(Describe(report), "1 key could not be made equal: cart:a\\x01: it is too large");
 }
 
-TEST(RepairTest, OnlyKeysToBeRepairedAreAskedAbout) {
-  const Evidence evidence = Diverged();
-  EXPECT_EQ(KeysToRepair(Shop(), evidence.tail, evidence.missed),
-            (std::vector{Name("cart:1"), Name("cart:2")}));
+TEST(RepairTest, OnlyKeysToBeMadeEqualAreAskedAbout) {
+  EXPECT_EQ(KeysToMend(Shop(), Diverged()),
+            (std::vector{Name("cart:1"), Name("cart:2"), Name("sess:1"), Name("sess:2")}));
+}
+
+TEST(RepairTest, TypeThatTheSurvivorHasCountsForTheRuleToo) {
+  TolerancePolicy policy;
+  policy.keyspaces = {Rule("strings", "*", Tolerance::kEvict)};
+  policy.keyspaces[0].match.types = {"string"};
+  Evidence evidence = Diverged();
+  evidence.tail = Of({Key("a"), Key("b"), Key("unknown", {})});
+  evidence.missed.reset();
+  NoteTypes({Name("a"), Name("b"), Name("unknown")}, {"hash", "", "hash"}, &evidence);
+  EXPECT_EQ(evidence.tail->keys[0].types, (std::vector<std::string>{"hash", "string"}));
+  EXPECT_EQ(evidence.tail->keys[1].types, (std::vector<std::string>{"string"}));
+  EXPECT_TRUE(evidence.tail->keys[2].types.empty()) << "what is not known is not made milder";
+  const auto repairs = FindRepairs(Verdict::kPadded, evidence, policy);
+  ASSERT_EQ(repairs.size(), 1U);
+  EXPECT_EQ(repairs[0].keys, (std::vector{Name("b")}));
 }
 
 }  // namespace

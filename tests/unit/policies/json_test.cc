@@ -337,7 +337,7 @@ TEST(JsonReading, ErrorsNameTheField) {
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"pad\"", "\"paddle\"")),
             "command.action.action: \"paddle\" is not known; expected one of park, promote, pad, follow, "
             "rescue, salvage, full_sync, "
-            "adopt_master, release, advance, splice, repair, compare");
+            "adopt_master, release, advance, splice, repair, compare, offer_padding");
   EXPECT_EQ(CommandError(Replaced(kCommand, "\"target\":9", "\"target\":{}")),
             "command.action.target: expected a whole number from 0 to 18446744073709551615, got an object");
   EXPECT_EQ(CommandError("[]"), "command: expected an object, got an array");
