@@ -15,6 +15,7 @@
 #include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
 #include "policies/model/reason_codes.h"
+#include "policies/model/bytes.h"
 
 namespace walstitch::core {
 namespace {
@@ -78,7 +79,7 @@ class Case {
       ObjectToLimits();
     }
     prefix_ = objections_.empty() && *evidence_.rejoiner.last == *evidence_.fork &&
-              *evidence_.target == *evidence_.fork + 1;
+              (Borrows() || *evidence_.target == *evidence_.fork + 1);
     return Choose();
   }
 
@@ -190,10 +191,11 @@ class Case {
     const Sequence next = *evidence_.rejoiner.last + 1;
     const auto& survivor_oldest = evidence_.survivor.oldest;
     if (!evidence_.target) {
+    if (Borrows()) return ObjectToBorrow();
       if (survivor_oldest && *survivor_oldest > next) {
         Object(Kind::kFull, reason::kWalPurged,
                rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ +
-                   " begins at " + survivor_oldest->ToString());
+                   " begins at " + survivor_oldest->ToString() + WhyNotBorrowed());
       } else if (!survivor_oldest && !evidence_.survivor.wal_source.empty()) {
         Object(Kind::kFull, reason::kWalPurged,
                rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ + " is empty");
@@ -214,6 +216,28 @@ class Case {
   }
 
   void ObjectToMissed() {
+  // The rejoiner has no tail, and another node lends what the survivor's WAL no longer holds.
+  [[nodiscard]] bool Borrows() const {
+    return evidence_.borrow && !evidence_.target && evidence_.fork && evidence_.rejoiner.last &&
+           *evidence_.fork == *evidence_.rejoiner.last && policy_.limits.borrow_bytes > 0 &&
+           evidence_.borrow->range.from == *evidence_.fork + 1;
+  }
+
+  void ObjectToBorrow() {
+    const BorrowEvidence& borrow = *evidence_.borrow;
+    if (borrow.bytes <= policy_.limits.borrow_bytes) return;
+    Object(Kind::kLimit, reason::kBorrowLimit,
+           "what " + borrow.lender + " would lend to " + rejoiner_ + ", " + borrow.range.ToString() +
+               ", which the WAL of " + survivor_ + " no longer holds, is about " + HumanBytes(borrow.bytes) +
+               ", and " + policy_name_ + " allows " + HumanBytes(policy_.limits.borrow_bytes) +
+               " at most (limits.borrow)");
+  }
+
+  [[nodiscard]] std::string WhyNotBorrowed() const {
+    if (policy_.limits.borrow_bytes == 0) return ", and " + policy_name_ + " lets nothing be borrowed";
+    return evidence_.borrow_note.empty() ? "" : "; nobody lends what is between: " + evidence_.borrow_note;
+  }
+
     const Sequence fork = *evidence_.fork;
     const auto& survivor_oldest = evidence_.survivor.oldest;
     if (!MissedComplete() && MissedRange().Size() <= policy_.limits.missed) {
@@ -382,7 +406,7 @@ class Case {
       case Verdict::kSpliced:
         return full_possible_ && HasTail() && splice_objections_.empty();
       case Verdict::kPadded:
-        return full_possible_ && !ahead_ && objections_.empty();
+        return full_possible_ && !ahead_ && !Borrows() && objections_.empty();
       case Verdict::kFull:
         return full_possible_;
       case Verdict::kHold:
@@ -463,6 +487,7 @@ class Case {
       if (!objections_.empty() && SpliceCounts()) AddWhyNotSpliced(&decision.reasons);
       if (full_possible_ && objections_.empty() && evidence_.target) AddFindings(verdict, &decision.reasons);
     }
+      if (full_possible_ && objections_.empty() && Borrows()) AddBorrowed(&decision.reasons);
     if (full_possible_ && evidence_.rejoiner.last) AddNumberFits(&decision.reasons);
     std::move(preference.begin(), preference.end(), std::back_inserter(decision.reasons));
     // What stands first is why the verdict is this one; where keys are missed for it, people ask why.
@@ -521,6 +546,20 @@ class Case {
   }
 
   // No objection: fork, target, tail and missed are all known.
+  void AddBorrowed(std::vector<Reason>* reasons) const {
+    const BorrowEvidence& borrow = *evidence_.borrow;
+    const std::string bytes = borrow.bytes == 0 ? "" : ", about " + HumanBytes(borrow.bytes);
+    reasons->push_back({std::string(reason::kBorrowed),
+                        rejoiner_ + " holds nothing that " + survivor_ + " does not hold (fork " +
+                            evidence_.fork->ToString() + ", known by " +
+                            std::string(ToString(evidence_.proof)) + "), and needs " +
+                            borrow.range.from.ToString() + " next, but the WAL of " + survivor_ + " begins " +
+                            (evidence_.survivor.oldest ? "at " + evidence_.survivor.oldest->ToString()
+                                                       : std::string("later")) +
+                            ": " + borrow.lender + " lends " + borrow.range.ToString() + " from its own WAL" +
+                            bytes + ", and " + rejoiner_ + " follows " + survivor_ + " from there on"});
+  }
+
   void AddFindings(Verdict verdict, std::vector<Reason>* reasons) const {
     const Sequence fork = *evidence_.fork;
     const Sequence next = *evidence_.rejoiner.last + 1;
@@ -599,6 +638,8 @@ class Case {
         if (ahead_ && objections_.empty())
           return survivor_ + " is to be advanced past " + rejoiner_ + " first";
         if (objections_.empty()) return Describe(divergence) + " would differ";
+        if (Borrows() && objections_.empty())
+          return "the WAL of " + survivor_ + " holds nothing that " + rejoiner_ + " could be padded to";
         const bool weighed = evidence_.fork && evidence_.target && TailComplete() && MissedComplete();
         return objections_.front().reason.sentence +
                (weighed ? "; " + Describe(divergence) + " would differ" : std::string());

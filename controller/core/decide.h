@@ -23,6 +23,7 @@
 //
 // | the rejoiner is ahead of the survivor                         | rejoiner-ahead     | onLimit          |
 // | no WAL reaches the target, the tail or what is missed         | wal-purged         | full             |
+// | what another node would lend is too much                      | borrow-limit       | onLimit          |
 // | a limit is passed                                             | pad-limit, missed-limit | onLimit     |
 //
 // "next" is the next verdict in the policy's order, "onLimit" what the policy says of a limit.

@@ -23,6 +23,10 @@ constexpr std::int64_t kFullSyncPatienceMs = 300000;
 constexpr std::int64_t kRejoinPatienceMs = 5000;
 // A link that broke may hold again: a splice that failed is no reason against another one for ever.
 constexpr std::int64_t kSpliceFailuresCountMs = 600000;
+// Borrowing that breaks every time is not the way; and a node that may lend is looked for so often, once a
+// second.
+constexpr int kMostBorrows = 5;
+constexpr int kLenderLooks = 5;
 constexpr std::int64_t kFirstBackoffMs = 500;
 constexpr std::int64_t kLastBackoffMs = 60000;
 
@@ -36,6 +40,17 @@ std::string CodesOf(const VerdictDecision& verdict) {
 
 std::string NotSalvaged(const std::string& why) {
   return why.empty() ? "" : "; its tail was given up without a salvage, as the policy allows: " + why;
+}
+
+bool Borrows(const Decision& decision) {
+  return decision.verdict->verdict == Verdict::kAligned && decision.evidence && !decision.evidence->target &&
+         decision.evidence->borrow;
+}
+
+// From where on a rejoiner that was carried through shares the survivor's stream, at the latest.
+Sequence JoinedAt(const Decision& decision, std::optional<Sequence> met) {
+  if (decision.verdict->verdict == Verdict::kSpliced) return *met;
+  return Borrows(decision) ? decision.evidence->borrow->range.to : *decision.evidence->target;
 }
 
 std::uint64_t BytesToNode(const Report& report) {
@@ -175,7 +190,7 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   begun_here_.insert(decision.id);
   // Until it has joined, what it is given belongs to no stream.
   std::optional<GroupState> begun;
-  if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded)
+  if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded || Borrows(decision))
     ApplyBegun(begun.emplace(state_), name, *decision.evidence->rejoiner.last);
   if (auto written = environment_.Store().AppendDecision(decision, begun ? &*begun : nullptr); !written) {
     store_problem_ = written.error().Message();
@@ -238,6 +253,41 @@ void GroupRunner::NoteSpliceFailure(Node& node, const Execution& execution) {
 Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
   Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
   decision.id = std::move(id);
+void GroupRunner::NoteBorrowFailure(Node& node, const Execution& execution) {
+  if (!execution.in_borrow) return;
+  ++node.borrows_failed;
+  node.borrow_failure = execution.error;
+  node.borrow_epoch = state_.epoch;
+}
+
+void GroupRunner::AddLenders(const Node& node, Lenders lenders, const PolicyLimits& limits,
+                             EvidenceQuestion* question) {
+  if (limits.borrow_bytes == 0) {
+    question->no_lenders = "the policy lets nothing be borrowed (limits.borrow)";
+  } else if (node.borrow_epoch == state_.epoch && node.borrows_failed >= kMostBorrows) {
+    question->no_lenders = "borrowing has failed " + std::to_string(node.borrows_failed) +
+                           " times in a row: " + node.borrow_failure;
+  } else if (lenders.offers.empty()) {
+    question->no_lenders = "no other node is in service";
+  } else {
+    question->lenders = std::move(lenders.offers);
+    for (LenderOffer& offer : question->lenders) offer.agent = nodes_.at(offer.report.node).settings.agent;
+  }
+}
+
+// A node that may lend is not heard for a moment, or is about to come into service itself, as after a
+// failover: it is waited for a while, rather than that everything is copied.
+void GroupRunner::AwaitLender(Node& node, bool coming, Evidence* evidence) {
+  if (!NeedsLender(*evidence) || evidence->borrow) {
+    node.lender_looks = 0;
+    return;
+  }
+  if ((!coming && !evidence->lender_unheard) || node.lender_looks >= kLenderLooks) return;
+  ++node.lender_looks;
+  evidence->missing.push_back("what another node could lend: " + evidence->borrow_note);
+  evidence->expected_to_come = true;
+}
+
   decision.node = name;
   decision.survivor = state_.master;
   decision.finding = name + " is parked and does not follow master " + state_.master;
@@ -252,6 +302,9 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   decision.evidence = co_await Answer<Evidence>(
       [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
   if (Mutated(Mutation::kTrustTheNumber)) {
+  Lenders lenders = FindLenders(Snapshot(), name);
+  const bool coming = lenders.coming && policy.limits.borrow_bytes > 0;
+  AddLenders(nodes_.at(name), std::move(lenders), policy.limits, &question);
     for (auto* touched : {&decision.evidence->tail, &decision.evidence->missed}) {
       if (*touched) (*touched)->keys.clear();
     }
@@ -260,6 +313,7 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   // Of another master, or of long ago, they tell nothing.
   const bool over = node.splice_epoch != state_.epoch ||
                     environment_.NowMs() - node.splice_failed_ms >= kSpliceFailuresCountMs;
+  if (!decision.id.empty()) AwaitLender(node, coming, &*decision.evidence);
   if (over) node.splices_failed = 0;
   decision.evidence->splices_failed = node.splices_failed;
   if (node.splices_failed > 0) decision.evidence->splice_failure = node.splice_failure;
@@ -277,6 +331,8 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   co_return decision;
 }
 
+    auto* borrow = std::get_if<RescueAction>(&step.action);
+    if (borrow != nullptr) borrow->max_bytes = policy.limits.borrow_bytes;
 // A node that is held is looked at again and again; it is recorded once per change of reason.
 void GroupRunner::RecordHold(Node& node, Decision decision) {
   node.next_try_ms = environment_.NowMs() + kHoldRetryMs;
@@ -363,7 +419,7 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     // A prefix shares all that was known to be shared before; a stitched node only what comes after.
     const KnownHistory known = KnownBetween(state_, name, decision.survivor);
     // The batches before the place where the numbers met are other ones on either side, for ever.
-    Sequence from = spliced ? *execution.met : *decision.evidence->target;
+    Sequence from = JoinedAt(decision, execution.met);
     if (decision.verdict->verdict == Verdict::kAligned && known.shared_from)
       from = std::min(from, *known.shared_from);
     ApplyJoin(state, name, from);
@@ -391,6 +447,7 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   }
   environment_.FaultPoint("before-outcome");
   (void)Close(decision, outcome, !superseded && execution.outcome == Outcome::kDone ? &state : nullptr);
+    NoteBorrowFailure(node, execution);
 }
 
 Task<void> GroupRunner::WatchFullSyncs() {
@@ -457,6 +514,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
     }
     fleet_.full_syncs.End(node.settings.zone);
     entry = full_syncs_.erase(entry);
+      node.borrows_failed = node.lender_looks = 0;
   }
 }
 

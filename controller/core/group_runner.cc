@@ -561,6 +561,7 @@ Result<void> GroupRunner::Close(const Decision& decision, OutcomeRecord outcome,
        ": " + outcome.sentence);
   return written;
 }
+    execution.in_borrow = rejoin && std::holds_alternative<RescueAction>(action);
 
 bool GroupRunner::WriteUnclosed() {
   while (!unclosed_.empty()) {

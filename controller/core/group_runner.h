@@ -27,6 +27,7 @@
 #include "controller/core/finding.h"
 #include "controller/core/full_sync_guard.h"
 #include "controller/core/settings.h"
+#include "controller/core/lender.h"
 #include "controller/core/snapshot.h"
 #include "controller/core/task.h"
 
@@ -103,6 +104,10 @@ class GroupRunner {
     std::uint64_t splice_epoch = 0;
     std::int64_t splice_failed_ms = 0;
     std::string held_for;            // reasons of the last hold that was recorded
+    int borrows_failed = 0;      // in a row, in one epoch
+    std::string borrow_failure;  // of the last of them
+    std::uint64_t borrow_epoch = 0;
+    int lender_looks = 0;            // in a row at which a node that may lend was waited for
     std::string queued;              // why a decided verdict waits; for the status
     int attaching = 0;               // looks in a row at which it had not come to its relay
     bool blocked = false;            // an open decision of an earlier run waits for its agent
@@ -165,6 +170,7 @@ class GroupRunner {
     bool in_splice = false;       // that step was one of a splice
     std::optional<Sequence> met;  // where the numbers of a splice met
     std::optional<SalvageRef> salvage;
+    bool in_borrow = false;       // that step took what another node lends
     std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows
   };
 
@@ -229,6 +235,10 @@ class GroupRunner {
   // Failovers that start by themselves (group_failover.cc).
   Task<void> WatchMaster();
   Task<bool> LookForMaster(Finding trouble);
+  void NoteBorrowFailure(Node& node, const Execution& execution);
+  // Fills in who may lend, or why nobody may.
+  void AddLenders(const Node& node, Lenders lenders, const PolicyLimits& limits, EvidenceQuestion* question);
+  void AwaitLender(Node& node, bool coming, Evidence* evidence);
   void LookThroughPeers(const Look& look, const Endpoint& server);
   [[nodiscard]] Look LookNow() const;
   // Nothing has happened since that could make what was seen untrue.

@@ -15,6 +15,28 @@ constexpr std::int64_t kFollowDeadlineMs = 4000;
 constexpr std::int64_t kSalvageDeadlineMs = 600000;
 // Nor for one that replays what may be as long; the same goes for a splice.
 constexpr std::int64_t kSpliceDeadlineMs = 600000;
+// Nor for one that borrows. (How long a rescue may take, a failover says itself.)
+constexpr std::int64_t kBorrowDeadlineMs = 600000;
+
+}  // namespace
+
+namespace {
+
+std::vector<PlanStep> PlanBorrow(const Evidence& evidence, const Endpoint& survivor) {
+  const std::string& node = evidence.rejoiner.node;
+  const std::string& master = evidence.survivor.node;
+  const BorrowEvidence& borrow = *evidence.borrow;
+  RescueAction take{borrow.lender, borrow.agent, borrow.range.to};
+  take.alive = true;
+  take.last_batch = borrow.joint;
+  std::vector<PlanStep> steps;
+  steps.push_back({node, std::move(take),
+                   "take " + borrow.range.ToString() + ", which the WAL of " + master +
+                       " no longer holds, from that of " + borrow.lender});
+  steps.push_back({node, FollowAction{survivor, borrow.range.to, borrow.joint},
+                   "follow " + master + " from there, which is a boundary in its WAL"});
+  return steps;
+}
 
 }  // namespace
 
@@ -31,6 +53,7 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
   }
   switch (verdict) {
     case Verdict::kAligned:
+      if (!evidence.target && evidence.borrow) return PlanBorrow(evidence, survivor);
       steps.push_back({node, FollowAction{survivor, *evidence.rejoiner.last + 1, evidence.before_target},
                        "follow " + master + " from the next sequence, which is a boundary there"});
       return steps;
@@ -183,6 +206,8 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   if (std::holds_alternative<FollowAction>(command.action)) command.deadline_ms = kFollowDeadlineMs;
   if (std::holds_alternative<SalvageAction>(command.action)) command.deadline_ms = kSalvageDeadlineMs;
   if (std::holds_alternative<SpliceAction>(command.action)) command.deadline_ms = kSpliceDeadlineMs;
+  const auto* rescue = std::get_if<RescueAction>(&command.action);
+  if (rescue != nullptr && rescue->alive) command.deadline_ms = kBorrowDeadlineMs;
   return command;
 }
 

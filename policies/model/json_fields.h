@@ -231,6 +231,8 @@ void Fields(V& visit, S& s) {
   visit("source_url", s.source_url);
   visit("target", s.target);
   visit.Defaulted("max_bytes", s.max_bytes);
+  visit.Defaulted("alive", s.alive);
+  visit("last_batch", s.last_batch);
 }
 
 template <typename V, Like<SalvageAction> S>
@@ -365,6 +367,21 @@ void Fields(V& visit, S& s) {
   visit("cluster_enabled", s.cluster_enabled);
 }
 
+template <typename V, Like<BorrowEvidence> S>
+void Fields(V& visit, S& s) {
+  visit("lender", s.lender);
+  visit("agent", s.agent);
+  visit("range", s.range);
+  visit("bytes", s.bytes);
+  visit("joint", s.joint);
+}
+
+template <typename V, Like<EndangeredEvidence> S>
+void Fields(V& visit, S& s) {
+  visit("left_ms", s.left_ms);
+  visit("falls_behind", s.falls_behind);
+}
+
 template <typename V, Like<Evidence> S>
 void Fields(V& visit, S& s) {
   visit("rejoiner", s.rejoiner);
@@ -389,6 +406,10 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("undo_note", s.undo_note);
   visit.Defaulted("splices_failed", s.splices_failed);
   visit.Defaulted("splice_failure", s.splice_failure);
+  visit("borrow", s.borrow);
+  visit.Defaulted("borrow_note", s.borrow_note);
+  visit.Defaulted("lender_unheard", s.lender_unheard);
+  visit("endangered", s.endangered);
 }
 
 template <typename V, Like<Reason> S>

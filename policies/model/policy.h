@@ -20,10 +20,15 @@ enum class OnLimit { kFullSync, kHold };  // "fullsync", "hold"
 // What becomes of a tail that cannot be salvaged: it is not given up, or it is.
 enum class SalvageRule { kRequired, kTry };  // "required", "try"
 
+// A node's next sequence is about to be purged from its master's WAL: it is told, or the node is copied
+// afresh while the group is calm.
+enum class OnEndangered { kTell, kFullSync };  // "tell", "fullsync"
+
 std::string_view ToString(Tolerance tolerance);
 std::string_view ToString(Verdict verdict);
 std::string_view ToString(OnLimit on_limit);
 std::string_view ToString(SalvageRule rule);
+std::string_view ToString(OnEndangered on_endangered);
 
 struct KeyspaceLimits {
   std::optional<std::uint64_t> records;
@@ -59,7 +64,8 @@ struct PolicyLimits {
   std::uint64_t tail = 100000;
   std::uint64_t missed = 100000;
   std::uint64_t advance_master = 100000;
-  std::uint64_t undo_scan_bytes = 0;  // of WAL, to take a tail back; 0: nothing is taken back
+  std::uint64_t undo_scan_bytes = 0;        // of WAL, to take a tail back; 0: nothing is taken back
+  std::uint64_t borrow_bytes = 4ULL << 30;  // of another node's WAL, at once; 0: nothing is borrowed
 };
 
 // What a failover may leave behind. A replica that lacks more than max_lag of the records that the master
@@ -84,6 +90,7 @@ struct TolerancePolicy {
   SalvageRule salvage = SalvageRule::kRequired;
   bool require_fork_proof = true;
   OnLimit on_limit = OnLimit::kFullSync;
+  OnEndangered on_endangered = OnEndangered::kTell;
   std::string content_hash;  // SHA-256 (hex) of the files it was read from
 };
 

@@ -27,6 +27,9 @@ inline constexpr std::string_view kTailUndone = "tail-undone";
 inline constexpr std::string_view kAdvanceLimit = "advance-limit";
 inline constexpr std::string_view kSpliceFailed = "splice-failed";
 inline constexpr std::string_view kAdvancedFirst = "advanced-first";
+inline constexpr std::string_view kBorrowed = "borrowed";
+inline constexpr std::string_view kBorrowLimit = "borrow-limit";
+inline constexpr std::string_view kResumePointEndangered = "resume-point-endangered";
 
 // Of a tail that is given up (controller/core/tail_given_up.h).
 inline constexpr std::string_view kTailNotSalvaged = "tail-not-salvaged";
@@ -69,24 +72,61 @@ inline constexpr std::string_view kLeaseRuns = "lease-runs";
 inline constexpr std::string_view kTooManyAtOnce = "too-many-at-once";
 
 // All of them, for the test that keeps the table of policies/README.md complete.
-inline constexpr std::string_view kAll[] = {
-    kPrefixOfSurvivor,    kWithinPolicy,    kNumberFitsHistoriesDiffer,
-    kKeyspaceFullSync,    kKeyspaceLimit,   kPadLimit,
-    kTailLimit,           kMissedLimit,     kForkUnproven,
-    kForkUnknown,         kWalPurged,       kRejoinerAhead,
-    kIncompatible,        kEvidenceMissing, kNotPreferred,
-    kMasterLostRecords,   kTailNotSalvaged, kTailSalvagedInPart,
-    kFullSyncQueued,      kFullSyncNoRoom,  kFullSyncLastCopy,
-    kTailRescued,         kTailLeftBehind,  kPromotionHappened,
-    kNotParked,           kOperatorAsked,   kForced,
-    kMasterDown,          kMasterParked,    kMostAdvanced,
-    kCandidate,           kNotEligible,     kRefused,
-    kMasterUnreachable,   kMasterHung,      kMasterOutOfSight,
-    kMasterRefusesWrites, kLeaseOver,       kFencedDirectly,
-    kNotAutomatic,        kPaused,          kInMaintenance,
-    kOtherMaster,         kBlocked,         kBetterMissing,
-    kReadingTail,         kLeaseRuns,       kTooManyAtOnce,
-    kNothingMissed,       kTailUndone,      kAdvanceLimit,
-    kSpliceFailed,        kAdvancedFirst};
+inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
+                                            kWithinPolicy,
+                                            kNumberFitsHistoriesDiffer,
+                                            kKeyspaceFullSync,
+                                            kKeyspaceLimit,
+                                            kPadLimit,
+                                            kTailLimit,
+                                            kMissedLimit,
+                                            kForkUnproven,
+                                            kForkUnknown,
+                                            kWalPurged,
+                                            kRejoinerAhead,
+                                            kIncompatible,
+                                            kEvidenceMissing,
+                                            kNotPreferred,
+                                            kMasterLostRecords,
+                                            kTailNotSalvaged,
+                                            kTailSalvagedInPart,
+                                            kFullSyncQueued,
+                                            kFullSyncNoRoom,
+                                            kFullSyncLastCopy,
+                                            kTailRescued,
+                                            kTailLeftBehind,
+                                            kPromotionHappened,
+                                            kNotParked,
+                                            kOperatorAsked,
+                                            kForced,
+                                            kMasterDown,
+                                            kMasterParked,
+                                            kMostAdvanced,
+                                            kCandidate,
+                                            kNotEligible,
+                                            kRefused,
+                                            kMasterUnreachable,
+                                            kMasterHung,
+                                            kMasterOutOfSight,
+                                            kMasterRefusesWrites,
+                                            kLeaseOver,
+                                            kFencedDirectly,
+                                            kNotAutomatic,
+                                            kPaused,
+                                            kInMaintenance,
+                                            kOtherMaster,
+                                            kBlocked,
+                                            kBetterMissing,
+                                            kReadingTail,
+                                            kLeaseRuns,
+                                            kTooManyAtOnce,
+                                            kNothingMissed,
+                                            kTailUndone,
+                                            kAdvanceLimit,
+                                            kSpliceFailed,
+                                            kAdvancedFirst,
+                                            kBorrowed,
+                                            kBorrowLimit,
+                                            kResumePointEndangered};
 
 }  // namespace walstitch::reason

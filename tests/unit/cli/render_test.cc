@@ -63,6 +63,24 @@ Outcome: done
 )");
 }
 
+TEST(RenderDecision, WhoLendsWhatIsSaid) {
+  auto record = SampleRejoin();
+  Evidence& evidence = *record.decision.evidence;
+  evidence.target.reset();
+  evidence.borrow = BorrowEvidence{"n3", "http://n3", {Sequence(1003), Sequence(1040)}, 4096, {}};
+  record.decision.plan = {{"n1", RescueAction{"n3", "http://n3", Sequence(1040), 0, true}, ""}};
+  record.steps.clear();
+  std::string text = RenderDecision(record);
+  EXPECT_NE(text.find("  borrowed from n3: [1003, 1040), 37 records, about 4 KiB\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("take what n3 lends, up to 1039"), std::string::npos) << text;
+  EXPECT_EQ(text.find("missed, to be skipped"), std::string::npos) << text;
+  evidence.borrow.reset();
+  evidence.borrow_note = "n3: its WAL begins at 1020";
+  text = RenderDecision(record);
+  EXPECT_NE(text.find("  nothing borrowed: n3: its WAL begins at 1020\n"), std::string::npos) << text;
+}
+
 TEST(RenderDecision, WhatWasNotBegunIsSaid) {
   auto record = SampleRejoin();
   record.steps.pop_back();
@@ -272,6 +290,7 @@ TEST(RenderStatus, SaysWhatKeepsAGroupFromActingByItself) {
   n1: has promised the master to refuse promotions, for 2.1 s yet
   n3: its agent is silent
   n3: under maintenance: a new disk
+  n3: the WAL of n2 holds what it needs next for 1 min 30 s yet
   findings
     MasterUnreachable (n2): n2's agent is silent for 1.4 s [peers, probe]
     NodeDown (n3): n3 is down
