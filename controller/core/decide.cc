@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "controller/core/cost.h"
+#include "controller/core/endangered.h"
 #include "controller/core/fork_answers.h"
 #include "controller/core/tail_given_up.h"
 #include "policies/evaluate.h"
-#include "policies/model/reason_codes.h"
 #include "policies/model/bytes.h"
+#include "policies/model/reason_codes.h"
 
 namespace walstitch::core {
 namespace {
@@ -190,8 +191,8 @@ class Case {
   void ObjectToRanges() {
     const Sequence next = *evidence_.rejoiner.last + 1;
     const auto& survivor_oldest = evidence_.survivor.oldest;
-    if (!evidence_.target) {
     if (Borrows()) return ObjectToBorrow();
+    if (!evidence_.target) {
       if (survivor_oldest && *survivor_oldest > next) {
         Object(Kind::kFull, reason::kWalPurged,
                rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ +
@@ -215,7 +216,6 @@ class Case {
     ObjectToMissed();
   }
 
-  void ObjectToMissed() {
   // The rejoiner has no tail, and another node lends what the survivor's WAL no longer holds.
   [[nodiscard]] bool Borrows() const {
     return evidence_.borrow && !evidence_.target && evidence_.fork && evidence_.rejoiner.last &&
@@ -238,6 +238,7 @@ class Case {
     return evidence_.borrow_note.empty() ? "" : "; nobody lends what is between: " + evidence_.borrow_note;
   }
 
+  void ObjectToMissed() {
     const Sequence fork = *evidence_.fork;
     const auto& survivor_oldest = evidence_.survivor.oldest;
     if (!MissedComplete() && MissedRange().Size() <= policy_.limits.missed) {
@@ -486,8 +487,8 @@ class Case {
       for (const auto& objection : objections_) decision.reasons.push_back(objection.reason);
       if (!objections_.empty() && SpliceCounts()) AddWhyNotSpliced(&decision.reasons);
       if (full_possible_ && objections_.empty() && evidence_.target) AddFindings(verdict, &decision.reasons);
-    }
       if (full_possible_ && objections_.empty() && Borrows()) AddBorrowed(&decision.reasons);
+    }
     if (full_possible_ && evidence_.rejoiner.last) AddNumberFits(&decision.reasons);
     std::move(preference.begin(), preference.end(), std::back_inserter(decision.reasons));
     // What stands first is why the verdict is this one; where keys are missed for it, people ask why.
@@ -545,7 +546,6 @@ class Case {
     }
   }
 
-  // No objection: fork, target, tail and missed are all known.
   void AddBorrowed(std::vector<Reason>* reasons) const {
     const BorrowEvidence& borrow = *evidence_.borrow;
     const std::string bytes = borrow.bytes == 0 ? "" : ", about " + HumanBytes(borrow.bytes);
@@ -560,6 +560,7 @@ class Case {
                             bytes + ", and " + rejoiner_ + " follows " + survivor_ + " from there on"});
   }
 
+  // No objection: fork, target, tail and missed are all known.
   void AddFindings(Verdict verdict, std::vector<Reason>* reasons) const {
     const Sequence fork = *evidence_.fork;
     const Sequence next = *evidence_.rejoiner.last + 1;
@@ -637,9 +638,9 @@ class Case {
         const Divergence divergence = DivergenceOf(evidence_);
         if (ahead_ && objections_.empty())
           return survivor_ + " is to be advanced past " + rejoiner_ + " first";
-        if (objections_.empty()) return Describe(divergence) + " would differ";
         if (Borrows() && objections_.empty())
           return "the WAL of " + survivor_ + " holds nothing that " + rejoiner_ + " could be padded to";
+        if (objections_.empty()) return Describe(divergence) + " would differ";
         const bool weighed = evidence_.fork && evidence_.target && TailComplete() && MissedComplete();
         return objections_.front().reason.sentence +
                (weighed ? "; " + Describe(divergence) + " would differ" : std::string());
@@ -676,7 +677,7 @@ class Case {
 }  // namespace
 
 VerdictDecision Decide(const Evidence& evidence, const TolerancePolicy& policy) {
-  return Case(evidence, policy).Decide();
+  return CopyIfEndangered(Case(evidence, policy).Decide(), evidence, policy);
 }
 
 }  // namespace walstitch::core

@@ -141,7 +141,8 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   if (superseded() || snapshot.LiveMaster() == nullptr) co_return;
   const bool stuck = node.behind_since_ms >= 0 &&
                      environment_.NowMs() - node.behind_since_ms >= settings_.failover.stuck_feed_ms;
-  if (InService(snapshot, *snapshot.Find(name)) && !stuck) co_return;
+  const bool falls_behind = InService(snapshot, *snapshot.Find(name)) && MayCopyAfresh(snapshot, name);
+  if (InService(snapshot, *snapshot.Find(name)) && !stuck && !falls_behind) co_return;
   if (!Fenced(*rejoiner) || !rejoiner->relay.node_attached) {
     const bool attaching = rejoiner->role == Role::kReplica && rejoiner->upstream_is_relay &&
                            rejoiner->relay.state == RelayState::kParked;
@@ -151,11 +152,13 @@ Task<void> GroupRunner::Rejoin(std::string name) {
     }
     node.attaching = 0;
     // Not within the co_await: GCC 12 destroys the temporaries of its conditional operator twice.
-    const std::string does = rejoiner->role == Role::kMaster
-                                 ? " accepts writes, but " + state_.master + " is the master"
-                             : attaching ? " does not come to its relay by itself"
-                             : stuck     ? " stands still behind master " + state_.master
-                                         : " follows something else than master " + state_.master;
+    const std::string does =
+        rejoiner->role == Role::kMaster ? " accepts writes, but " + state_.master + " is the master"
+        : attaching                     ? " does not come to its relay by itself"
+        : stuck                         ? " stands still behind master " + state_.master
+        : falls_behind
+            ? " falls behind master " + state_.master + ", whose WAL will soon not hold what it needs next"
+            : " follows something else than master " + state_.master;
     std::string finding = name + does;
     co_await ParkFirst(name, std::move(finding));
     co_return;
@@ -250,9 +253,6 @@ void GroupRunner::NoteSpliceFailure(Node& node, const Execution& execution) {
   node.splice_failed_ms = environment_.NowMs();
 }
 
-Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
-  Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
-  decision.id = std::move(id);
 void GroupRunner::NoteBorrowFailure(Node& node, const Execution& execution) {
   if (!execution.in_borrow) return;
   ++node.borrows_failed;
@@ -288,6 +288,9 @@ void GroupRunner::AwaitLender(Node& node, bool coming, Evidence* evidence) {
   evidence->expected_to_come = true;
 }
 
+Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
+  Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
+  decision.id = std::move(id);
   decision.node = name;
   decision.survivor = state_.master;
   decision.finding = name + " is parked and does not follow master " + state_.master;
@@ -299,24 +302,25 @@ void GroupRunner::AwaitLender(Node& node, bool coming, Evidence* evidence) {
   }
   EvidenceQuestion question{std::move(rejoiner), std::move(survivor),
                             KnownBetween(state_, name, state_.master), policy.limits};
-  decision.evidence = co_await Answer<Evidence>(
-      [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
-  if (Mutated(Mutation::kTrustTheNumber)) {
   Lenders lenders = FindLenders(Snapshot(), name);
   const bool coming = lenders.coming && policy.limits.borrow_bytes > 0;
   AddLenders(nodes_.at(name), std::move(lenders), policy.limits, &question);
+  decision.evidence = co_await Answer<Evidence>(
+      [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
+  if (Mutated(Mutation::kTrustTheNumber)) {
     for (auto* touched : {&decision.evidence->tail, &decision.evidence->missed}) {
       if (*touched) (*touched)->keys.clear();
     }
   }
   Node& node = nodes_.at(name);
+  if (!decision.id.empty()) AwaitLender(node, coming, &*decision.evidence);
   // Of another master, or of long ago, they tell nothing.
   const bool over = node.splice_epoch != state_.epoch ||
                     environment_.NowMs() - node.splice_failed_ms >= kSpliceFailuresCountMs;
-  if (!decision.id.empty()) AwaitLender(node, coming, &*decision.evidence);
   if (over) node.splices_failed = 0;
   decision.evidence->splices_failed = node.splices_failed;
   if (node.splices_failed > 0) decision.evidence->splice_failure = node.splice_failure;
+  decision.evidence->endangered = FindEndangered(Snapshot(), name, policy, environment_.UnixMs());
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint);
   if (decision.verdict->reasons.front().code == reason::kAdvancedFirst) {
@@ -327,12 +331,12 @@ void GroupRunner::AwaitLender(Node& node, bool coming, Evidence* evidence) {
     if (full_sync != nullptr) full_sync->bytes_per_second = fleet_.full_syncs.bytes_per_second;
     auto* salvage = std::get_if<SalvageAction>(&step.action);
     if (salvage != nullptr) salvage->required = policy.salvage == SalvageRule::kRequired;
+    auto* borrow = std::get_if<RescueAction>(&step.action);
+    if (borrow != nullptr) borrow->max_bytes = policy.limits.borrow_bytes;
   }
   co_return decision;
 }
 
-    auto* borrow = std::get_if<RescueAction>(&step.action);
-    if (borrow != nullptr) borrow->max_bytes = policy.limits.borrow_bytes;
 // A node that is held is looked at again and again; it is recorded once per change of reason.
 void GroupRunner::RecordHold(Node& node, Decision decision) {
   node.next_try_ms = environment_.NowMs() + kHoldRetryMs;
@@ -439,15 +443,17 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     node.failures = 0;
     node.next_try_ms = 0;
     node.splices_failed = 0;
+    node.borrows_failed = node.lender_looks = 0;
+    node.view.resume_falls = 0;
   } else {
     NoteSpliceFailure(node, execution);
+    NoteBorrowFailure(node, execution);
     outcome.sentence = execution.error + "; " + name + " stays parked";
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
   }
   environment_.FaultPoint("before-outcome");
   (void)Close(decision, outcome, !superseded && execution.outcome == Outcome::kDone ? &state : nullptr);
-    NoteBorrowFailure(node, execution);
 }
 
 Task<void> GroupRunner::WatchFullSyncs() {
@@ -508,13 +514,13 @@ Task<void> GroupRunner::WatchFullSyncs() {
     if (done) {
       node.failures = 0;
       node.splices_failed = 0;
+      node.borrows_failed = node.lender_looks = 0;
       node.next_try_ms = 0;
     } else {
       Backoff(node);
     }
     fleet_.full_syncs.End(node.settings.zone);
     entry = full_syncs_.erase(entry);
-      node.borrows_failed = node.lender_looks = 0;
   }
 }
 

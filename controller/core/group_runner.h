@@ -22,12 +22,13 @@
 #include <vector>
 
 #include "controller/core/candidate.h"
+#include "controller/core/endangered.h"
 #include "controller/core/environment.h"
 #include "controller/core/failover_gate.h"
 #include "controller/core/finding.h"
 #include "controller/core/full_sync_guard.h"
-#include "controller/core/settings.h"
 #include "controller/core/lender.h"
+#include "controller/core/settings.h"
 #include "controller/core/snapshot.h"
 #include "controller/core/task.h"
 
@@ -103,11 +104,11 @@ class GroupRunner {
     std::string splice_failure;         // of the last of them
     std::uint64_t splice_epoch = 0;
     std::int64_t splice_failed_ms = 0;
-    std::string held_for;            // reasons of the last hold that was recorded
     int borrows_failed = 0;      // in a row, in one epoch
     std::string borrow_failure;  // of the last of them
     std::uint64_t borrow_epoch = 0;
     int lender_looks = 0;            // in a row at which a node that may lend was waited for
+    std::string held_for;            // reasons of the last hold that was recorded
     std::string queued;              // why a decided verdict waits; for the status
     int attaching = 0;               // looks in a row at which it had not come to its relay
     bool blocked = false;            // an open decision of an earlier run waits for its agent
@@ -116,6 +117,7 @@ class GroupRunner {
     bool salvaging = false;          // its tail is being salvaged: that moves nothing, and may take minutes
     std::int64_t next_probe_ms = 0;  // of its server, while its agent is gone
     std::int64_t next_stay_ms = 0;   // asking how long its resume point stays
+    ResumeLook stay;                 // what it was told when it last asked
     // When a promotion of it, as far as this run knows, may last have been under way; absent: none is.
     std::optional<std::int64_t> promoting_ms;
   };
@@ -168,9 +170,9 @@ class GroupRunner {
     Outcome outcome = Outcome::kDone;
     std::string error;            // of the step that was not done
     bool in_splice = false;       // that step was one of a splice
+    bool in_borrow = false;       // that step took what another node lends
     std::optional<Sequence> met;  // where the numbers of a splice met
     std::optional<SalvageRef> salvage;
-    bool in_borrow = false;       // that step took what another node lends
     std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows
   };
 
@@ -188,7 +190,11 @@ class GroupRunner {
   Task<std::optional<Report>> Refresh(std::string node);
   Task<void> RefreshAll();
   Task<void> RefreshInto(std::string node, std::int64_t* waiting, std::function<void()> ended);
-  Task<void> WatchResumePoint(std::string node);
+  // How long what it lacks, from `next` on, stays in the master's WAL; it is so many records `behind`.
+  Task<void> WatchResumePoint(std::string node, Sequence next, std::uint64_t behind);
+  void WatchResumePoints(const GroupSnapshot& snapshot);
+  // A node that follows, but falls behind, is to be copied afresh now.
+  [[nodiscard]] bool MayCopyAfresh(const GroupSnapshot& snapshot, const std::string& node);
 
   // Decisions (group_runner.cc).
   Decision NewDecision(DecisionKind kind, std::uint64_t epoch);
@@ -229,16 +235,16 @@ class GroupRunner {
   [[nodiscard]] FullSyncProgress ProgressOfFullSync(const std::string& name) const;
   void Backoff(Node& node);
   void NoteSpliceFailure(Node& node, const Execution& execution);
+  void NoteBorrowFailure(Node& node, const Execution& execution);
+  // Fills in who may lend, or why nobody may.
+  void AddLenders(const Node& node, Lenders lenders, const PolicyLimits& limits, EvidenceQuestion* question);
+  void AwaitLender(Node& node, bool coming, Evidence* evidence);
   Task<void> WatchFullSyncs();
   Task<boost::json::value> MakePlan();
 
   // Failovers that start by themselves (group_failover.cc).
   Task<void> WatchMaster();
   Task<bool> LookForMaster(Finding trouble);
-  void NoteBorrowFailure(Node& node, const Execution& execution);
-  // Fills in who may lend, or why nobody may.
-  void AddLenders(const Node& node, Lenders lenders, const PolicyLimits& limits, EvidenceQuestion* question);
-  void AwaitLender(Node& node, bool coming, Evidence* evidence);
   void LookThroughPeers(const Look& look, const Endpoint& server);
   [[nodiscard]] Look LookNow() const;
   // Nothing has happened since that could make what was seen untrue.

@@ -274,6 +274,7 @@ TEST(RenderStatus, SaysWhatKeepsAGroupFromActingByItself) {
        "report": {"last": 1050, "relay": {"state": "idle"}, "leased": true, "lease_left_ms": 2670}},
       {"node": "n3", "agent": "http://10.0.0.3:7701", "connected": false, "priority": 0, "zone": "eu-2",
        "condition": "unreachable", "sentence": "its agent is silent", "maintenance": "a new disk",
+       "resume_left_ms": 90000,
        "report": {"last": 900, "lease_left_ms": 1000, "promised_left_ms": 900}}]})");
   ASSERT_TRUE(json) << json.error().Message();
   auto status = GroupStatusFromJson(*json);
@@ -289,8 +290,8 @@ TEST(RenderStatus, SaysWhatKeepsAGroupFromActingByItself) {
   n3    unreachable  was 900                                   0  eu-2  http://10.0.0.3:7701 (not connected)
   n1: has promised the master to refuse promotions, for 2.1 s yet
   n3: its agent is silent
-  n3: under maintenance: a new disk
   n3: the WAL of n2 holds what it needs next for 1 min 30 s yet
+  n3: under maintenance: a new disk
   findings
     MasterUnreachable (n2): n2's agent is silent for 1.4 s [peers, probe]
     NodeDown (n3): n3 is down
