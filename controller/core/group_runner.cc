@@ -297,16 +297,29 @@ Task<void> GroupRunner::WatchResumePoint(std::string name, Sequence next, std::u
 void GroupRunner::WatchResumePoints(const GroupSnapshot& snapshot) {
   const std::int64_t now = environment_.NowMs();
   for (auto& [name, node] : nodes_) {
-    const auto lacks_from = LacksFrom(snapshot, *snapshot.Find(name));
-    if (!lacks_from) {
+    const NodeView& view = *snapshot.Find(name);
+    const auto lacks_from = LacksFrom(snapshot, view);
+    const auto not_watched = [&node] {
       node.view.resume_left_ms.reset();
       node.view.resume_falls = 0;
       node.stay = {};
+    };
+    if (!lacks_from) {
+      not_watched();
+      node.masters_last.reset();
       continue;
     }
     if (now < node.next_stay_ms) continue;
     node.next_stay_ms = now + kStayIntervalMs;
-    const std::uint64_t behind = *snapshot.LiveMaster()->report->last - *lacks_from;
+    const Sequence masters_last = *snapshot.LiveMaster()->report->last;
+    const auto before = std::exchange(node.masters_last, masters_last);
+    // 1. A master begins a new log. 2. Its replica's report is a moment older than its own, and ends in the
+    // old one. 3. Who holds what the master held at the last look follows closely, and has nothing to fear.
+    if (InService(snapshot, view) && (!before || *lacks_from >= *before)) {
+      not_watched();
+      continue;
+    }
+    const std::uint64_t behind = masters_last - *lacks_from;
     tasks_.Spawn(WatchResumePoint(name, *lacks_from + 1, behind));
   }
 }

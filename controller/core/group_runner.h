@@ -118,6 +118,8 @@ class GroupRunner {
     std::int64_t next_probe_ms = 0;  // of its server, while its agent is gone
     std::int64_t next_stay_ms = 0;   // asking how long its resume point stays
     ResumeLook stay;                 // what it was told when it last asked
+    // What its master held at the last look; absent: the node lacked nothing then.
+    std::optional<Sequence> masters_last;
     // When a promotion of it, as far as this run knows, may last have been under way; absent: none is.
     std::optional<std::int64_t> promoting_ms;
   };

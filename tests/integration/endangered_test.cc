@@ -2,6 +2,7 @@
 // and where the policy wants it, the copy is made before. On real processes.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 
 #include "tests/integration/cluster_fixture.h"
@@ -24,14 +25,20 @@ spec:
 
 class EndangeredTest : public ClusterTest {
  protected:
-  // What a node needs next is in a log that is archived: flushed, and another one was begun. Until so it is.
+  // Has what is in the log that is written to flushed, and another log begun; not without a pause.
+  void RotateLog(RedisClient& client) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - rotated_ < std::chrono::milliseconds(500)) return;
+    rotated_ = now;
+    client("COMPACT");
+    client("SET", "in-a-new-log-" + std::to_string(rotations_++), "value");
+  }
+  // What a node needs next is in a log that is archived. Until so it is.
   bool ToldOf(const std::string& node, const std::string& master) {
     auto client = cluster().Client(master);
-    int i = 0;
     return cluster().WaitUntil(
         [&] {
-          client("COMPACT");
-          client("SET", "in-a-new-log-" + std::to_string(i++), "value");
+          RotateLog(client);
           const boost::json::value status = cluster().Status();
           for (const auto& finding : status.at("findings").as_array()) {
             if (finding.at("code").as_string() == "ResumePointEndangered" &&
@@ -43,6 +50,10 @@ class EndangeredTest : public ClusterTest {
         },
         std::chrono::seconds(40));
   }
+
+ private:
+  std::chrono::steady_clock::time_point rotated_{};
+  int rotations_ = 0;
 };
 
 TEST_F(EndangeredTest, TheOperatorIsToldOfANodeThatIsAwayAndNobodyElse) {
@@ -102,12 +113,10 @@ TEST_F(EndangeredHoldTest, WhereThePolicyWantsItANodeThatIsHeldIsCopiedBefore) {
   ASSERT_NO_FATAL_FAILURE(HoldN1(std::string(kAsk) + "  onResumePointEndangered: fullsync\n"));
   EXPECT_EQ(0u, cluster().FullSyncsServed());
   auto client = cluster().Client("n2");
-  int i = 0;
   ASSERT_TRUE(cluster().WaitUntil(
       [&] {
         if (cluster().FullSyncsServed() > 0) return true;
-        client("COMPACT");
-        client("SET", "in-a-new-log-" + std::to_string(i++), "value");
+        RotateLog(client);
         return false;
       },
       std::chrono::seconds(40)));
