@@ -310,7 +310,7 @@ class Merger {
   void ReadSpec(const YamlNode& spec) {
     if (!IsMapping(spec, "spec",
                    {"groups", "keyspaces", "default", "internal", "prefer", "limits", "failover",
-                    "requireForkProof", "onLimit", "salvage", "padding"},
+                    "requireForkProof", "onLimit", "salvage", "padding", "onResumePointEndangered"},
                    {})) {
       return;
     }
@@ -342,6 +342,10 @@ class Merger {
       } else if (key.scalar == "salvage") {
         auto rule = OneOf(value, "spec.salvage", {SalvageRule::kRequired, SalvageRule::kTry});
         if (rule && Settle(value, "spec.salvage", value.scalar)) policy_.salvage = *rule;
+      } else if (key.scalar == "onResumePointEndangered") {
+        const std::string name = "spec.onResumePointEndangered";
+        auto on_endangered = OneOf(value, name, {OnEndangered::kTell, OnEndangered::kFullSync});
+        if (on_endangered && Settle(value, name, value.scalar)) policy_.on_endangered = *on_endangered;
       }
     }
   }
@@ -403,11 +407,12 @@ class Merger {
   }
 
   void ReadLimits(const YamlNode& node) {
-    if (!IsMapping(node, "spec.limits", {"pad", "tail", "missed", "advanceMaster", "undoScan"}, {})) return;
+    if (!IsMapping(node, "spec.limits", {"pad", "tail", "missed", "advanceMaster", "undoScan", "borrow"}, {}))
+      return;
     for (const auto& [key, value] : node.entries) {
       if (error_) return;
       PolicyLimits& limits = policy_.limits;
-      bool bytes = key.scalar == "undoScan";
+      bool bytes = key.scalar == "undoScan" || key.scalar == "borrow";
       std::string name = "spec.limits." + key.scalar;
       auto number = Number(value, name, bytes);
       if (!number || !Settle(value, name, std::to_string(*number))) return;
@@ -415,7 +420,8 @@ class Merger {
        : key.scalar == "tail"          ? limits.tail
        : key.scalar == "missed"        ? limits.missed
        : key.scalar == "advanceMaster" ? limits.advance_master
-                                       : limits.undo_scan_bytes) = *number;
+       : key.scalar == "undoScan"      ? limits.undo_scan_bytes
+                                       : limits.borrow_bytes) = *number;
     }
   }
 

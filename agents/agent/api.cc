@@ -25,6 +25,7 @@ constexpr std::uint64_t kMaxMarked = 1000;
 constexpr std::uint64_t kDefaultBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 20;
 constexpr std::string_view kTail = "tail";
+constexpr std::string_view kLent = "lent";
 constexpr std::uint64_t kMaxTailBytes = 16 << 20;
 constexpr std::uint64_t kDefaultKeys = 10000;
 constexpr std::uint64_t kMaxKeys = 200000;
@@ -129,7 +130,7 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
       return Dump(ToJson(RangeBytes{std::move(*bytes)}));
     };
   }
-  if (what == kTail) {
+  if (what == kTail || what == kLent) {
     auto from = NumberOf(request, "from", 0, wal::kMaxSequence);
     if (!from) return Fail(from.error());
     auto max_bytes = NumberOf(request, "max_bytes", 1, kMaxTailBytes, kMaxTailBytes);
@@ -297,7 +298,8 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   if (segments.size() == 3 && segments[0] == "v1" && segments[1] == "wal") {
     auto question = WalQuestion(request, segments[2], backend->SlotEncoded());
     if (!question) co_return http::JsonError(question.error());
-    // A tail is given only by the dead: what a living server has, it replicates.
+    // A tail is given only by the dead: what a living server has, it replicates. But what its master's WAL no
+    // longer holds, it lends.
     Result<std::string> answer;
     if (segments[2] == kTail) {
       answer = co_await backend->AskDeadWal(std::move(*question));

@@ -1,12 +1,14 @@
 #include "agents/agent/command_runner.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 #include "agents/agent/offload.h"
 #include "agents/agent/report_builder.h"
 #include "agents/wal/batch_decoder.h"
+#include "agents/wal/batch_digest.h"
 #include "agents/wal/marker.h"
 
 namespace walstitch::agent {
@@ -17,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-// Asked of a dead master's agent at a time: a few milliseconds of disk, and memory stays small.
+// Asked of another node's agent at a time: a few milliseconds of disk, and memory stays small.
 constexpr std::uint64_t kTailBytes = std::uint64_t{4} << 20;
 // As the patch that brings it to Kvrocks calls it (apache/kvrocks#3340, not merged when this was written).
 constexpr std::string_view kPaddingSetting = "replication-enable-sequence-padding";
@@ -135,6 +137,10 @@ Result<Feed> TakeUpTo(Sequence target, Sequence next, TailBatches tail) {
                                          ", but they end at " + expected.ToString());
   }
   return feed;
+}
+
+bool IsBatch(std::string_view bytes, const BatchInfo& batch) {
+  return bytes.size() == batch.bytes && wal::DigestOf(bytes) == batch.digest;
 }
 
 }  // namespace
@@ -466,7 +472,8 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
                       " was to be reached; it stays parked",
                   last);
   };
-  const std::string source = "the tail of " + action.source + ": ";
+  const std::string what = action.alive ? "what " + action.source + " lends" : "the tail of " + action.source;
+  const std::string source = what + ": ";
   if (last + 1 > action.target) {
     co_return Failed("the node is past the target " + action.target.ToString() + ": its last is " +
                          last.ToString() + "; it stays parked",
@@ -477,14 +484,22 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
     const milliseconds timeout = std::min(Left(deadline), options_.peer_timeout);
     if (timeout.count() == 0) co_return failed("the command's deadline has passed");
     const Sequence next = last + 1;
-    auto tail = co_await peer_.Tail(action.source_url, next, kTailBytes, timeout);
+    auto asked = action.alive ? peer_.Lent(action.source_url, next, kTailBytes, timeout)
+                              : peer_.Tail(action.source_url, next, kTailBytes, timeout);
+    auto tail = co_await std::move(asked);
     if (!tail) co_return failed(source + tail.error().Message());
     auto feed = TakeUpTo(action.target, next, std::move(*tail));
     if (!feed) co_return failed(source + feed.error().Message());
     for (const std::string& batch : feed->batches) taken += batch.size();
     if (action.max_bytes > 0 && taken > action.max_bytes) {
-      co_return failed("the tail is larger than the " + std::to_string(action.max_bytes) +
-                       " bytes that the policy allows (failover.rescue.bytes)");
+      co_return failed((action.alive ? what : "the tail") + " is larger than the " +
+                       std::to_string(action.max_bytes) + " bytes that the policy allows (" +
+                       (action.alive ? "limits.borrow" : "failover.rescue.bytes") + ")");
+    }
+    if (action.last_batch && feed->end == action.target &&
+        !IsBatch(feed->batches.back(), *action.last_batch)) {
+      co_return failed(source + "the batch that ends at " + action.target.ToString() +
+                       " is another one than was decided on");
     }
     auto fed = co_await relay_.Feed(next, std::move(feed->batches), Left(deadline));
     if (!fed) {

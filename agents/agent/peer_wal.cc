@@ -16,16 +16,31 @@ Result<TailBatches> ReadTail(const std::string& body) {
   return TailBatchesFromJson(*json);
 }
 
+std::string TargetOf(const std::string& what, Sequence from, std::uint64_t max_bytes) {
+  return "/v1/wal/" + what + "?from=" + from.ToString() + "&max_bytes=" + std::to_string(max_bytes);
+}
+
 }  // namespace
 
 boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Tail(std::string url, Sequence from,
                                                               std::uint64_t max_bytes,
                                                               std::chrono::milliseconds timeout) {
+  std::string target = TargetOf("tail", from, max_bytes);
+  co_return co_await Ask(std::move(url), std::move(target), timeout);
+}
+
+boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Lent(std::string url, Sequence from,
+                                                              std::uint64_t max_bytes,
+                                                              std::chrono::milliseconds timeout) {
+  std::string target = TargetOf("lent", from, max_bytes);
+  co_return co_await Ask(std::move(url), std::move(target), timeout);
+}
+
+boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Ask(std::string url, std::string target,
+                                                             std::chrono::milliseconds timeout) {
   const std::string agent = "agent at " + url;
   const auto parsed = http::ParseUrl(url);
   if (!parsed) co_return Fail(parsed.error(), agent);
-  const std::string target =
-      "/v1/wal/tail?from=" + from.ToString() + "&max_bytes=" + std::to_string(max_bytes);
   auto body = co_await http::FetchBody(*parsed, "GET", target, "", token_, timeout);
   if (!body) co_return Fail(body.error(), agent);
   auto work = [answer = std::move(*body)] { return ReadTail(answer); };

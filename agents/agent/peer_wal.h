@@ -26,8 +26,13 @@ class HttpPeerWal : public PeerWal {
 
   boost::asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from, std::uint64_t max_bytes,
                                                    std::chrono::milliseconds timeout) override;
+  boost::asio::awaitable<Result<TailBatches>> Lent(std::string url, Sequence from, std::uint64_t max_bytes,
+                                                   std::chrono::milliseconds timeout) override;
 
  private:
+  boost::asio::awaitable<Result<TailBatches>> Ask(std::string url, std::string target,
+                                                  std::chrono::milliseconds timeout);
+
   std::string token_;
   boost::asio::thread_pool& pool_;
 };

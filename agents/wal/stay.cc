@@ -72,6 +72,8 @@ Result<Stay> ReadStay(WalDirectory& directory, Sequence sequence, std::int64_t n
     return Fail(ErrorCode::kNotFound,
                 "sequence " + sequence.ToString() + (purged ? " is purged" : " is in no log"));
   }
+  // The log that is written to is purged by nothing, however long ago that was: it is not archived.
+  if (log == &logs->back()) return Stay{PurgeCause::kNever, std::nullopt};
   const PurgeForecast forecast = ForecastLog(rule->rule, *logs, *extent, *log, now_ms);
   Stay stay;
   stay.cause = forecast.cause;

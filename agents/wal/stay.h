@@ -37,7 +37,8 @@ struct Stay {
   PurgeCause cause = PurgeCause::kUnknown;
   std::optional<std::int64_t> left_ms;  // kAge, kSize: until RocksDB may purge it, at the earliest
 };
-// By the directory's files at this moment. kNotFound: no log holds the sequence, it is purged or yet to come.
+// By the directory's files at this moment. The log that is written to is not purged (kNever). kNotFound: no
+// log holds the sequence, it is purged or yet to come.
 Result<Stay> ReadStay(WalDirectory& directory, Sequence sequence, std::int64_t now_ms);
 
 }  // namespace walstitch::wal

@@ -72,6 +72,7 @@ NodeStatus NodeFrom(const json::object& object) {
   node.condition = Text(object, "condition");
   node.sentence = Text(object, "sentence");
   node.zone = Text(object, "zone");
+  node.resume_left_ms = Signed(object, "resume_left_ms");
   if (Field(object, "maintenance") != nullptr) node.maintenance = Text(object, "maintenance");
   if (const json::object* report = Object(object, "report")) {
     node.last = Number(*report, "last");

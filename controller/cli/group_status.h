@@ -29,6 +29,9 @@ struct NodeStatus {
   bool leased = false;
   std::optional<std::int64_t> lease_left_ms;
   std::optional<std::int64_t> promised_left_ms;
+  // How long its master's WAL holds what it needs next, at the present rate; absent: it lacks nothing, or
+  // that is not known to be purged.
+  std::optional<std::int64_t> resume_left_ms;
 };
 
 struct FindingStatus {

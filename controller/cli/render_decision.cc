@@ -117,8 +117,9 @@ std::string RenderEvidence(const Evidence& evidence, bool spliced) {
     out += "  to be replayed: all that " + Clean(evidence.survivor.node) + " wrote from " +
            Show(evidence.replay_from) + " on\n";
   } else {
-    out += RenderRange("missed, to be skipped", evidence.survivor.node, evidence.missed);
-    out += "  target: " + Show(evidence.target);
+    if (!evidence.borrow)
+      out += RenderRange("missed, to be skipped", evidence.survivor.node, evidence.missed);
+    out += "  target: " + (evidence.borrow ? std::string("none, see below") : Show(evidence.target));
     if (const auto pad = evidence.Pad()) {
       out += ", pad " + std::to_string(*pad);
       const bool divergence =
@@ -128,6 +129,13 @@ std::string RenderEvidence(const Evidence& evidence, bool spliced) {
     }
     out += "\n";
   }
+  if (evidence.borrow) {
+    const BorrowEvidence& borrow = *evidence.borrow;
+    out += "  borrowed from " + Clean(borrow.lender) + ": " + borrow.range.ToString() + ", " +
+           Count(borrow.range.Size(), "record") +
+           (borrow.bytes > 0 ? ", about " + HumanBytes(borrow.bytes) : std::string()) + "\n";
+  }
+  if (!evidence.borrow_note.empty()) out += "  nothing borrowed: " + Clean(evidence.borrow_note) + "\n";
   for (const auto& sentence : evidence.missing) out += "  missing: " + Clean(sentence) + "\n";
   return out;
 }
@@ -338,7 +346,8 @@ std::string DescribeAction(const Action& action) {
              (follow.expected_next ? " from " + follow.expected_next->ToString() : "");
     }
     std::string operator()(const RescueAction& rescue) const {
-      return "take what " + rescue.source + " has on its disk, up to " + (rescue.target - 1).ToString();
+      return "take what " + rescue.source + (rescue.alive ? " lends" : " has on its disk") + ", up to " +
+             (rescue.target - 1).ToString();
     }
     std::string operator()(const SalvageAction& salvage) const {
       return "salvage " + salvage.range.ToString();

@@ -78,6 +78,12 @@ std::string Render(const GroupStatus& group) {
     const bool quiet = node.connected && (node.condition == "master" || node.condition == "following");
     const std::string begin = "  " + Clean(node.node) + ": ";
     if (!quiet && !node.sentence.empty()) out += begin + Clean(node.sentence) + "\n";
+    if (node.resume_left_ms) {
+      out += begin + "the WAL of " + Clean(group.master) + " holds what it needs next " +
+             (*node.resume_left_ms == 0 ? "no longer, or perhaps not for long"
+                                        : "for " + FormatDuration(*node.resume_left_ms) + " yet") +
+             "\n";
+    }
     if (node.maintenance) out += begin + "under maintenance" + Because(*node.maintenance) + "\n";
     if (node.connected && node.promised_left_ms && *node.promised_left_ms > 0) {
       out += begin + "has promised the master to refuse promotions, for " +

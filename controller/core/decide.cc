@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "controller/core/cost.h"
+#include "controller/core/endangered.h"
 #include "controller/core/fork_answers.h"
 #include "controller/core/plan.h"
 #include "controller/core/repair.h"
@@ -82,7 +83,7 @@ class Case {
       ObjectToLimits();
     }
     prefix_ = objections_.empty() && *evidence_.rejoiner.last == *evidence_.fork &&
-              *evidence_.target == *evidence_.fork + 1;
+              (Borrows() || *evidence_.target == *evidence_.fork + 1);
     return Choose();
   }
 
@@ -193,11 +194,12 @@ class Case {
   void ObjectToRanges() {
     const Sequence next = *evidence_.rejoiner.last + 1;
     const auto& survivor_oldest = evidence_.survivor.oldest;
+    if (Borrows()) return ObjectToBorrow();
     if (!evidence_.target) {
       if (survivor_oldest && *survivor_oldest > next) {
         Object(Kind::kFull, reason::kWalPurged,
                rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ +
-                   " begins at " + survivor_oldest->ToString());
+                   " begins at " + survivor_oldest->ToString() + WhyNotBorrowed());
       } else if (!survivor_oldest && !evidence_.survivor.wal_source.empty()) {
         Object(Kind::kFull, reason::kWalPurged,
                rejoiner_ + " needs " + next.ToString() + " next, and the WAL of " + survivor_ + " is empty");
@@ -215,6 +217,28 @@ class Case {
     }
     ObjectToTail(TailRange(), evidence_.tail, &objections_);
     ObjectToMissed();
+  }
+
+  // The rejoiner has no tail, and another node lends what the survivor's WAL no longer holds.
+  [[nodiscard]] bool Borrows() const {
+    return evidence_.borrow && !evidence_.target && evidence_.fork && evidence_.rejoiner.last &&
+           *evidence_.fork == *evidence_.rejoiner.last && policy_.limits.borrow_bytes > 0 &&
+           evidence_.borrow->range.from == *evidence_.fork + 1;
+  }
+
+  void ObjectToBorrow() {
+    const BorrowEvidence& borrow = *evidence_.borrow;
+    if (borrow.bytes <= policy_.limits.borrow_bytes) return;
+    Object(Kind::kLimit, reason::kBorrowLimit,
+           "what " + borrow.lender + " would lend to " + rejoiner_ + ", " + borrow.range.ToString() +
+               ", which the WAL of " + survivor_ + " no longer holds, is about " + HumanBytes(borrow.bytes) +
+               ", and " + policy_name_ + " allows " + HumanBytes(policy_.limits.borrow_bytes) +
+               " at most (limits.borrow)");
+  }
+
+  [[nodiscard]] std::string WhyNotBorrowed() const {
+    if (policy_.limits.borrow_bytes == 0) return ", and " + policy_name_ + " lets nothing be borrowed";
+    return evidence_.borrow_note.empty() ? "" : "; nobody lends what is between: " + evidence_.borrow_note;
   }
 
   void ObjectToMissed() {
@@ -404,7 +428,7 @@ class Case {
       case Verdict::kSpliced:
         return full_possible_ && HasTail() && splice_objections_.empty();
       case Verdict::kPadded:
-        return full_possible_ && !ahead_ && objections_.empty();
+        return full_possible_ && !ahead_ && !Borrows() && objections_.empty();
       case Verdict::kFull:
         return full_possible_;
       case Verdict::kHold:
@@ -484,6 +508,7 @@ class Case {
       for (const auto& objection : objections_) decision.reasons.push_back(objection.reason);
       if (!objections_.empty() && SpliceCounts()) AddWhyNotSpliced(&decision.reasons);
       if (full_possible_ && objections_.empty() && evidence_.target) AddFindings(verdict, &decision.reasons);
+      if (full_possible_ && objections_.empty() && Borrows()) AddBorrowed(&decision.reasons);
     }
     if (full_possible_ && evidence_.rejoiner.last) AddNumberFits(&decision.reasons);
     std::move(preference.begin(), preference.end(), std::back_inserter(decision.reasons));
@@ -557,6 +582,20 @@ class Case {
                " on " + survivor_ + " afterwards, and " + rejoiner_ +
                " is out of service until they were seen to be equal"});
     }
+  }
+
+  void AddBorrowed(std::vector<Reason>* reasons) const {
+    const BorrowEvidence& borrow = *evidence_.borrow;
+    const std::string bytes = borrow.bytes == 0 ? "" : ", about " + HumanBytes(borrow.bytes);
+    reasons->push_back({std::string(reason::kBorrowed),
+                        rejoiner_ + " holds nothing that " + survivor_ + " does not hold (fork " +
+                            evidence_.fork->ToString() + ", known by " +
+                            std::string(ToString(evidence_.proof)) + "), and needs " +
+                            borrow.range.from.ToString() + " next, but the WAL of " + survivor_ + " begins " +
+                            (evidence_.survivor.oldest ? "at " + evidence_.survivor.oldest->ToString()
+                                                       : std::string("later")) +
+                            ": " + borrow.lender + " lends " + borrow.range.ToString() + " from its own WAL" +
+                            bytes + ", and " + rejoiner_ + " follows " + survivor_ + " from there on"});
   }
 
   // No objection: fork, target, tail and missed are all known.
@@ -647,6 +686,8 @@ class Case {
         const Divergence divergence = DivergenceOf(evidence_);
         if (ahead_ && objections_.empty())
           return survivor_ + " is to be advanced past " + rejoiner_ + " first";
+        if (Borrows() && objections_.empty())
+          return "the WAL of " + survivor_ + " holds nothing that " + rejoiner_ + " could be padded to";
         if (objections_.empty()) return Describe(divergence) + " would differ";
         const bool weighed = evidence_.fork && evidence_.target && TailComplete() && MissedComplete();
         return objections_.front().reason.sentence +
@@ -684,7 +725,7 @@ class Case {
 }  // namespace
 
 VerdictDecision Decide(const Evidence& evidence, const TolerancePolicy& policy) {
-  return Case(evidence, policy).Decide();
+  return CopyIfEndangered(Case(evidence, policy).Decide(), evidence, policy);
 }
 
 }  // namespace walstitch::core

@@ -23,15 +23,20 @@
 //
 // | the rejoiner is ahead of the survivor                         | rejoiner-ahead     | onLimit          |
 // | no WAL reaches the target, the tail or what is missed         | wal-purged         | full             |
+// | what another node would lend is too much                      | borrow-limit       | onLimit          |
 // | a limit is passed                                             | pad-limit, missed-limit | onLimit     |
 //
 // "next" is the next verdict in the policy's order, "onLimit" what the policy says of a limit.
 //
-// Nothing in the way: `aligned` where nothing differs (prefix-of-survivor); `spliced` where there is a tail
-// (nothing-missed); `padded` (within-policy); and number-fits-histories-differ where Kvrocks would resume by
-// itself. The first of them in the policy's order is taken. A rejoiner that is ahead, and that nothing else
-// keeps from being padded, is held for the survivor to be advanced past it (advanced-first). What the policy
-// does not prefer is passed over (not-preferred); if nothing is left, `hold`.
+// Nothing in the way: `aligned` where nothing differs (prefix-of-survivor; borrowed, where another node lends
+// what the survivor's WAL no longer holds); `spliced` where there is a tail (nothing-missed); `padded`
+// (within-policy); and number-fits-histories-differ where Kvrocks would resume by itself. The first of them
+// in the policy's order is taken. A rejoiner that is ahead, and that nothing else keeps from being padded, is
+// held for the survivor to be advanced past it (advanced-first). What the policy does not prefer is passed
+// over (not-preferred); if nothing is left, `hold`.
+//
+// A node that would be held, or follow and fall behind again, while its resume point is about to be purged,
+// is copied afresh instead where the policy wants it (resume-point-endangered, see endangered.h).
 //
 // What of the tail cannot be salvaged before it is given up is a reason, too (tail-not-salvaged,
 // tail-salvaged-in-part), and changes no verdict.

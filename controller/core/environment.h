@@ -14,6 +14,7 @@
 
 #include "controller/core/fork.h"
 #include "controller/core/group_state.h"
+#include "controller/core/lender.h"
 #include "controller/core/replay.h"
 #include "policies/model/batch.h"
 #include "policies/model/command.h"
@@ -48,6 +49,8 @@ struct EvidenceQuestion {
   Report survivor;
   KnownHistory known;
   PolicyLimits limits;
+  std::vector<LenderOffer> lenders{};  // who may lend, where that is needed
+  std::string no_lenders{};            // why nobody may; else empty
 };
 
 enum class LogLevel { kInfo, kWarning, kError };
@@ -81,7 +84,7 @@ class Environment {
   virtual void ListTouched(const std::string& node, SequenceRange range, std::size_t max_keys,
                            Done<Result<Touched>> done) = 0;
   // How long the log that holds the sequence will stay in the node's WAL, in ms; absent: it is not known to
-  // go.
+  // go. kNotFound: it is gone.
   virtual void StaysFor(const std::string& node, Sequence sequence,
                         Done<Result<std::optional<std::int64_t>>> done) = 0;
 

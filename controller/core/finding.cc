@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controller/core/endangered.h"
+
 namespace walstitch::core {
 namespace {
 
@@ -207,25 +209,36 @@ std::optional<Finding> RefusesWrites(const GroupSnapshot& snapshot) {
                  {Source::kOwnAgent}};
 }
 
+// Of a node that is down, too: the operator is to know how long there is time to start it.
+Finding ResumePointEndangered(const GroupSnapshot& snapshot, const NodeView& view) {
+  const std::string until =
+      *view.resume_left_ms == 0
+          ? " is no longer in the WAL of " + snapshot.state.master +
+                ", or may be purged at any moment: unless another node lends what is "
+                "between, only a full sync brings it back"
+          : " may be purged from the WAL of " + snapshot.state.master + " in " +
+                std::to_string(*view.resume_left_ms / 1000) +
+                " s: after that, unless another node lends what is between, only a full "
+                "sync brings it back";
+  const Report* report = view.Fresh();
+  const bool away = report == nullptr || report->process != ProcessState::kUp;
+  return {FindingCode::kResumePointEndangered,
+          view.node,
+          "the next sequence of " + view.node + until + (away ? "; it is away: start it before" : ""),
+          {Source::kOwnAgent}};
+}
+
 void AddWarnings(const GroupSnapshot& snapshot, std::vector<Finding>& findings) {
   for (const auto& [name, view] : snapshot.nodes) {
     const Report* report = view.Fresh();
-    if (report == nullptr) continue;
-    if (report->disk && report->disk->free_bytes < snapshot.settings.disk_low_bytes) {
+    if (report != nullptr && report->disk && report->disk->free_bytes < snapshot.settings.disk_low_bytes) {
       findings.push_back({FindingCode::kDiskLow,
                           name,
                           name + " has " + std::to_string(report->disk->free_bytes >> 20) +
                               " MiB left on its disk: make room, or it will refuse writes",
                           {Source::kOwnAgent}});
     }
-    if (view.resume_left_ms && *view.resume_left_ms < snapshot.settings.purge_warning_ms) {
-      findings.push_back({FindingCode::kResumePointEndangered,
-                          name,
-                          "the next sequence of " + name + " may be purged from the WAL of " +
-                              snapshot.state.master + " in " + std::to_string(*view.resume_left_ms / 1000) +
-                              " s: after that only a full sync brings it back",
-                          {Source::kOwnAgent}});
-    }
+    if (IsEndangered(snapshot, view)) findings.push_back(ResumePointEndangered(snapshot, view));
   }
 }
 

@@ -22,7 +22,8 @@
 // | NodeLoadingLong        | nothing; an operator looks at it                                           |
 // | NodeDown, NodeUnreachable | nothing                                                                 |
 // | FullSyncRunning        | its end is waited for                                                      |
-// | ResumePointEndangered  | nothing; the node's next sequence will be purged from its master's WAL soon |
+// | ResumePointEndangered  | a full sync while the group is calm, where the policy wants it (endangered.h); |
+// |                        | else nothing; an operator starts the node, or lengthens its master's WAL   |
 // | DiskLow                | nothing; an operator makes room                                            |
 //
 // Whether a failover follows, and when, is said by failover_gate.h: leases, pauses, blocks.

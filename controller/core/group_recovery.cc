@@ -20,8 +20,12 @@ bool IsPromotion(DecisionKind kind) {
 bool WasBegun(const Report& rejoiner, const Decision& decision) {
   if (rejoiner.epoch != decision.epoch || !decision.evidence) return false;
   switch (decision.verdict->verdict) {
-    case Verdict::kAligned:
-      return rejoiner.relay.state == RelayState::kFollowing;
+    case Verdict::kAligned: {
+      if (rejoiner.relay.state == RelayState::kFollowing) return true;
+      const auto& borrow = decision.evidence->borrow;
+      return borrow && rejoiner.last && *rejoiner.last >= borrow->range.from &&
+             *rejoiner.last < borrow->range.to;
+    }
     case Verdict::kPadded:
       return rejoiner.relay.state == RelayState::kFollowing ||
              (decision.evidence->target && rejoiner.last && *rejoiner.last + 1 == *decision.evidence->target);

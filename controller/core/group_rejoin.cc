@@ -25,6 +25,10 @@ constexpr std::int64_t kRejoinPatienceMs = 5000;
 // A link that broke may hold again: a splice that failed is no reason against another one for ever.
 constexpr std::int64_t kSpliceFailuresCountMs = 600000;
 constexpr int kMostRepairs = 4;
+// Borrowing that breaks every time is not the way; and a node that may lend is looked for so often, once a
+// second.
+constexpr int kMostBorrows = 5;
+constexpr int kLenderLooks = 5;
 constexpr std::int64_t kFirstBackoffMs = 500;
 constexpr std::int64_t kLastBackoffMs = 60000;
 
@@ -38,6 +42,17 @@ std::string CodesOf(const VerdictDecision& verdict) {
 
 std::string NotSalvaged(const std::string& why) {
   return why.empty() ? "" : "; its tail was given up without a salvage, as the policy allows: " + why;
+}
+
+bool Borrows(const Decision& decision) {
+  return decision.verdict->verdict == Verdict::kAligned && decision.evidence && !decision.evidence->target &&
+         decision.evidence->borrow;
+}
+
+// From where on a rejoiner that was carried through shares the survivor's stream, at the latest.
+Sequence JoinedAt(const Decision& decision, std::optional<Sequence> met) {
+  if (decision.verdict->verdict == Verdict::kSpliced) return *met;
+  return Borrows(decision) ? decision.evidence->borrow->range.to : *decision.evidence->target;
 }
 
 std::uint64_t BytesToNode(const Report& report) {
@@ -128,7 +143,8 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   if (superseded() || snapshot.LiveMaster() == nullptr) co_return;
   const bool stuck = node.behind_since_ms >= 0 &&
                      environment_.NowMs() - node.behind_since_ms >= settings_.failover.stuck_feed_ms;
-  if (InService(snapshot, *snapshot.Find(name)) && !stuck) co_return;
+  const bool falls_behind = InService(snapshot, *snapshot.Find(name)) && MayCopyAfresh(snapshot, name);
+  if (InService(snapshot, *snapshot.Find(name)) && !stuck && !falls_behind) co_return;
   if (!Fenced(*rejoiner) || !rejoiner->relay.node_attached) {
     const bool attaching = rejoiner->role == Role::kReplica && rejoiner->upstream_is_relay &&
                            rejoiner->relay.state == RelayState::kParked;
@@ -138,13 +154,15 @@ Task<void> GroupRunner::Rejoin(std::string name) {
     }
     node.attaching = 0;
     // Not within the co_await: GCC 12 destroys the temporaries of its conditional operator twice.
-    const std::string does = rejoiner->role == Role::kMaster
-                                 ? " accepts writes, but " + state_.master + " is the master"
-                             : attaching ? " does not come to its relay by itself"
-                             : stuck     ? " stands still behind master " + state_.master
-                             : rejoiner->relay.upstream == survivor->endpoint
-                                 ? " follows master " + state_.master + ", but its rejoin was not finished"
-                                         : " follows something else than master " + state_.master;
+    const std::string does =
+        rejoiner->role == Role::kMaster ? " accepts writes, but " + state_.master + " is the master"
+        : attaching                     ? " does not come to its relay by itself"
+        : stuck                         ? " stands still behind master " + state_.master
+        : falls_behind
+            ? " falls behind master " + state_.master + ", whose WAL will soon not hold what it needs next"
+        : rejoiner->relay.upstream == survivor->endpoint
+            ? " follows master " + state_.master + ", but its rejoin was not finished"
+            : " follows something else than master " + state_.master;
     std::string finding = name + does;
     co_await ParkFirst(name, std::move(finding));
     co_return;
@@ -179,7 +197,7 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   begun_here_.insert(decision.id);
   // Until it has joined, what it is given belongs to no stream.
   std::optional<GroupState> begun;
-  if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded)
+  if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded || Borrows(decision))
     ApplyBegun(begun.emplace(state_), name, *decision.evidence->rejoiner.last);
   if (auto written = environment_.Store().AppendDecision(decision, begun ? &*begun : nullptr); !written) {
     store_problem_ = written.error().Message();
@@ -252,6 +270,41 @@ void GroupRunner::NoteRepairFailure(Node& node, const Execution& execution) {
   node.repair_epoch = state_.epoch;
 }
 
+void GroupRunner::NoteBorrowFailure(Node& node, const Execution& execution) {
+  if (!execution.in_borrow) return;
+  ++node.borrows_failed;
+  node.borrow_failure = execution.error;
+  node.borrow_epoch = state_.epoch;
+}
+
+void GroupRunner::AddLenders(const Node& node, Lenders lenders, const PolicyLimits& limits,
+                             EvidenceQuestion* question) {
+  if (limits.borrow_bytes == 0) {
+    question->no_lenders = "the policy lets nothing be borrowed (limits.borrow)";
+  } else if (node.borrow_epoch == state_.epoch && node.borrows_failed >= kMostBorrows) {
+    question->no_lenders = "borrowing has failed " + std::to_string(node.borrows_failed) +
+                           " times in a row: " + node.borrow_failure;
+  } else if (lenders.offers.empty()) {
+    question->no_lenders = "no other node is in service";
+  } else {
+    question->lenders = std::move(lenders.offers);
+    for (LenderOffer& offer : question->lenders) offer.agent = nodes_.at(offer.report.node).settings.agent;
+  }
+}
+
+// A node that may lend is not heard for a moment, or is about to come into service itself, as after a
+// failover: it is waited for a while, rather than that everything is copied.
+void GroupRunner::AwaitLender(Node& node, bool coming, Evidence* evidence) {
+  if (!NeedsLender(*evidence) || evidence->borrow) {
+    node.lender_looks = 0;
+    return;
+  }
+  if ((!coming && !evidence->lender_unheard) || node.lender_looks >= kLenderLooks) return;
+  ++node.lender_looks;
+  evidence->missing.push_back("what another node could lend: " + evidence->borrow_note);
+  evidence->expected_to_come = true;
+}
+
 Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Report survivor, std::string id) {
   Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
   decision.id = std::move(id);
@@ -266,6 +319,9 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
   }
   EvidenceQuestion question{std::move(rejoiner), std::move(survivor),
                             KnownBetween(state_, name, state_.master), policy.limits};
+  Lenders lenders = FindLenders(Snapshot(), name);
+  const bool coming = lenders.coming && policy.limits.borrow_bytes > 0;
+  AddLenders(nodes_.at(name), std::move(lenders), policy.limits, &question);
   decision.evidence = co_await Answer<Evidence>(
       [&](auto done) { environment_.CollectEvidence(std::move(question), std::move(done)); });
   if (Mutated(Mutation::kTrustTheNumber)) {
@@ -274,6 +330,7 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
     }
   }
   Node& node = nodes_.at(name);
+  if (!decision.id.empty()) AwaitLender(node, coming, &*decision.evidence);
   // Of another master, or of long ago, they tell nothing.
   const bool over = node.splice_epoch != state_.epoch ||
                     environment_.NowMs() - node.splice_failed_ms >= kSpliceFailuresCountMs;
@@ -295,6 +352,7 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
       decision.evidence->expected_to_come = true;
     }
   }
+  decision.evidence->endangered = FindEndangered(Snapshot(), name, policy, environment_.UnixMs());
   decision.verdict = Decide(*decision.evidence, policy);
   decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint, policy.padding);
   const std::string& survivor_url = nodes_.at(decision.survivor).settings.agent;
@@ -310,6 +368,8 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
     if (full_sync != nullptr) full_sync->bytes_per_second = fleet_.full_syncs.bytes_per_second;
     auto* salvage = std::get_if<SalvageAction>(&step.action);
     if (salvage != nullptr) salvage->required = policy.salvage == SalvageRule::kRequired;
+    auto* borrow = std::get_if<RescueAction>(&step.action);
+    if (borrow != nullptr) borrow->max_bytes = policy.limits.borrow_bytes;
   }
   co_return decision;
 }
@@ -401,7 +461,7 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     // A prefix shares all that was known to be shared before; a stitched node only what comes after.
     const KnownHistory known = KnownBetween(state_, name, decision.survivor);
     // The batches before the place where the numbers met are other ones on either side, for ever.
-    Sequence from = spliced ? *execution.met : *decision.evidence->target;
+    Sequence from = JoinedAt(decision, execution.met);
     if (decision.verdict->verdict == Verdict::kAligned && known.shared_from)
       from = std::min(from, *known.shared_from);
     ApplyJoin(state, name, from);
@@ -431,9 +491,12 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     node.splices_failed = 0;
     node.repair_failure.clear();
     node.repairs_failed = 0;
+    node.borrows_failed = node.lender_looks = 0;
+    node.view.resume_falls = 0;
   } else {
     NoteSpliceFailure(node, execution);
     NoteRepairFailure(node, execution);
+    NoteBorrowFailure(node, execution);
     outcome.sentence =
         execution.error + "; " + name +
         (execution.of_keys ? " is out of service, and will be decided on anew" : " stays parked");
@@ -504,6 +567,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
       node.splices_failed = 0;
       node.repair_failure.clear();
       node.repairs_failed = 0;
+      node.borrows_failed = node.lender_looks = 0;
       node.next_try_ms = 0;
     } else {
       Backoff(node);

@@ -267,12 +267,67 @@ Task<void> GroupRunner::RefreshAll() {
   co_await all;
 }
 
-// How long its next sequence will stay in the master's WAL, for a replica that is not up to date.
-Task<void> GroupRunner::WatchResumePoint(std::string name) {
-  const Sequence next = *nodes_.at(name).view.report->last + 1;
+Task<void> GroupRunner::WatchResumePoint(std::string name, Sequence next, std::uint64_t behind) {
+  ResumeLook look;
+  look.behind = behind;
   auto left = co_await Answer<Result<std::optional<std::int64_t>>>(
       [&](auto done) { environment_.StaysFor(state_.master, next, std::move(done)); });
-  nodes_.at(name).view.resume_left_ms = left ? *left : std::nullopt;
+  if (left) {
+    look.left_ms = *left;
+  } else if (left.error().Code() == ErrorCode::kNotFound) {
+    look.left_ms = 0;
+  }
+  Node& node = nodes_.at(name);
+  node.view.resume_left_ms = look.left_ms;
+  // One that was taken off its stream for it stays one that fell behind, until it follows again.
+  const GroupSnapshot snapshot = Snapshot();
+  const Report* report = snapshot.Find(name)->Fresh();
+  const bool follows = InService(snapshot, *snapshot.Find(name));
+  const bool away = report == nullptr || report->process != ProcessState::kUp;
+  if (follows && FallsBehind(node.stay, look)) {
+    ++node.view.resume_falls;
+  } else if (follows || away) {
+    node.view.resume_falls = 0;
+  }
+  node.stay = look;
+  if (IsEndangered(snapshot, *snapshot.Find(name))) Wake();
+}
+
+// Of every node that is not up to date: also of one that is parked, or away, as far as it is known what it
+// holds.
+void GroupRunner::WatchResumePoints(const GroupSnapshot& snapshot) {
+  const std::int64_t now = environment_.NowMs();
+  for (auto& [name, node] : nodes_) {
+    const NodeView& view = *snapshot.Find(name);
+    const auto lacks_from = LacksFrom(snapshot, view);
+    const auto not_watched = [&node] {
+      node.view.resume_left_ms.reset();
+      node.view.resume_falls = 0;
+      node.stay = {};
+    };
+    if (!lacks_from) {
+      not_watched();
+      node.masters_last.reset();
+      continue;
+    }
+    if (now < node.next_stay_ms) continue;
+    node.next_stay_ms = now + kStayIntervalMs;
+    const Sequence masters_last = *snapshot.LiveMaster()->report->last;
+    const auto before = std::exchange(node.masters_last, masters_last);
+    // 1. A master begins a new log. 2. Its replica's report is a moment older than its own, and ends in the
+    // old one. 3. Who holds what the master held at the last look follows closely, and has nothing to fear.
+    if (InService(snapshot, view) && (!before || *lacks_from >= *before)) {
+      not_watched();
+      continue;
+    }
+    const std::uint64_t behind = masters_last - *lacks_from;
+    tasks_.Spawn(WatchResumePoint(name, *lacks_from + 1, behind));
+  }
+}
+
+bool GroupRunner::MayCopyAfresh(const GroupSnapshot& snapshot, const std::string& name) {
+  const auto endangered = FindEndangered(snapshot, name, environment_.Policy(), environment_.UnixMs());
+  return endangered && endangered->falls_behind && !WhyNoFullSync(snapshot, name, fleet_.full_syncs);
 }
 
 Task<void> GroupRunner::Loop() {
@@ -314,22 +369,7 @@ Task<void> GroupRunner::Reconcile() {
 
   const GroupSnapshot snapshot = Snapshot();
   const std::int64_t now = environment_.NowMs();
-  const NodeView* master = snapshot.LiveMaster();
-  for (auto& [name, node] : nodes_) {
-    const NodeView& view = *snapshot.Find(name);
-    const Report* report = view.Fresh();
-    const bool behind = master != nullptr && name != state_.master && report != nullptr && report->last &&
-                        master->report->last && *report->last < *master->report->last &&
-                        InService(snapshot, view);
-    if (!behind) {
-      node.view.resume_left_ms.reset();
-      continue;
-    }
-    if (now >= node.next_stay_ms) {
-      node.next_stay_ms = now + kStayIntervalMs;
-      tasks_.Spawn(WatchResumePoint(name));
-    }
-  }
+  WatchResumePoints(snapshot);
   for (const auto& finding : FindIn(snapshot)) {
     if (finding.code == FindingCode::kNewGroup) {
       if (now < next_bootstrap_ms_ || state_.paused) co_return;
@@ -339,8 +379,11 @@ Task<void> GroupRunner::Reconcile() {
       if (!made) Warn("no first master: " + made.error().Message());
       co_return;
     }
-    const bool to_act = finding.code == FindingCode::kNodeToRejoin ||
-                        finding.code == FindingCode::kSecondMaster || finding.code == FindingCode::kFeedStuck;
+    const bool to_act =
+        finding.code == FindingCode::kNodeToRejoin || finding.code == FindingCode::kSecondMaster ||
+        finding.code == FindingCode::kFeedStuck ||
+        (finding.code == FindingCode::kResumePointEndangered &&
+         InService(snapshot, *snapshot.Find(finding.node)) && MayCopyAfresh(snapshot, finding.node));
     if (!to_act) continue;
     Node& node = nodes_.at(finding.node);
     // A second master is parked even then: it must not go on.
@@ -540,6 +583,7 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
     if (result.salvage) execution.salvage = std::move(result.salvage);
     const bool splices = std::holds_alternative<SpliceAction>(action);
     if (splices && result.last) execution.met = *result.last + 1;
+    execution.in_borrow = rejoin && std::holds_alternative<RescueAction>(action);
     execution.in_splice = splices || std::holds_alternative<AdvanceAction>(action);
     NoteKeys(action, result, &execution);
     environment_.FaultPoint("after-" + std::string(ActionName(action)));
@@ -701,6 +745,7 @@ boost::json::value GroupRunner::Status() {
       if (progress.left_ms) full_sync["left_ms"] = *progress.left_ms;
       item["full_sync"] = std::move(full_sync);
     }
+    if (view.resume_left_ms) item["resume_left_ms"] = *view.resume_left_ms;
     if (view.report) item["report"] = ToJson(*view.report);
     nodes.push_back(std::move(item));
   }

@@ -22,10 +22,12 @@
 #include <vector>
 
 #include "controller/core/candidate.h"
+#include "controller/core/endangered.h"
 #include "controller/core/environment.h"
 #include "controller/core/failover_gate.h"
 #include "controller/core/finding.h"
 #include "controller/core/full_sync_guard.h"
+#include "controller/core/lender.h"
 #include "controller/core/settings.h"
 #include "controller/core/snapshot.h"
 #include "controller/core/task.h"
@@ -105,6 +107,10 @@ class GroupRunner {
     std::string repair_failure;  // why it was not seen to become equal to the master of that epoch
     std::uint64_t repair_epoch = 0;
     int repairs_failed = 0;  // in that epoch, for whatever reason
+    int borrows_failed = 0;      // in a row, in one epoch
+    std::string borrow_failure;  // of the last of them
+    std::uint64_t borrow_epoch = 0;
+    int lender_looks = 0;            // in a row at which a node that may lend was waited for
     std::string held_for;            // reasons of the last hold that was recorded
     std::string queued;              // why a decided verdict waits; for the status
     int attaching = 0;               // looks in a row at which it had not come to its relay
@@ -114,6 +120,9 @@ class GroupRunner {
     bool salvaging = false;          // its tail is being salvaged: that moves nothing, and may take minutes
     std::int64_t next_probe_ms = 0;  // of its server, while its agent is gone
     std::int64_t next_stay_ms = 0;   // asking how long its resume point stays
+    ResumeLook stay;                 // what it was told when it last asked
+    // What its master held at the last look; absent: the node lacked nothing then.
+    std::optional<Sequence> masters_last;
     // When a promotion of it, as far as this run knows, may last have been under way; absent: none is.
     std::optional<std::int64_t> promoting_ms;
   };
@@ -166,6 +175,7 @@ class GroupRunner {
     Outcome outcome = Outcome::kDone;
     std::string error;            // of the step that was not done
     bool in_splice = false;       // that step was one of a splice
+    bool in_borrow = false;       // that step took what another node lends
     std::optional<Sequence> met;  // where the numbers of a splice met
     bool of_keys = false;         // that step was one of looking at keys, or of making them equal
     bool unequal = false;         // that step found keys that are not equal, or could not make them so
@@ -188,7 +198,11 @@ class GroupRunner {
   Task<std::optional<Report>> Refresh(std::string node);
   Task<void> RefreshAll();
   Task<void> RefreshInto(std::string node, std::int64_t* waiting, std::function<void()> ended);
-  Task<void> WatchResumePoint(std::string node);
+  // How long what it lacks, from `next` on, stays in the master's WAL; it is so many records `behind`.
+  Task<void> WatchResumePoint(std::string node, Sequence next, std::uint64_t behind);
+  void WatchResumePoints(const GroupSnapshot& snapshot);
+  // A node that follows, but falls behind, is to be copied afresh now.
+  [[nodiscard]] bool MayCopyAfresh(const GroupSnapshot& snapshot, const std::string& node);
 
   // Decisions (group_runner.cc).
   Decision NewDecision(DecisionKind kind, std::uint64_t epoch);
@@ -231,6 +245,10 @@ class GroupRunner {
   void NoteSpliceFailure(Node& node, const Execution& execution);
   void NoteRepairFailure(Node& node, const Execution& execution);
   static void NoteKeys(const Action& action, const CommandResult& result, Execution* execution);
+  void NoteBorrowFailure(Node& node, const Execution& execution);
+  // Fills in who may lend, or why nobody may.
+  void AddLenders(const Node& node, Lenders lenders, const PolicyLimits& limits, EvidenceQuestion* question);
+  void AwaitLender(Node& node, bool coming, Evidence* evidence);
   Task<void> WatchFullSyncs();
   Task<boost::json::value> MakePlan();
 

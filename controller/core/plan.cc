@@ -17,6 +17,28 @@ constexpr std::int64_t kSalvageDeadlineMs = 600000;
 constexpr std::int64_t kSpliceDeadlineMs = 600000;
 // Of so many keys (repair.h); a master that is slow to answer is not to be pressed.
 constexpr std::int64_t kKeysDeadlineMs = 120000;
+// Nor for one that borrows. (How long a rescue may take, a failover says itself.)
+constexpr std::int64_t kBorrowDeadlineMs = 600000;
+
+}  // namespace
+
+namespace {
+
+std::vector<PlanStep> PlanBorrow(const Evidence& evidence, const Endpoint& survivor) {
+  const std::string& node = evidence.rejoiner.node;
+  const std::string& master = evidence.survivor.node;
+  const BorrowEvidence& borrow = *evidence.borrow;
+  RescueAction take{borrow.lender, borrow.agent, borrow.range.to};
+  take.alive = true;
+  take.last_batch = borrow.joint;
+  std::vector<PlanStep> steps;
+  steps.push_back({node, std::move(take),
+                   "take " + borrow.range.ToString() + ", which the WAL of " + master +
+                       " no longer holds, from that of " + borrow.lender});
+  steps.push_back({node, FollowAction{survivor, borrow.range.to, borrow.joint},
+                   "follow " + master + " from there, which is a boundary in its WAL"});
+  return steps;
+}
 
 }  // namespace
 
@@ -33,6 +55,7 @@ std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, c
   }
   switch (verdict) {
     case Verdict::kAligned:
+      if (!evidence.target && evidence.borrow) return PlanBorrow(evidence, survivor);
       steps.push_back({node, FollowAction{survivor, *evidence.rejoiner.last + 1, evidence.before_target},
                        "follow " + master + " from the next sequence, which is a boundary there"});
       return steps;
@@ -200,6 +223,8 @@ Command CommandOf(const Decision& decision, std::size_t step) {
   const bool of_keys = std::holds_alternative<RepairAction>(command.action) ||
                        std::holds_alternative<CompareAction>(command.action);
   if (of_keys) command.deadline_ms = kKeysDeadlineMs;
+  const auto* rescue = std::get_if<RescueAction>(&command.action);
+  if (rescue != nullptr && rescue->alive) command.deadline_ms = kBorrowDeadlineMs;
   return command;
 }
 

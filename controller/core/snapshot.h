@@ -32,8 +32,10 @@ struct NodeView {
   bool full_sync_open = false;         // a decision for a full sync of this node is under way
   bool rejoining = false;              // a rejoin of this node is being carried out
   Durations durations;
-  // How long the master's WAL will hold the node's next sequence, where that is not for ever.
+  // How long the master's WAL will hold the node's next sequence, where that is not for ever; 0: it does not
+  // any more, or may not at any moment.
   std::optional<std::int64_t> resume_left_ms;
+  int resume_falls = 0;  // looks in a row at which a node that follows had less of that left than before
 
   // A report that can be acted on: the agent is connected and has reported.
   [[nodiscard]] const Report* Fresh() const { return connected && report ? &*report : nullptr; }

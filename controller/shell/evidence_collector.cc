@@ -121,6 +121,67 @@ asio::awaitable<std::optional<BatchInfo>> BatchBefore(AgentClient rejoiner, Agen
   co_return theirs;
 }
 
+// The one batch that holds the sequence.
+asio::awaitable<std::optional<BatchInfo>> BatchHolding(AgentClient node, Sequence sequence) {
+  const SequenceRange only{sequence, sequence + 1};
+  auto batches = co_await node.Batches(only, 1);
+  if (!batches || batches->size() != 1) co_return std::nullopt;
+  co_return batches->front();
+}
+
+// Whether the node can lend; an Error is one of its agent. Nothing of the evidence is changed unless it does.
+asio::awaitable<Result<void>> AskLender(EvidenceRequest request, LenderRequest lender, WalExtent rejoiner_wal,
+                                        Evidence* evidence) {
+  auto wal = co_await lender.client.Extent();
+  if (!wal) co_return Fail(wal.error());
+  core::LenderCheck check(*evidence, lender.offer, *wal);
+  if (check.WhyNot().empty()) {
+    core::ForkSearch search(rejoiner_wal, *wal, lender.offer.with_rejoiner);
+    while (auto question = search.Next()) {
+      auto answered = co_await AskBoth(request.rejoiner, lender.client, *question, &search);
+      if (!answered) co_return Fail(answered.error());
+    }
+    check.TakeFork(search.Result());
+  }
+  if (check.WhyNot().empty()) {
+    auto own = co_await BatchEndingAt(request.rejoiner, check.Next());
+    auto theirs = co_await BatchEndingAt(lender.client, check.Next());
+    check.TakeLast(own, theirs);
+  }
+  if (check.WhyNot().empty()) {
+    auto theirs = co_await BatchHolding(lender.client, check.JointAt());
+    auto survivors = co_await BatchHolding(request.survivor, check.JointAt());
+    check.TakeJoint(theirs, survivors);
+  }
+  while (auto range = check.LookThrough()) {
+    auto marked = co_await lender.client.Marked(*range, core::ForkSearch::kMaxMarked);
+    if (!marked) co_return Fail(marked.error());
+    check.TakeMarked(*marked);
+  }
+  if (check.WhyNot().empty()) {
+    check.Accept(evidence);
+  } else {
+    evidence->borrow_note += (evidence->borrow_note.empty() ? "" : "; ") + check.WhyNot();
+  }
+  co_return Result<void>();
+}
+
+// Who lends what the survivor's WAL no longer holds, if anybody does: the first that can.
+asio::awaitable<void> CollectLender(EvidenceRequest request, WalExtent rejoiner_wal, Evidence* evidence) {
+  evidence->borrow_note = request.no_lenders;
+  for (const LenderRequest& lender : request.lenders) {
+    auto asked = co_await AskLender(request, lender, rejoiner_wal, evidence);
+    if (evidence->borrow) {
+      evidence->borrow_note.clear();
+      evidence->lender_unheard = false;
+      co_return;
+    }
+    if (asked) continue;
+    evidence->borrow_note += (evidence->borrow_note.empty() ? "" : "; ") + asked.error().Message();
+    evidence->lender_unheard = evidence->lender_unheard || MayCome(asked.error());
+  }
+}
+
 // The keys that a range touches; `keys` and `what` are its names, where it is too long and where it cannot be
 // listed.
 asio::awaitable<std::optional<Touched>> ListKeys(AgentClient node, SequenceRange range, std::uint64_t limit,
@@ -240,7 +301,8 @@ asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request) {
       NoteMissing(evidence, target.error(), "a boundary of " + evidence.survivor.node);
     }
   }
-  if (!evidence.fork) co_return evidence;
+  if (core::NeedsLender(evidence)) co_await CollectLender(request, rejoiner_wal, &evidence);
+  if (!evidence.fork || evidence.borrow) co_return evidence;
 
   const SequenceRange tail{*evidence.fork + 1, next};
   if (evidence.target) {

@@ -3,14 +3,22 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <string>
+#include <vector>
 
 #include "controller/core/fork.h"
+#include "controller/core/lender.h"
 #include "controller/shell/agent_client.h"
 #include "policies/model/evidence.h"
 #include "policies/model/policy.h"
 #include "policies/model/report.h"
 
 namespace walstitch::shell {
+
+struct LenderRequest {
+  AgentClient client;
+  core::LenderOffer offer;
+};
 
 struct EvidenceRequest {
   AgentClient rejoiner;
@@ -20,6 +28,8 @@ struct EvidenceRequest {
   core::KnownHistory known;
   // Ranges longer than the policy's limits are not listed: the limit decides, and nobody waits for it.
   PolicyLimits limits;
+  std::vector<LenderRequest> lenders{};  // in the order in which they are asked, where that is needed
+  std::string no_lenders{};              // why there are none
 };
 
 boost::asio::awaitable<Evidence> CollectEvidence(EvidenceRequest request);

@@ -279,7 +279,13 @@ void GroupHost::CollectEvidence(core::EvidenceQuestion question, Done<Evidence> 
                           nodes_.at(question.survivor.node).client,
                           std::move(question.survivor),
                           question.known,
-                          question.limits};
+                          question.limits,
+                          {},
+                          std::move(question.no_lenders)};
+  for (core::LenderOffer& offer : question.lenders) {
+    const std::string node = offer.report.node;
+    request.lenders.push_back({nodes_.at(node).client, std::move(offer)});
+  }
   Spawn<Evidence>(context_.executor, shell::CollectEvidence(std::move(request)), std::move(done));
 }
 

@@ -55,15 +55,19 @@ struct FollowAction {
   std::optional<BatchInfo> last_batch{};
 };
 
-// Before a promotion: what the node's dead master still has on its disk, the batches from the node's next to
-// the target, as if it had sent them. The agent of the dead master serves them from its WAL. The node is
-// parked first, if it is not, and stays parked. Done when the node's last is target - 1. Result: `last` read
-// back. Nothing happens, and it is done, if the node is there already.
+// What another node's WAL holds, the batches from the node's next to the target, as if its master had sent
+// them. That node's agent serves them: before a promotion, of the dead master's disk; before a node follows a
+// master whose WAL no longer holds its next, of a node that is in service. The node is parked first, if it is
+// not, and stays parked. Done when the node's last is target - 1. Result: `last` read back. Nothing happens,
+// and it is done, if the node is there already.
 struct RescueAction {
-  std::string source;           // the dead master's name
+  std::string source;           // that node's name
   std::string source_url;       // its agent, "http://host:port"
-  Sequence target;              // one past the dead master's last
+  Sequence target;              // one past the last record that is taken
   std::uint64_t max_bytes = 0;  // more than this is not taken, and the command fails; 0: any number
+  bool alive = false;           // it is in service, and lends; else its server must be dead
+  // The batch that ends right before the target, as it was when this was decided: another one is not taken.
+  std::optional<BatchInfo> last_batch{};
 };
 
 // Before a tail is given up: keep all that it holds in a salvage on the agent's disk

@@ -37,6 +37,23 @@ struct SideEvidence {
   bool offers_padding = false;  // its server can pad a replica by itself
 };
 
+// What another node of the survivor's own stream lends to a rejoiner whose next the survivor's WAL no longer
+// holds (controller/core/lender.h).
+struct BorrowEvidence {
+  std::string lender;
+  std::string agent;        // its agent, "http://host:port"
+  SequenceRange range;      // from the rejoiner's next on
+  std::uint64_t bytes = 0;  // of its WAL, about; 0: not known
+  BatchInfo joint;          // the batch at the end of the range, the same in both WALs
+};
+
+// The rejoiner's next is about to be purged from the survivor's WAL, and the group is calm: a full sync
+// disturbs less now than later.
+struct EndangeredEvidence {
+  std::int64_t left_ms = 0;   // how long the WAL still holds it, at the least
+  bool falls_behind = false;  // it followed, and came ever closer to the WAL's beginning
+};
+
 struct Evidence {
   SideEvidence rejoiner;
   SideEvidence survivor;
@@ -79,6 +96,12 @@ struct Evidence {
   std::optional<std::vector<KeyProblem>> unrepairable{};
   // After a splice or a pad of it to this survivor, keys were not made equal, or not seen to be: why.
   std::string repair_failure{};
+  // Where the survivor's WAL no longer holds the rejoiner's next: who lends what is between. There is no
+  // target then. Absent, with a note: why nobody does.
+  std::optional<BorrowEvidence> borrow{};
+  std::string borrow_note{};
+  bool lender_unheard = false;  // a node that may lend did not answer
+  std::optional<EndangeredEvidence> endangered{};
 
   // What of the tail a splice leaves to differ, if nothing of it is taken back.
   [[nodiscard]] const std::optional<Touched>& OwnTail() const { return own_last ? own_tail : tail; }

@@ -232,6 +232,8 @@ void Fields(V& visit, S& s) {
   visit("source_url", s.source_url);
   visit("target", s.target);
   visit.Defaulted("max_bytes", s.max_bytes);
+  visit.Defaulted("alive", s.alive);
+  visit("last_batch", s.last_batch);
 }
 
 template <typename V, Like<SalvageAction> S>
@@ -452,6 +454,21 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("offers_padding", s.offers_padding);
 }
 
+template <typename V, Like<BorrowEvidence> S>
+void Fields(V& visit, S& s) {
+  visit("lender", s.lender);
+  visit("agent", s.agent);
+  visit("range", s.range);
+  visit("bytes", s.bytes);
+  visit("joint", s.joint);
+}
+
+template <typename V, Like<EndangeredEvidence> S>
+void Fields(V& visit, S& s) {
+  visit("left_ms", s.left_ms);
+  visit("falls_behind", s.falls_behind);
+}
+
 template <typename V, Like<Evidence> S>
 void Fields(V& visit, S& s) {
   visit("rejoiner", s.rejoiner);
@@ -478,6 +495,10 @@ void Fields(V& visit, S& s) {
   visit.Defaulted("splice_failure", s.splice_failure);
   visit("unrepairable", s.unrepairable);
   visit.Defaulted("repair_failure", s.repair_failure);
+  visit("borrow", s.borrow);
+  visit.Defaulted("borrow_note", s.borrow_note);
+  visit.Defaulted("lender_unheard", s.lender_unheard);
+  visit("endangered", s.endangered);
 }
 
 template <typename V, Like<Reason> S>

@@ -97,6 +97,16 @@ std::string_view ToString(OnLimit on_limit) {
   NoSuchValue();
 }
 
+std::string_view ToString(OnEndangered on_endangered) {
+  switch (on_endangered) {
+    case OnEndangered::kTell:
+      return "tell";
+    case OnEndangered::kFullSync:
+      return "fullsync";
+  }
+  NoSuchValue();
+}
+
 std::string_view ToString(ProcessState state) {
   switch (state) {
     case ProcessState::kUnknown:
@@ -305,6 +315,11 @@ std::span<const SalvageRule> AllValues<SalvageRule>() {
 template <>
 std::span<const OnLimit> AllValues<OnLimit>() {
   static constexpr std::array kValues = {OnLimit::kFullSync, OnLimit::kHold};
+  return kValues;
+}
+template <>
+std::span<const OnEndangered> AllValues<OnEndangered>() {
+  static constexpr std::array kValues = {OnEndangered::kTell, OnEndangered::kFullSync};
   return kValues;
 }
 

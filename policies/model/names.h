@@ -27,6 +27,8 @@ std::span<const Verdict> AllValues<Verdict>();
 template <>
 std::span<const OnLimit> AllValues<OnLimit>();
 template <>
+std::span<const OnEndangered> AllValues<OnEndangered>();
+template <>
 std::span<const ProcessState> AllValues<ProcessState>();
 template <>
 std::span<const Role> AllValues<Role>();

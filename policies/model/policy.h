@@ -23,12 +23,16 @@ enum class SalvageRule { kRequired, kTry };  // "required", "try"
 // Who gives a node that is padded its no-op records: its agent's relay, or its master's own server, where that
 // offers it.
 enum class Padding { kRelay, kNative };  // "relay", "native"
+// A node's next sequence is about to be purged from its master's WAL: it is told, or the node is copied
+// afresh while the group is calm.
+enum class OnEndangered { kTell, kFullSync };  // "tell", "fullsync"
 
 std::string_view ToString(Tolerance tolerance);
 std::string_view ToString(Verdict verdict);
 std::string_view ToString(OnLimit on_limit);
 std::string_view ToString(SalvageRule rule);
 std::string_view ToString(Padding padding);
+std::string_view ToString(OnEndangered on_endangered);
 
 struct KeyspaceLimits {
   std::optional<std::uint64_t> records;
@@ -65,6 +69,7 @@ struct PolicyLimits {
   std::uint64_t missed = 100000;
   std::uint64_t advance_master = 100000;
   std::uint64_t undo_scan_bytes = 4ULL << 30;  // of WAL, to take a tail back; 0: nothing is taken back
+  std::uint64_t borrow_bytes = 4ULL << 30;  // of another node's WAL, at once; 0: nothing is borrowed
 };
 
 // What a failover may leave behind. A replica that lacks more than max_lag of the records that the master
@@ -90,6 +95,7 @@ struct TolerancePolicy {
   Padding padding = Padding::kRelay;
   bool require_fork_proof = true;
   OnLimit on_limit = OnLimit::kFullSync;
+  OnEndangered on_endangered = OnEndangered::kTell;
   std::string content_hash;  // SHA-256 (hex) of the files it was read from
 };
 

@@ -31,6 +31,9 @@ inline constexpr std::string_view kRepairedAfterwards = "repaired-afterwards";
 inline constexpr std::string_view kEvictedAfterwards = "evicted-afterwards";
 inline constexpr std::string_view kNotRepairable = "not-repairable";
 inline constexpr std::string_view kRepairFailed = "repair-failed";
+inline constexpr std::string_view kBorrowed = "borrowed";
+inline constexpr std::string_view kBorrowLimit = "borrow-limit";
+inline constexpr std::string_view kResumePointEndangered = "resume-point-endangered";
 
 // Of a tail that is given up (controller/core/tail_given_up.h).
 inline constexpr std::string_view kTailNotSalvaged = "tail-not-salvaged";
@@ -73,25 +76,61 @@ inline constexpr std::string_view kLeaseRuns = "lease-runs";
 inline constexpr std::string_view kTooManyAtOnce = "too-many-at-once";
 
 // All of them, for the test that keeps the table of policies/README.md complete.
-inline constexpr std::string_view kAll[] = {
-    kPrefixOfSurvivor,    kWithinPolicy,    kNumberFitsHistoriesDiffer,
-    kKeyspaceFullSync,    kKeyspaceLimit,   kPadLimit,
-    kTailLimit,           kMissedLimit,     kForkUnproven,
-    kForkUnknown,         kWalPurged,       kRejoinerAhead,
-    kIncompatible,        kEvidenceMissing, kNotPreferred,
-    kMasterLostRecords,   kTailNotSalvaged, kTailSalvagedInPart,
-    kFullSyncQueued,      kFullSyncNoRoom,  kFullSyncLastCopy,
-    kTailRescued,         kTailLeftBehind,  kPromotionHappened,
-    kNotParked,           kOperatorAsked,   kForced,
-    kMasterDown,          kMasterParked,    kMostAdvanced,
-    kCandidate,           kNotEligible,     kRefused,
-    kMasterUnreachable,   kMasterHung,      kMasterOutOfSight,
-    kMasterRefusesWrites, kLeaseOver,       kFencedDirectly,
-    kNotAutomatic,        kPaused,          kInMaintenance,
-    kOtherMaster,         kBlocked,         kBetterMissing,
-    kReadingTail,         kLeaseRuns,       kTooManyAtOnce,
-    kNothingMissed,       kTailUndone,      kAdvanceLimit,
-    kSpliceFailed,        kAdvancedFirst,   kRepairedAfterwards,
-    kEvictedAfterwards,   kNotRepairable,   kRepairFailed};
+inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
+                                            kWithinPolicy,
+                                            kNumberFitsHistoriesDiffer,
+                                            kKeyspaceFullSync,
+                                            kKeyspaceLimit,
+                                            kPadLimit,
+                                            kTailLimit,
+                                            kMissedLimit,
+                                            kForkUnproven,
+                                            kForkUnknown,
+                                            kWalPurged,
+                                            kRejoinerAhead,
+                                            kIncompatible,
+                                            kEvidenceMissing,
+                                            kNotPreferred,
+                                            kMasterLostRecords,
+                                            kTailNotSalvaged,
+                                            kTailSalvagedInPart,
+                                            kFullSyncQueued,
+                                            kFullSyncNoRoom,
+                                            kFullSyncLastCopy,
+                                            kTailRescued,
+                                            kTailLeftBehind,
+                                            kPromotionHappened,
+                                            kNotParked,
+                                            kOperatorAsked,
+                                            kForced,
+                                            kMasterDown,
+                                            kMasterParked,
+                                            kMostAdvanced,
+                                            kCandidate,
+                                            kNotEligible,
+                                            kRefused,
+                                            kMasterUnreachable,
+                                            kMasterHung,
+                                            kMasterOutOfSight,
+                                            kMasterRefusesWrites,
+                                            kLeaseOver,
+                                            kFencedDirectly,
+                                            kNotAutomatic,
+                                            kPaused,
+                                            kInMaintenance,
+                                            kOtherMaster,
+                                            kBlocked,
+                                            kBetterMissing,
+                                            kReadingTail,
+                                            kLeaseRuns,
+                                            kTooManyAtOnce,
+                                            kNothingMissed,
+                                            kTailUndone,
+                                            kAdvanceLimit,
+                                            kSpliceFailed,
+                                            kAdvancedFirst,
+                                            kBorrowed,
+                                            kBorrowLimit,
+                                            kResumePointEndangered, kRepairedAfterwards, kEvictedAfterwards, kNotRepairable, kRepairFailed};
 
 }  // namespace walstitch::reason

@@ -862,6 +862,10 @@ AgentModel::Step AgentModel::DoFollow(FollowAction action, std::int64_t deadline
 
 Result<std::vector<Batch>> AgentModel::Tail(std::uint64_t from) {
   if (Server().Up()) return Fail(ErrorCode::kConflict, "its server is up");
+  return Lent(from);
+}
+
+Result<std::vector<Batch>> AgentModel::Lent(std::uint64_t from) {
   const History& log = Server().Log();
   const std::size_t index = log.Find(from);
   if (index < Server().WalBegin() || log.At(from) == nullptr) {
@@ -886,17 +890,21 @@ AgentModel::Step AgentModel::Rescue(RescueAction action, std::int64_t deadline_u
     const std::size_t source = world_.IndexOf(action.source);
     const std::uint64_t from = last + 1;
     const std::int64_t timeout = std::min(Left(deadline_us), kPeerTimeoutMs * kMs);
-    auto tail = co_await core::Answer<Result<std::vector<Batch>>>([this, source, from, timeout](auto done) {
+    const bool alive = action.alive;
+    core::Answer<Result<std::vector<Batch>>> ask([this, source, from, timeout, alive](auto done) {
       using Tail = Result<std::vector<Batch>>;
       world_.Request<Tail>(
           index_, source, timeout,
-          [from](AgentModel& agent, std::function<void(Tail)> reply) { reply(agent.Tail(from)); },
+          [from, alive](AgentModel& agent, std::function<void(Tail)> reply) {
+            reply(alive ? agent.Lent(from) : agent.Tail(from));
+          },
           [&world = world_, index = index_, run = run_, done = std::move(done)](Heard heard, Tail got) {
             if (world.AgentOf(index, run) == nullptr) return;
             done(heard == Heard::kAnswered ? std::move(got)
                                            : Tail(Fail(ErrorCode::kUnavailable, "no answer")));
           });
     });
+    auto tail = co_await ask;
     if (!tail) co_return Failed("the tail of " + action.source + ": " + tail.error().Message(), last);
     std::vector<Batch> feed;
     std::uint64_t end = from;
@@ -908,6 +916,9 @@ AgentModel::Step AgentModel::Rescue(RescueAction action, std::int64_t deadline_u
       feed.push_back(batch);
     }
     if (feed.empty()) co_return Failed("the tail is empty", last);
+    const WalView view(Server().Log(), Server().WalBegin(), world_.markers);
+    if (action.last_batch && end == target && view.InfoOf(feed.back()) != *action.last_batch)
+      co_return Failed("the tail ends with another batch", last);
     const auto given = relay_.Give(from, feed);
     if (!given) co_return Failed(given.error().Message(), last);
     for (;;) {

@@ -144,6 +144,7 @@ class AgentModel {
   void AskUpstreamRole(std::size_t upstream, std::function<void(Result<Role>)> done);
   // Of a server that is down: its batches from exactly there on.
   Result<std::vector<Batch>> Tail(std::uint64_t from);
+  Result<std::vector<Batch>> Lent(std::uint64_t from);  // the same of any server
   void Subscribe(std::uint64_t stream);
   void HandleGrant(std::uint64_t stream, const LeaseGrant& grant);
 

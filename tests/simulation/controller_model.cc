@@ -399,6 +399,77 @@ core::Task<std::optional<Touched>> ControllerRun::ListKeys(std::size_t node, Seq
   co_return std::nullopt;
 }
 
+core::Task<std::optional<BatchInfo>> ControllerRun::BatchHolding(std::size_t node, Sequence sequence) {
+  const SequenceRange only{sequence, sequence + 1};
+  auto batches = co_await core::Answer<Result<std::vector<BatchInfo>>>([this, node, only](auto told) {
+    AskWal<std::vector<BatchInfo>>(
+        node, [only](const WalView& wal) { return wal.Batches(only, 1); }, std::move(told));
+  });
+  if (!batches || batches->size() != 1 || batches->front().End() <= sequence) co_return std::nullopt;
+  co_return batches->front();
+}
+
+core::Task<Result<void>> ControllerRun::AskLender(core::EvidenceQuestion question, core::LenderOffer offer,
+                                                  WalExtent rejoiner_wal, Evidence* evidence) {
+  const std::size_t rejoiner = world_.IndexOf(question.rejoiner.node);
+  const std::size_t survivor = world_.IndexOf(question.survivor.node);
+  const std::size_t lender = world_.IndexOf(offer.report.node);
+  auto wal = co_await core::Answer<Result<WalExtent>>([this, lender](auto told) {
+    AskWal<WalExtent>(
+        lender, [](const WalView& view) -> Result<WalExtent> { return view.Extent(); }, std::move(told));
+  });
+  if (!wal) co_return Fail(wal.error());
+  core::LenderCheck check(*evidence, offer, *wal);
+  if (check.WhyNot().empty()) {
+    core::ForkSearch search(rejoiner_wal, *wal, offer.with_rejoiner);
+    while (auto next = search.Next()) {
+      const auto asked = co_await AskBoth(rejoiner, lender, *next, &search);
+      if (!asked) co_return Fail(asked.error());
+    }
+    check.TakeFork(search.Result());
+  }
+  if (check.WhyNot().empty()) {
+    auto own = co_await BatchHolding(rejoiner, check.Next() - 1);
+    auto theirs = co_await BatchHolding(lender, check.Next() - 1);
+    check.TakeLast(own, theirs);
+  }
+  if (check.WhyNot().empty()) {
+    auto theirs = co_await BatchHolding(lender, check.JointAt());
+    auto survivors = co_await BatchHolding(survivor, check.JointAt());
+    check.TakeJoint(theirs, survivors);
+  }
+  while (auto range = check.LookThrough()) {
+    auto marked = co_await core::Answer<Result<MarkedBatches>>([this, lender, range](auto told) {
+      AskWal<MarkedBatches>(
+          lender,
+          [range = *range](const WalView& view) { return view.Marked(range, core::ForkSearch::kMaxMarked); },
+          std::move(told));
+    });
+    if (!marked) co_return Fail(marked.error());
+    check.TakeMarked(*marked);
+  }
+  if (check.WhyNot().empty()) {
+    check.Accept(evidence);
+  } else {
+    evidence->borrow_note += check.WhyNot() + "; ";
+  }
+  co_return Result<void>();
+}
+
+core::Task<void> ControllerRun::GatherLender(core::EvidenceQuestion question, WalExtent rejoiner_wal,
+                                             Evidence* evidence) {
+  evidence->borrow_note = question.no_lenders;
+  for (const core::LenderOffer& offer : question.lenders) {
+    const auto asked = co_await AskLender(question, offer, rejoiner_wal, evidence);
+    if (evidence->borrow) {
+      evidence->borrow_note.clear();
+      evidence->lender_unheard = false;
+      co_return;
+    }
+    if (!asked && MayCome(asked.error())) evidence->lender_unheard = true;
+  }
+}
+
 core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evidence> done) {
   Evidence evidence;
   evidence.rejoiner = SideOf(question.rejoiner, {});
@@ -464,7 +535,8 @@ core::Task<void> ControllerRun::Gather(core::EvidenceQuestion question, Done<Evi
       NoteMissing(evidence, target.error(), "a boundary of " + question.survivor.node);
     }
   }
-  if (!evidence.fork) {
+  if (core::NeedsLender(evidence)) co_await GatherLender(question, rejoiner_wal, &evidence);
+  if (!evidence.fork || evidence.borrow) {
     done(std::move(evidence));
     co_return;
   }

@@ -107,6 +107,10 @@ class ControllerRun : public core::Environment {
   core::Task<std::optional<Touched>> ListKeys(std::size_t node, SequenceRange range, std::string what,
                                               Evidence* evidence);
   core::Task<void> Gather(core::EvidenceQuestion question, Done<Evidence> done);
+  core::Task<void> GatherLender(core::EvidenceQuestion question, WalExtent rejoiner_wal, Evidence* evidence);
+  core::Task<Result<void>> AskLender(core::EvidenceQuestion question, core::LenderOffer offer,
+                                     WalExtent rejoiner_wal, Evidence* evidence);
+  core::Task<std::optional<BatchInfo>> BatchHolding(std::size_t node, Sequence sequence);
   core::Task<Result<void>> AskBoth(std::size_t rejoiner, std::size_t survivor,
                                    core::ForkSearch::Question question, core::ForkSearch* search);
   template <typename T>

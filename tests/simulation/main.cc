@@ -40,6 +40,7 @@ struct Tally {
   std::uint64_t broken_splices = 0;
   std::uint64_t full_syncs = 0;
   std::uint64_t rescues = 0;
+  std::uint64_t borrows = 0;
   std::uint64_t operator_needed = 0;
   std::uint64_t events = 0;
   std::uint64_t rested_ms = 0;
@@ -53,6 +54,7 @@ struct Tally {
     broken_splices += result.broken_splices;
     full_syncs += result.full_syncs;
     rescues += result.rescues;
+    borrows += result.borrows;
     operator_needed += result.operator_needed ? 1 : 0;
     events += result.events;
     rested_ms += static_cast<std::uint64_t>(result.rested_us) / 1000;
@@ -67,6 +69,7 @@ struct Tally {
     broken_splices += other.broken_splices;
     full_syncs += other.full_syncs;
     rescues += other.rescues;
+    borrows += other.borrows;
     operator_needed += other.operator_needed;
     events += other.events;
     rested_ms += other.rested_ms;
@@ -130,15 +133,16 @@ int RunAll(const Arguments& arguments) {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
   std::printf(
       "%llu schedules in %lld ms, %llu broke an invariant; %llu events, %llu decisions, %llu promotions, "
-      "%llu rescues, "
+      "%llu rescues, %llu borrows, "
       "%llu pads, %llu splices and %llu that broke off, %llu full syncs; at rest %llu ms after healing on "
       "average; %llu wait for an "
       "operator\n",
       static_cast<unsigned long long>(total.schedules), static_cast<long long>(ms),
       static_cast<unsigned long long>(total.failures), static_cast<unsigned long long>(total.events),
       static_cast<unsigned long long>(total.decisions), static_cast<unsigned long long>(total.promotions),
-      static_cast<unsigned long long>(total.rescues), static_cast<unsigned long long>(total.pads),
-      static_cast<unsigned long long>(total.splices), static_cast<unsigned long long>(total.broken_splices),
+      static_cast<unsigned long long>(total.rescues), static_cast<unsigned long long>(total.borrows),
+      static_cast<unsigned long long>(total.pads), static_cast<unsigned long long>(total.splices),
+      static_cast<unsigned long long>(total.broken_splices),
       static_cast<unsigned long long>(total.full_syncs),
       static_cast<unsigned long long>(total.schedules == 0 ? 0 : total.rested_ms / total.schedules),
       static_cast<unsigned long long>(total.operator_needed));

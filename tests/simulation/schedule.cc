@@ -71,6 +71,29 @@ void MakeATail(Random& random, Setup& setup) {
   setup.faults.insert(setup.faults.begin(), cut);
 }
 
+// A replica is away while the master's WAL is purged, and comes back to where only another replica's reaches:
+// everything else happens while it borrows. Which node is away is drawn; that it is no master, is likely.
+void PurgeWhileAway(Random& random, Setup& setup) {
+  setup.write_interval_us = random.Between(5, 25) * kMs;
+  Fault away;
+  away.kind = random.Chance(500) ? FaultKind::kKillServer : FaultKind::kIsolate;
+  away.number = 1;
+  away.node = random.Index(setup.nodes);
+  away.at_us = random.Between(600 * kMs, kSecond);
+  away.lasts_us = random.Between(1, 3) * kSecond;
+  const std::int64_t back_us = away.at_us + away.lasts_us;
+  setup.heal_us = back_us + random.Between(2, 8) * kSecond;
+  Fault purge;
+  purge.kind = FaultKind::kPurgeWal;
+  purge.number = 2;  // the master's
+  purge.at_us = back_us - random.Between(0, kSecond / 2);
+  for (Fault& fault : setup.faults) {
+    fault.at_us = std::min(back_us + random.Between(0, random.Chance(700) ? 600 * kMs : 3 * kSecond),
+                           setup.heal_us - 1);
+  }
+  setup.faults.insert(setup.faults.begin(), {away, purge});
+}
+
 }  // namespace
 
 std::string ToString(FaultKind kind) {
@@ -160,6 +183,7 @@ Setup DrawSetup(std::uint64_t seed, const DrawOptions& options) {
     setup.faults.push_back(fault);
   }
   if (setup.splices && seed % 16 == 14) MakeATail(random, setup);
+  if (setup.nodes > 2 && seed % 16 == 7) PurgeWhileAway(random, setup);
   return setup;
 }
 
@@ -383,7 +407,8 @@ RunResult Run(const Setup& setup, std::uint64_t seed, bool tracing, const std::v
     }
     if (decision.verdict && decision.verdict->verdict == Verdict::kFull) ++result.full_syncs;
     for (const auto& step : decision.plan) {
-      if (std::holds_alternative<RescueAction>(step.action)) ++result.rescues;
+      const auto* rescue = std::get_if<RescueAction>(&step.action);
+      if (rescue != nullptr) ++(rescue->alive ? result.borrows : result.rescues);
       if (std::holds_alternative<PromoteAction>(step.action)) ++result.promotions;
     }
   }

@@ -87,6 +87,7 @@ struct RunResult {
   std::uint64_t splices = 0;  // that were done
   std::uint64_t broken_splices = 0;
   std::uint64_t rescues = 0;
+  std::uint64_t borrows = 0;
   std::uint64_t events = 0;
   // What could be struck between count_from_us and count_to_us: [from, to) of each.
   struct Places {

@@ -24,6 +24,7 @@ TEST(SimulationTest, RandomSchedulesBreakNothing) {
   std::uint64_t splices = 0;
   std::uint64_t broken_splices = 0;
   std::uint64_t rescues = 0;
+  std::uint64_t borrows = 0;
   std::uint64_t full_syncs = 0;
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {
     const RunResult result = RunSeed(seed);
@@ -32,6 +33,7 @@ TEST(SimulationTest, RandomSchedulesBreakNothing) {
     splices += result.splices;
     broken_splices += result.broken_splices;
     rescues += result.rescues;
+    borrows += result.borrows;
     full_syncs += result.full_syncs;
     if (result.violation) FAIL() << DescribeFailure(seed, RunSeed(seed, true), 60);
   }
@@ -41,6 +43,7 @@ TEST(SimulationTest, RandomSchedulesBreakNothing) {
   EXPECT_GT(splices, 20U);
   EXPECT_GT(broken_splices, 2U);
   EXPECT_GT(rescues, 20U);
+  EXPECT_GT(borrows, 5U);
   EXPECT_GT(full_syncs, 5U);
 }
 

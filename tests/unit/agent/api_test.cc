@@ -306,6 +306,15 @@ TEST_F(ApiTest, TheTailOfALivingServerIsRefused) {
   EXPECT_EQ(Wal("tail", {{"from", "11"}}).status, 409);
 }
 
+TEST_F(ApiTest, WhatALivingServerHoldsIsLent) {
+  backend_.alive = true;
+  auto lent = TailBatchesFromJson(*ParseJson(Wal("lent", {{"from", "11"}, {"max_bytes", "1"}}).body));
+  ASSERT_TRUE(lent) << lent.error().Message();
+  EXPECT_EQ(lent->batches.size(), 1U);
+  EXPECT_EQ(lent->next, Sequence(21));
+  EXPECT_EQ(Wal("lent", {{"from", "12"}}).status, 409) << "within a batch";
+}
+
 TEST_F(ApiTest, BoundaryIsGiven) {
   EXPECT_EQ(Wal("boundary", {{"at", "12"}}).body, R"({"boundary":21})");
   EXPECT_EQ(Wal("boundary", {{"at", "99"}}).status, 404);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "agents/wal/batch_digest.h"
 #include "agents/wal/filler.h"
 #include "agents/wal/marker.h"
 
@@ -244,6 +245,12 @@ struct World : NodeControl,
                                             milliseconds) override {
     asked.push_back("tail " + url + " " + from.ToString());
     EXPECT_LE(max_bytes, std::uint64_t{4} << 20);
+    if (tails_given == tails.size()) co_return Fail(ErrorCode::kUnavailable, "the peer is gone");
+    co_return tails[tails_given++];
+  }
+  asio::awaitable<Result<TailBatches>> Lent(std::string url, Sequence from, std::uint64_t,
+                                            milliseconds) override {
+    asked.push_back("lent " + url + " " + from.ToString());
     if (tails_given == tails.size()) co_return Fail(ErrorCode::kUnavailable, "the peer is gone");
     co_return tails[tails_given++];
   }
@@ -595,6 +602,32 @@ TEST_F(RescueTest, SeveralRoundsReachTheTarget) {
   EXPECT_EQ(world_.asked,
             (Asked{"park", "tail " + kPeer + " 101", "feed 101", "tail " + kPeer + " 104", "feed 104"}));
   EXPECT_EQ(world_.fed, (std::vector<std::string>{Batch(101, 2), Batch(103, 1), Batch(104, 6)}));
+}
+
+TEST_F(RescueTest, ANodeThatIsAliveIsAskedForWhatItLends) {
+  RescueAction borrow = RescueTo(105);
+  borrow.alive = true;
+  borrow.last_batch = BatchInfo{Sequence(101), 4, Batch(101, 4).size(), wal::DigestOf(Batch(101, 4)), ""};
+  world_.tails = {TailOf({Batch(101, 4), Batch(105, 1)}, 106)};
+  CommandResult result = Run(borrow);
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(world_.asked, (Asked{"park", "lent " + kPeer + " 101", "feed 101"}));
+}
+
+TEST_F(RescueTest, WhatEndsWithAnotherBatchThanWasDecidedOnIsNotTaken) {
+  RescueAction borrow = RescueTo(105);
+  borrow.alive = true;
+  borrow.last_batch = BatchInfo{Sequence(101), 4, Batch(101, 4).size(), wal::DigestOf("another"), ""};
+  world_.tails = {TailOf({Batch(101, 4)}, 105)};
+  ExpectFailed(Run(borrow), 100, 0, "what n3 lends: the batch that ends at 105 is another one");
+}
+
+TEST_F(RescueTest, MoreThanMayBeBorrowedIsNotTaken) {
+  RescueAction borrow = RescueTo(110);
+  borrow.alive = true;
+  borrow.max_bytes = Batch(101, 9).size() - 1;
+  world_.tails = {TailOf({Batch(101, 9)}, 110)};
+  ExpectFailed(Run(borrow), 100, 0, "limits.borrow");
 }
 
 TEST_F(RescueTest, WhatBeginsAtTheTargetOrBehindItIsLeftOut) {

@@ -39,13 +39,14 @@ class PeerWalTest : public ::testing::Test {
     HttpPeerWal peer(token_, pool);
     const std::string at = url.value_or("http://127.0.0.1:" + std::to_string(server.Port()));
     std::optional<Result<TailBatches>> result;
-    asio::co_spawn(context, peer.Tail(at, Sequence(101), 4096, timeout),
-                   [&](std::exception_ptr broken, Result<TailBatches> value) {
-                     if (broken) std::rethrow_exception(broken);
-                     result = std::move(value);
-                     server.Stop();
-                     context.stop();
-                   });
+    auto asked =
+        lent_ ? peer.Lent(at, Sequence(101), 4096, timeout) : peer.Tail(at, Sequence(101), 4096, timeout);
+    asio::co_spawn(context, std::move(asked), [&](std::exception_ptr broken, Result<TailBatches> value) {
+      if (broken) std::rethrow_exception(broken);
+      result = std::move(value);
+      server.Stop();
+      context.stop();
+    });
     context.run();
     pool.join();
     return std::move(*result);
@@ -71,6 +72,7 @@ class PeerWalTest : public ::testing::Test {
   std::string token_ = "secret";
   http::Response answer_;
   bool silent_ = false;
+  bool lent_ = false;
   std::string path_;
   std::string from_;
   std::string max_bytes_;
@@ -88,6 +90,19 @@ TEST_F(PeerWalTest, ATailComesAsItWasServed) {
   EXPECT_EQ(path_, "/v1/wal/tail");
   EXPECT_EQ(from_, "101");
   EXPECT_EQ(max_bytes_, "4096");
+}
+
+TEST_F(PeerWalTest, WhatANodeLendsIsAskedForAtAPathOfItsOwn) {
+  TailBatches served;
+  served.batches = {RangeBytes{"batch"}};
+  served.next = Sequence(102);
+  answer_ = http::Response{200, Dump(ToJson(served)), "application/json"};
+  lent_ = true;
+  const auto lent = Ask();
+  ASSERT_TRUE(lent.has_value()) << lent.error().Message();
+  EXPECT_EQ(*lent, served);
+  EXPECT_EQ(path_, "/v1/wal/lent");
+  EXPECT_EQ(from_, "101");
 }
 
 TEST_F(PeerWalTest, AnErrorOfThePeerKeepsItsSentenceAndCode) {

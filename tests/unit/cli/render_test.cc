@@ -63,6 +63,24 @@ Outcome: done
 )");
 }
 
+TEST(RenderDecision, WhoLendsWhatIsSaid) {
+  auto record = SampleRejoin();
+  Evidence& evidence = *record.decision.evidence;
+  evidence.target.reset();
+  evidence.borrow = BorrowEvidence{"n3", "http://n3", {Sequence(1003), Sequence(1040)}, 4096, {}};
+  record.decision.plan = {{"n1", RescueAction{"n3", "http://n3", Sequence(1040), 0, true}, ""}};
+  record.steps.clear();
+  std::string text = RenderDecision(record);
+  EXPECT_NE(text.find("  borrowed from n3: [1003, 1040), 37 records, about 4 KiB\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("take what n3 lends, up to 1039"), std::string::npos) << text;
+  EXPECT_EQ(text.find("missed, to be skipped"), std::string::npos) << text;
+  evidence.borrow.reset();
+  evidence.borrow_note = "n3: its WAL begins at 1020";
+  text = RenderDecision(record);
+  EXPECT_NE(text.find("  nothing borrowed: n3: its WAL begins at 1020\n"), std::string::npos) << text;
+}
+
 TEST(RenderDecision, WhatWasNotBegunIsSaid) {
   auto record = SampleRejoin();
   record.steps.pop_back();
@@ -256,6 +274,7 @@ TEST(RenderStatus, SaysWhatKeepsAGroupFromActingByItself) {
        "report": {"last": 1050, "relay": {"state": "idle"}, "leased": true, "lease_left_ms": 2670}},
       {"node": "n3", "agent": "http://10.0.0.3:7701", "connected": false, "priority": 0, "zone": "eu-2",
        "condition": "unreachable", "sentence": "its agent is silent", "maintenance": "a new disk",
+       "resume_left_ms": 90000,
        "report": {"last": 900, "lease_left_ms": 1000, "promised_left_ms": 900}}]})");
   ASSERT_TRUE(json) << json.error().Message();
   auto status = GroupStatusFromJson(*json);
@@ -271,6 +290,7 @@ TEST(RenderStatus, SaysWhatKeepsAGroupFromActingByItself) {
   n3    unreachable  was 900                                   0  eu-2  http://10.0.0.3:7701 (not connected)
   n1: has promised the master to refuse promotions, for 2.1 s yet
   n3: its agent is silent
+  n3: the WAL of n2 holds what it needs next for 1 min 30 s yet
   n3: under maintenance: a new disk
   findings
     MasterUnreachable (n2): n2's agent is silent for 1.4 s [peers, probe]

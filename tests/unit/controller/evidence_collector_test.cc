@@ -35,18 +35,24 @@ class MemoryWal : public wal::WalSource {
     }
     return *this;
   }
+  MemoryWal& Purge(std::uint64_t up_to) {
+    oldest_ = Sequence(up_to + 1);
+    return *this;
+  }
   [[nodiscard]] Sequence Last() const { return Sequence(batches_.size()); }
 
   Result<WalExtent> Extent() override {
     WalExtent extent;
-    extent.oldest = Sequence(1);
+    extent.oldest = oldest_;
     extent.last = Last();
+    extent.bytes = 100 * batches_.size();
     extent.source = "files";
     return extent;
   }
   Result<void> ForEachBatch(SequenceRange range, const wal::BatchVisitor& visit) override {
     if (damaged_) return Fail(ErrorCode::kDamaged, "000012.log, offset 7: checksum mismatch");
     if (range.from > Last() + 1) return Fail(ErrorCode::kNotFound, "beyond the last sequence");
+    if (range.from < oldest_) return Fail(ErrorCode::kNotFound, "it is purged");
     for (Sequence first = range.from; first < range.to && first <= Last(); first = first + 1) {
       if (!visit({first, 1, batches_[first.Value() - 1]})) break;
     }
@@ -57,6 +63,7 @@ class MemoryWal : public wal::WalSource {
 
  private:
   std::vector<std::string> batches_;
+  Sequence oldest_{1};
 };
 
 // An agent that answers about its WAL, and notes what it was asked.
@@ -135,7 +142,7 @@ class EvidenceCollectorTest : public testing::Test {
     std::optional<Evidence> evidence;
     asio::co_spawn(context_,
                    CollectEvidence({rejoiner_.Client("n1"), rejoiner_.ReportOf("n1"), survivor_.Client("n2"),
-                                    survivor_.ReportOf("n2"), known, limits_}),
+                                    survivor_.ReportOf("n2"), known, limits_, lenders_, no_lenders_}),
                    [&](std::exception_ptr broken, Evidence collected) {
                      EXPECT_FALSE(broken);
                      evidence = std::move(collected);
@@ -147,6 +154,7 @@ class EvidenceCollectorTest : public testing::Test {
   void TearDown() override {
     rejoiner_.Stop();
     survivor_.Stop();
+    lender_.Stop();
     context_.run();
   }
 
@@ -158,7 +166,71 @@ class EvidenceCollectorTest : public testing::Test {
   asio::io_context context_{1};
   Agent rejoiner_{context_.get_executor()};
   Agent survivor_{context_.get_executor()};
+  Agent lender_{context_.get_executor()};
+  std::vector<LenderRequest> lenders_;
+  std::string no_lenders_;
 };
+
+// n1 was away, and n2's WAL begins behind where it stands; n3's reaches back.
+class BorrowTest : public EvidenceCollectorTest {
+ protected:
+  BorrowTest() {
+    rejoiner_.wal_.Set(100, "common", "1");
+    survivor_.wal_.Set(300, "common", "1").Purge(200);
+    lender_.wal_.Set(300, "common", "1");
+    core::LenderOffer offer;
+    offer.report = lender_.ReportOf("n3");
+    offer.agent = "http://n3";
+    offer.shares_from = Sequence(1);
+    offer.with_rejoiner.same_stream = true;
+    lenders_ = {{lender_.Client("n3"), offer}};
+    known_.same_stream = true;
+  }
+  core::KnownHistory known_;
+};
+
+TEST_F(BorrowTest, WhoLendsWhatThePurgedWalLacksIsEvidence) {
+  const Evidence evidence = Collect(known_);
+  ASSERT_TRUE(evidence.borrow) << evidence.borrow_note;
+  EXPECT_EQ(evidence.borrow->lender, "n3");
+  EXPECT_EQ(evidence.borrow->range, (SequenceRange{Sequence(101), Sequence(251)}));
+  EXPECT_EQ(evidence.borrow->bytes, 15000U);
+  EXPECT_EQ(evidence.fork, Sequence(100));
+  EXPECT_EQ(evidence.proof, ForkProof::kEqualBatches);
+  EXPECT_FALSE(evidence.target);
+  EXPECT_FALSE(evidence.expected_to_come);
+}
+
+TEST_F(BorrowTest, NobodyIsAskedWhereTheSurvivorsWalReaches) {
+  survivor_.wal_.Purge(100);
+  const Evidence evidence = Collect(known_);
+  EXPECT_EQ(evidence.target, Sequence(101));
+  EXPECT_FALSE(evidence.borrow);
+  EXPECT_TRUE(lender_.asked_.empty());
+}
+
+TEST_F(BorrowTest, ALenderThatIsNotHeardMayAnswerLater) {
+  lenders_.front().client = AgentClient("n3", {"127.0.0.1", "1"}, "");
+  const Evidence evidence = Collect(known_);
+  EXPECT_FALSE(evidence.borrow);
+  EXPECT_TRUE(evidence.lender_unheard);
+  EXPECT_NE(evidence.borrow_note.find("n3"), std::string::npos) << evidence.borrow_note;
+}
+
+TEST_F(BorrowTest, TheNextIsAskedWhereTheFirstCannotLend) {
+  lenders_.insert(lenders_.begin(), lenders_.front());
+  lenders_.front().client = survivor_.Client("n4");  // its WAL begins as late
+  lenders_.front().offer.report.node = "n4";
+  const Evidence evidence = Collect(known_);
+  ASSERT_TRUE(evidence.borrow) << evidence.borrow_note;
+  EXPECT_EQ(evidence.borrow->lender, "n3");
+}
+
+TEST_F(BorrowTest, WhyNobodyMayLendIsKept) {
+  lenders_.clear();
+  no_lenders_ = "no other node is in service";
+  EXPECT_EQ(Collect(known_).borrow_note, "no other node is in service");
+}
 
 TEST_F(EvidenceCollectorTest, ThousandsOfBatchesWithoutARecordTakeFewQuestions) {
   rejoiner_.wal_.Set(5000, "common", "1").Set(3, "tail", "1");

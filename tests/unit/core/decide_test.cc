@@ -150,6 +150,69 @@ TEST(DecideTest, APrefixIsAligned) {
   ExpectVerdict(Prefix(), Shop(), Verdict::kAligned, reason::kPrefixOfSurvivor);
 }
 
+// n1 ends at 100, n2's WAL begins at 151, and n3 lends what is between.
+Evidence Borrowing() {
+  Evidence evidence = Prefix();
+  evidence.survivor.oldest = Sequence(151);
+  evidence.target.reset();
+  evidence.missed.reset();
+  evidence.missing = {"a boundary of n2 at or after 101: it is purged"};
+  evidence.borrow =
+      BorrowEvidence{"n3", "http://n3", {Sequence(101), Sequence(176)}, 2048, {Sequence(175), 1, 40, {}, ""}};
+  return evidence;
+}
+
+TEST(DecideTest, WhatTheSurvivorsWalNoLongerHoldsIsBorrowed) {
+  const VerdictDecision decision = Decide(Borrowing(), Shop());
+  ExpectComplete(decision);
+  EXPECT_EQ(decision.verdict, Verdict::kAligned) << Codes(decision);
+  ASSERT_EQ(decision.reasons.size(), 1U) << Codes(decision);
+  EXPECT_EQ(decision.reasons[0].code, reason::kBorrowed);
+  EXPECT_EQ(decision.reasons[0].sentence,
+            "n1 holds nothing that n2 does not hold (fork 100, known by equal batches), and needs 101 next, "
+            "but the WAL of n2 begins at 151: n3 lends [101, 176) from its own WAL, about 2 KiB, and n1 "
+            "follows n2 from there on");
+  EXPECT_FALSE(Other(decision, Verdict::kPadded)->possible);
+  EXPECT_TRUE(Other(decision, Verdict::kFull)->possible);
+}
+
+TEST(DecideTest, MoreThanMayBeBorrowedIsALimit) {
+  TolerancePolicy policy = Shop();
+  policy.limits.borrow_bytes = 2047;
+  ExpectVerdict(Borrowing(), policy, Verdict::kFull, reason::kBorrowLimit);
+  policy.on_limit = OnLimit::kHold;
+  ExpectVerdict(Borrowing(), policy, Verdict::kHold, reason::kBorrowLimit);
+}
+
+TEST(DecideTest, NothingIsBorrowedWhereThePolicyLetsNothingBe) {
+  TolerancePolicy policy = Shop();
+  policy.limits.borrow_bytes = 0;
+  ExpectVerdict(Borrowing(), policy, Verdict::kFull, reason::kWalPurged);
+}
+
+TEST(DecideTest, APolicyThatLeavesAlignedOutBorrowsNothing) {
+  TolerancePolicy policy = Shop();
+  policy.prefer = {Verdict::kPadded, Verdict::kFull};
+  ExpectVerdict(Borrowing(), policy, Verdict::kFull, reason::kNotPreferred);
+}
+
+TEST(DecideTest, WhyNobodyLendsIsSaid) {
+  Evidence evidence = Borrowing();
+  evidence.borrow.reset();
+  evidence.borrow_note = "n3: its WAL begins at 140";
+  const VerdictDecision decision = Decide(evidence, Shop());
+  EXPECT_EQ(decision.verdict, Verdict::kFull);
+  EXPECT_EQ(decision.reasons[0].code, reason::kWalPurged);
+  EXPECT_NE(decision.reasons[0].sentence.find("n3: its WAL begins at 140"), std::string::npos)
+      << Codes(decision);
+}
+
+TEST(DecideTest, ALoanThatDoesNotBeginWhereTheRejoinerStandsIsNone) {
+  Evidence evidence = Borrowing();
+  evidence.borrow->range.from = Sequence(102);
+  ExpectVerdict(evidence, Shop(), Verdict::kFull, reason::kWalPurged);
+}
+
 TEST(DecideTest, APrefixNeedsNoListsOfWhatIsEmpty) {
   Evidence evidence = Prefix();
   evidence.tail.reset();

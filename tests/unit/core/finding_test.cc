@@ -226,6 +226,22 @@ TEST(FindingTest, WhatWillBeTroubleSoonIsToldInTime) {
   EXPECT_EQ(Codes(snapshot), both);
 }
 
+TEST(FindingTest, OfANodeThatIsAwayItIsToldHowLongThereIsTimeToStartIt) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].report->process = ProcessState::kDown;
+  snapshot.nodes["n2"].resume_left_ms = 120000;
+  snapshot.nodes["n3"].connected = false;
+  snapshot.nodes["n3"].resume_left_ms = 0;
+  const Expected all{"NodeDown n2", "NodeUnreachable n3", "ResumePointEndangered n2",
+                     "ResumePointEndangered n3"};
+  EXPECT_EQ(Codes(snapshot), all);
+  const auto findings = FindIn(snapshot);
+  EXPECT_NE(findings[2].sentence.find("in 120 s"), std::string::npos) << findings[2].sentence;
+  EXPECT_NE(findings[2].sentence.find("start it before"), std::string::npos) << findings[2].sentence;
+  EXPECT_NE(findings[3].sentence.find("no longer in the WAL of n1"), std::string::npos)
+      << findings[3].sentence;
+}
+
 TEST(FindingTest, AMasterThatNobodyMadeOneIsFoundWithoutALivingMasterToo) {
   GroupSnapshot snapshot = HealthyGroup();
   snapshot.nodes["n1"].report->process = ProcessState::kDown;

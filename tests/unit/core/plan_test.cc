@@ -61,6 +61,27 @@ TEST(PlanTest, AnAlignedRejoinOnlyFollows) {
   EXPECT_EQ(std::get<FollowAction>(plan[0].action).expected_next, Sequence(100));
 }
 
+TEST(PlanTest, WhatAnotherNodeLendsIsTakenBeforeTheNodeFollows) {
+  Evidence evidence = Of(99, 105);
+  evidence.target.reset();
+  const BatchInfo joint{Sequence(138), 2, 40, {}, ""};
+  evidence.borrow = BorrowEvidence{"n2", "http://n2:7667", {Sequence(100), Sequence(140)}, 2048, joint};
+  Decision decision;
+  decision.plan = PlanRejoin("D", Verdict::kAligned, evidence, EndpointOf("n1"));
+  ASSERT_EQ(Steps(decision.plan), "n3 rescue, n3 follow");
+  const auto& take = std::get<RescueAction>(decision.plan[0].action);
+  EXPECT_EQ(take.source, "n2");
+  EXPECT_EQ(take.source_url, "http://n2:7667");
+  EXPECT_EQ(take.target, Sequence(140));
+  EXPECT_TRUE(take.alive);
+  EXPECT_EQ(take.last_batch, joint);
+  const auto& follow = std::get<FollowAction>(decision.plan[1].action);
+  EXPECT_EQ(follow.upstream, EndpointOf("n1"));
+  EXPECT_EQ(follow.expected_next, Sequence(140));
+  EXPECT_EQ(follow.last_batch, joint);
+  EXPECT_EQ(CommandOf(decision, 0).deadline_ms, 600000);
+}
+
 TEST(PlanTest, ATailIsSalvagedBeforeAnythingElse) {
   Evidence evidence = Of(99, 105);
   evidence.rejoiner.oldest = Sequence(1);

@@ -100,7 +100,7 @@ BatchInfo AnyBatch() {
 }
 
 Action AnyAction() {
-  switch (*rc::gen::inRange(0, 10)) {
+  switch (*rc::gen::inRange(0, 11)) {
     case 0:
       return ParkAction{};
     case 1:
@@ -120,6 +120,8 @@ Action AnyAction() {
     case 8:
       return SpliceAction{AnyEndpoint(), AnySequence(),   AnySequence(), AnyNumber(),
                           AnyText(),     Maybe(AnyBatch), AnyText(),     AnyNumber()};
+    case 9:
+      return RescueAction{AnyText(), AnyText(), AnySequence(), AnyNumber(), AnyBool(), Maybe(AnyBatch)};
     default:
       return ReleaseAction{Maybe(AnyEndpoint)};
   }
@@ -162,12 +164,19 @@ SideEvidence AnySide() {
 
 UndoEvidence AnyUndo() { return {AnyText(), AnyNumber(), AnyNumber(), AnyTouched(), AnyText()}; }
 
+BorrowEvidence AnyBorrow() {
+  return {AnyText(), AnyText(), {AnySequence(), AnySequence()}, AnyNumber(), AnyBatch()};
+}
+
+EndangeredEvidence AnyEndangered() { return {AnySigned(), AnyBool()}; }
+
 Evidence AnyEvidence() {
-  return {AnySide(),       AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
-          AnyText(),       Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
-          AnyText(),       Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
-          Maybe(AnyBatch), Maybe(AnySequence), Maybe(AnyTouched),  Maybe(AnyUndo),     AnyText(),
-          AnyNumber(),     AnyText()};
+  return {AnySide(),           AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
+          AnyText(),           Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
+          AnyText(),           Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
+          Maybe(AnyBatch),     Maybe(AnySequence), Maybe(AnyTouched),  Maybe(AnyUndo),     AnyText(),
+          AnyNumber(),         AnyText(),          Maybe(AnyBorrow),   AnyText(),          AnyBool(),
+          Maybe(AnyEndangered)};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }

@@ -41,10 +41,11 @@ TEST(Loader, EverySettingIsRead) {
   default: ignore
   internal: {pubsub: fullsync, propagate: ignore, search: ignore}
   prefer: [aligned, padded]
-  limits: {pad: 1, tail: 2, missed: 3, advanceMaster: 4, undoScan: 4Gi}
+  limits: {pad: 1, tail: 2, missed: 3, advanceMaster: 4, undoScan: 4Gi, borrow: 1Gi}
   failover: {maxLag: 5, rescue: {timeout: 1500ms, bytes: 64Mi}}
   requireForkProof: false
   onLimit: hold
+  onResumePointEndangered: fullsync
 )"));
   ASSERT_TRUE(policy) << policy.error().Message();
   EXPECT_EQ(policy->name, "shop");
@@ -70,9 +71,11 @@ TEST(Loader, EverySettingIsRead) {
   EXPECT_EQ(policy->limits.missed, 3U);
   EXPECT_EQ(policy->limits.advance_master, 4U);
   EXPECT_EQ(policy->limits.undo_scan_bytes, 4ULL << 30);
+  EXPECT_EQ(policy->limits.borrow_bytes, 1ULL << 30);
   EXPECT_EQ(policy->failover, (FailoverRules{5, 1500, 64ULL << 20}));
   EXPECT_FALSE(policy->require_fork_proof);
   EXPECT_EQ(policy->on_limit, OnLimit::kHold);
+  EXPECT_EQ(policy->on_endangered, OnEndangered::kFullSync);
 }
 
 TEST(Loader, WhatIsLeftOutIsAsStrictAsWithoutAPolicy) {
@@ -154,7 +157,7 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {Spec("  defaults: ignore\n"),
        "5:3: \"defaults\" is not known in spec; expected one of groups, keyspaces, default, internal, "
        "prefer, limits, "
-       "failover, requireForkProof, onLimit, salvage"},
+       "failover, requireForkProof, onLimit, salvage, padding, onResumePointEndangered"},
       {Spec("  default: ignor\n"),
        "5:12: spec.default is \"ignor\"; expected one of ignore, evict, repair, fullsync"},
       {Spec("  default: Ignore\n"),
@@ -180,7 +183,7 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
        "5:22: spec.internal.search is \"maybe\"; expected one of ignore, fullsync"},
       {Spec("  limits: {pads: 1}\n"),
        "5:12: \"pads\" is not known in spec.limits; expected one of pad, tail, missed, advanceMaster, "
-       "undoScan"},
+       "undoScan, borrow"},
       {Spec("  limits: {pad: many}\n"), "5:17: spec.limits.pad is \"many\"" + count},
       {Spec("  limits: {pad: -1}\n"), "5:17: spec.limits.pad is \"-1\"" + count},
       {Spec("  limits: {pad: 1.5}\n"), "5:17: spec.limits.pad is \"1.5\"" + count},
@@ -189,6 +192,7 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
       {Spec("  limits: {pad: 1k}\n"), "5:17: spec.limits.pad is \"1k\"" + count},
       {Spec("  limits: {pad: 18446744073709551616}\n"),
        "5:17: spec.limits.pad is \"18446744073709551616\", which is too large" + count},
+      {Spec("  limits: {borrow: all}\n"), "5:20: spec.limits.borrow is \"all\"" + size},
       {Spec("  limits: {undoScan: 4gi}\n"), "5:22: spec.limits.undoScan is \"4gi\"" + size},
       {Spec("  limits: {undoScan: 4 Gi}\n"), "5:22: spec.limits.undoScan is \"4 Gi\"" + size},
       {Spec("  limits: {undoScan: 18014398509481984Ki}\n"),
@@ -209,6 +213,8 @@ TEST(Loader, EveryMistakeHasItsPlaceAndWhatWasExpected) {
        "5:32: spec.failover.rescue.timeout is a list; expected a single value"},
       {Spec("  failover: {rescue: {bytes: 1gb}}\n"), "5:30: spec.failover.rescue.bytes is \"1gb\"" + size},
       {Spec("  requireForkProof: yes\n"), "5:21: spec.requireForkProof is \"yes\"; expected true or false"},
+      {Spec("  onResumePointEndangered: warn\n"),
+       "5:28: spec.onResumePointEndangered is \"warn\"; expected one of tell, fullsync"},
       {Spec("  onLimit: full\n"), "5:12: spec.onLimit is \"full\"; expected one of fullsync, hold"},
       // keyspaces
       {Spec("  keyspaces: {a: b}\n"), "5:14: spec.keyspaces is a mapping; expected a list"},
@@ -500,6 +506,8 @@ TEST_F(LoaderPaths, TheStrictProfileIsTheDefaultPolicy) {
   EXPECT_EQ(strict->failover, none.failover);
   EXPECT_EQ(strict->require_fork_proof, none.require_fork_proof);
   EXPECT_EQ(strict->on_limit, none.on_limit);
+  EXPECT_EQ(strict->limits.borrow_bytes, none.limits.borrow_bytes);
+  EXPECT_EQ(strict->on_endangered, none.on_endangered);
 }
 
 TEST_F(LoaderPaths, TheExampleOfTheReadmeIsValid) {

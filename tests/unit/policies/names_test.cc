@@ -16,8 +16,8 @@ namespace {
 template <typename Enum>
 class Names : public testing::Test {};
 
-using Enums = testing::Types<ErrorCode, Tolerance, Verdict, OnLimit, SalvageRule, ProcessState, Role,
-                             FullSyncState, RelayState, Outcome, ForkProof, DecisionKind>;
+using Enums = testing::Types<ErrorCode, Tolerance, Verdict, OnLimit, OnEndangered, SalvageRule, ProcessState,
+                             Role, FullSyncState, RelayState, Outcome, ForkProof, DecisionKind>;
 TYPED_TEST_SUITE(Names, Enums);
 
 TYPED_TEST(Names, EveryValueHasAStringOfItsOwnAndIsReadBackFromIt) {

@@ -41,6 +41,8 @@ TEST(Stay, DirectoryIsAskedAtThisMoment) {
   TestDirectory directory;
   TestDatabase database(directory.Path());
   for (int i = 0; i < 3; ++i) database.Write(BatchText(1).Put(1, "key", "value").Bytes());
+  database.Flush();
+  database.Write(BatchText(1).Put(1, "key", "value").Bytes());
   WalDirectory wal(directory.Path().string());
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
@@ -49,6 +51,11 @@ TEST(Stay, DirectoryIsAskedAtThisMoment) {
   EXPECT_EQ(stay->cause, PurgeCause::kAge);
   ASSERT_TRUE(stay->left_ms);
   EXPECT_GT(*stay->left_ms, 0);
+  // What follows closely needs what is in the log that is written to.
+  stay = ReadStay(wal, Sequence(database.Latest()), now_ms + std::int64_t{1000} * 3600 * 1000);
+  ASSERT_TRUE(stay) << stay.error().Message();
+  EXPECT_EQ(stay->cause, PurgeCause::kNever);
+  EXPECT_FALSE(stay->left_ms);
   EXPECT_EQ(ReadStay(wal, Sequence(database.Latest() + 1), now_ms).error().Code(), ErrorCode::kNotFound);
 }
 
