@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/environment.h"
+#include "tests/support/keyspace.h"
 #include "tests/support/node_server.h"
 #include "tests/support/redis_client.h"
 #include "tests/support/replication_peer.h"
@@ -173,6 +174,11 @@ TEST_F(Node, ExpiresKeysWithoutWriting) {
   const int64_t ttl = client_("TTL", "k").integer;
   EXPECT_TRUE(ttl >= 98 && ttl <= 100) << ttl;
   EXPECT_EQ(Say(client_, {"TTL", "absent"}), "-2");
+  EXPECT_EQ(Say(client_, {"PEXPIREAT", "k", "4102444800001"}), "1");
+  EXPECT_EQ(Say(client_, {"PEXPIRETIME", "k"}), "4102444800001");
+  EXPECT_EQ(Say(client_, {"PERSIST", "k"}), "1");
+  EXPECT_EQ(Say(client_, {"PEXPIRETIME", "k"}), "-1");
+  EXPECT_EQ(Say(client_, {"PEXPIRETIME", "absent"}), "-2");
   EXPECT_EQ(Say(client_, {"PEXPIRE", "k", "1"}), "1");
   const uint64_t before = Last();
   EXPECT_TRUE(Eventually(seconds(5), [&] { return client_("GET", "k").IsNil(); }));

@@ -85,6 +85,17 @@ std::string Ttl(CommandContext& context, const Args& args) {
 }
 std::string PTtl(CommandContext& context, const Args& args) { return resp::Integer(TtlMs(context, args[1])); }
 
+int64_t ExpiresAtMs(CommandContext& context, const std::string& user_key) {
+  std::string bytes;
+  Metadata metadata;
+  if (!LoadAny(context, context.Key(user_key), &bytes, &metadata)) return -2;
+  return metadata.expire_ms == 0 ? -1 : static_cast<int64_t>(metadata.expire_ms);
+}
+
+std::string PExpireTime(CommandContext& context, const Args& args) {
+  return resp::Integer(ExpiresAtMs(context, args[1]));
+}
+
 std::string Persist(CommandContext& context, const Args& args) {
   if (TtlMs(context, args[1]) < 0) return resp::Integer(0);
   return resp::Integer(SetExpiry(context, args[1], 0) ? 1 : 0);
@@ -251,6 +262,7 @@ const std::vector<Command>& KeyCommands() {
       {"persist", 2, kWrite, Persist, nullptr, 1, 1, 1},
       {"ttl", 2, kReadOnly, Ttl, nullptr, 1, 1, 1},
       {"pttl", 2, kReadOnly, PTtl, nullptr, 1, 1, 1},
+      {"pexpiretime", 2, kReadOnly, PExpireTime, nullptr, 1, 1, 1},
       {"exists", -2, kReadOnly, Exists, nullptr, 1, -1, 1},
       {"type", 2, kReadOnly, Type, nullptr, 1, 1, 1},
       {"keys", 2, kReadOnly, Keys},

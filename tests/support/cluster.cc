@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "policies/model/json.h"
+#include "tests/support/keyspace.h"
 
 namespace walstitch::test {
 namespace {

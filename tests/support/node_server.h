@@ -90,13 +90,4 @@ class NodeServer {
 // A field of an INFO section; empty if absent.
 std::string InfoField(RedisClient& client, const std::string& section, const std::string& field);
 
-// Every key of every namespace with type, value and whether it expires, in a form
-// that is equal exactly when the values are: unordered collections are sorted.
-// The key is `namespace:key`. Needs an administrator's connection.
-std::map<std::string, std::string> DumpKeyspace(RedisClient& client);
-
-// What differs between two dumps, one key a line; empty if nothing does.
-std::string DiffKeyspaces(const std::map<std::string, std::string>& left,
-                          const std::map<std::string, std::string>& right);
-
 }  // namespace walstitch::test
