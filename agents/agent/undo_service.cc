@@ -120,8 +120,8 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   options.max_scan_bytes = question.scan_bytes;
   options.slot_encoded = options_.slot_encoded();
   wal::UndoPlan plan;
-  WalService::Question make = [&plan, question, options](wal::WalSource& source) -> Result<std::string> {
-    auto made = wal::PlanUndo(source, question.fork, question.last, options);
+  WalService::Question make = [&, question, options](wal::WalSource& source) -> Result<std::string> {
+    auto made = options_.planner(source, question.fork, question.last, options);
     if (!made) return Fail(made.error());
     plan = std::move(*made);
     return std::string();

@@ -4,12 +4,14 @@
 //
 // A run is its seed: run i draws everything from WALSTITCH_PROPERTY_SEED + i, so that a failure is had again
 // by its seed and WALSTITCH_PROPERTY_RUNS=1 (as far as the timing of processes has no part in it). More runs:
-// WALSTITCH_PROPERTY_RUNS; longer ones: WALSTITCH_PROPERTY_ROUNDS.
+// WALSTITCH_PROPERTY_RUNS; longer ones: WALSTITCH_PROPERTY_ROUNDS. A failure tells the commands of its round;
+// WALSTITCH_PROPERTY_LOG names a file for those of all rounds.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <set>
@@ -241,6 +243,12 @@ class KeyspacePropertyTest : public ClusterTest {
     ASSERT_FALSE(error) << where << *error << "\n" << text_;
     ASSERT_NO_FATAL_FAILURE(Rejoin(master, heir, sizes.meanwhile, mixes.missed, compact));
     ASSERT_NO_FATAL_FAILURE(Check(policy, master, tally));
+    LogRound();
+  }
+
+  void TearDown() override {
+    if (HasFailure()) LogRound();
+    ClusterTest::TearDown();
   }
 
  private:
@@ -284,6 +292,11 @@ class KeyspacePropertyTest : public ClusterTest {
   std::string Decided(const std::string& node) {
     const auto record = cluster().LastDecision(node);
     return record ? Dump(ToJson(*record)) + "\n" : "nothing was decided\n";
+  }
+
+  void LogRound() const {
+    const char* path = std::getenv("WALSTITCH_PROPERTY_LOG");
+    if (path != nullptr && *path != '\0') std::ofstream(path, std::ios::app) << text_;
   }
 
   // Keys that expire soon have expired: then nothing changes any more.
@@ -394,10 +407,11 @@ class KeyspacePropertyTest : public ClusterTest {
   }
 
  protected:
-  std::unique_ptr<RandomHistory> history_;
-  std::unique_ptr<RandomHistory> busy_history_;
+  [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
+  std::unique_ptr<RandomHistory> history_;
+  std::unique_ptr<RandomHistory> busy_history_;
   std::set<std::string> may_differ_;
   bool scripts_may_differ_ = false;
   std::uint64_t round_ = 0;
@@ -515,10 +529,10 @@ TEST_F(KeyspacePropertyTest, TailOfAdditionsIsTakenBackInFull) {
       sizes.missed = random.Skewed(40);
       sizes.meanwhile = random.OneIn(3) ? random.Between(1, 40) : 0;
       ASSERT_NO_FATAL_FAILURE(Round(policy, sizes, mixes, random.OneIn(3), &tally));
+      ASSERT_EQ(tally.rejoins, tally.undone) << text();
     }
     EXPECT_EQ(0U, cluster().FullSyncsServed());
   }
-  EXPECT_EQ(tally.rejoins, tally.undone);
   tally.Print();
 }
 

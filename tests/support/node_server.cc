@@ -139,6 +139,37 @@ bool NodeServer::WaitInSync(const NodeServer& leader, std::chrono::milliseconds 
   return Eventually(timeout, [&] { return IsFollowing() && LastSequence() == leader.LastSequence(); });
 }
 
+// Kvrocks compacts in the background, one column family after the other, and no command tells when it is
+// done. RocksDB's own log does.
+std::optional<std::string> NodeServer::Compact(const std::vector<std::string>& families) {
+  const std::string path = db_directory() + "/LOG";
+  std::error_code error;
+  const auto before = fs::file_size(path, error);
+  if (error) return path + ": " + error.message();
+  RedisClient client = Client();
+  if (const Reply reply = client("COMPACT"); !reply.IsOk()) return "COMPACT: " + ToString(reply);
+  // "[default] [JOB 4] Compacted 1@0 files to L1 => ..."; a job has other lines, too.
+  const auto is_compacted = [](const std::string& log, const std::string& family) {
+    const std::string job = "[" + family + "] [JOB ";
+    for (size_t at = log.find(job); at != std::string::npos; at = log.find(job, at + 1)) {
+      const std::string line = log.substr(at, log.find('\n', at) - at);
+      if (line.find("] Compacted ") != std::string::npos) return true;
+    }
+    return false;
+  };
+  const bool is_done = Eventually(std::chrono::seconds(20), [&] {
+    std::ifstream file(path);
+    file.seekg(static_cast<std::streamoff>(before));
+    std::stringstream since;
+    since << file.rdbuf();
+    const std::string log = since.str();
+    return std::all_of(families.begin(), families.end(),
+                       [&](const std::string& family) { return is_compacted(log, family); });
+  });
+  if (!is_done) return path + " does not tell of the compaction";
+  return std::nullopt;
+}
+
 std::optional<std::string> NodeServer::PurgeWal() {
   RedisClient client = Client();
   const uint64_t last = LastSequence();

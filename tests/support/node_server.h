@@ -72,6 +72,10 @@ class NodeServer {
   bool WaitInSync(const NodeServer& leader,
                   std::chrono::milliseconds timeout = std::chrono::seconds(20)) const;
 
+  // COMPACT, and waits until these column families have been compacted, which must not be empty. The text of
+  // the error, if any.
+  std::optional<std::string> Compact(const std::vector<std::string>& families = {"default", "metadata"});
+
   // Flushes and removes every WAL file but the live, empty one, so that nothing
   // before now can be resumed. The text of the error, if any.
   std::optional<std::string> PurgeWal();
