@@ -485,7 +485,7 @@ TEST(KeyspaceDump, TellsEveryDifference) {
 
 TEST_F(KeyspacePropertyTest, NodesAreEqualWhereNoPolicyLetsThemDiffer) {
   const std::uint64_t runs = PropertyRuns(2);
-  const std::uint64_t rounds = PropertyRounds(8);
+  const std::uint64_t rounds = PropertyRounds(6);
   Tally tally;
   for (std::uint64_t i = 0; i < runs; ++i) {
     const std::uint64_t seed = PropertySeed() + i;
