@@ -142,8 +142,11 @@ class RelayAdapter : public RelayControl {
 
 class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
  public:
-  Impl(asio::any_io_executor executor, AgentConfig config)
-      : executor_(std::move(executor)), config_(std::move(config)), looked_(executor_) {}
+  Impl(asio::any_io_executor executor, AgentConfig config, wal::UndoPlanner undo_planner)
+      : executor_(std::move(executor)),
+        config_(std::move(config)),
+        undo_planner_(undo_planner),
+        looked_(executor_) {}
   ~Impl() override { Stop(); }
 
   Result<void> Start();
@@ -196,6 +199,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
 
   asio::any_io_executor executor_;
   AgentConfig config_;
+  wal::UndoPlanner undo_planner_;
   std::atomic<bool> stop_{false};
 
   std::optional<StateFile> state_file_;
@@ -335,6 +339,7 @@ Result<void> Agent::Impl::Start() {
   undo_options.client = ClientTo(config_, kWalTimeout);
   undo_options.token = config_.token;
   undo_options.slot_encoded = [this] { return SlotEncoded(); };
+  undo_options.planner = undo_planner_;
   undo_.emplace(std::move(undo_options));
   KeyServiceOptions key_options;
   key_options.data_directory = config_.data_directory;
@@ -681,8 +686,8 @@ asio::awaitable<void> Agent::Impl::LearnDatabaseName(std::string name) {
   if (!saved) spdlog::error("The node's db-name is not on disk: {}.", saved.error().Message());
 }
 
-Agent::Agent(asio::any_io_executor executor, AgentConfig config)
-    : impl_(std::make_unique<Impl>(std::move(executor), std::move(config))) {}
+Agent::Agent(asio::any_io_executor executor, AgentConfig config, wal::UndoPlanner undo_planner)
+    : impl_(std::make_unique<Impl>(std::move(executor), std::move(config), undo_planner)) {}
 Agent::~Agent() = default;
 Result<void> Agent::Start() { return impl_->Start(); }
 void Agent::Stop() { impl_->Stop(); }

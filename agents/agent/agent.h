@@ -10,13 +10,16 @@
 #include <memory>
 
 #include "agents/agent/config.h"
+#include "agents/wal/undo.h"
 #include "policies/model/result.h"
 
 namespace walstitch::agent {
 
 class Agent {
  public:
-  Agent(boost::asio::any_io_executor executor, AgentConfig config);
+  // Another planner is for the test that shows what a part of PlanUndo is for.
+  Agent(boost::asio::any_io_executor executor, AgentConfig config,
+        wal::UndoPlanner undo_planner = wal::PlanUndo);
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;

@@ -731,8 +731,8 @@ CommandRunner::Step CommandRunner::Do(RepairAction action, Deadline deadline) {
     result.error = std::to_string(report.repaired + report.evicted) + " of " + std::to_string(count) +
                    " keys of keyspace " + action.keyspace + " were made equal, then: " + stopped;
     if (report.failed > 0) {
-      result.error += "; before that, " + std::to_string(report.failed) + " could not be; the first: " +
-                      report.failures.front().why;
+      result.error += "; before that, " + std::to_string(report.failed) +
+                      " could not be; the first: " + report.failures.front().why;
     }
   } else if (report.failed > 0) {
     result.error = std::to_string(report.failed) + " of " + std::to_string(count) + " keys of keyspace " +
@@ -764,7 +764,8 @@ CommandRunner::Step CommandRunner::Do(OfferPaddingAction action, Deadline deadli
   }
   const std::string value = action.on ? "yes" : "no";
   auto set = co_await node_.Configure(std::string(kPaddingSetting), value, Left(deadline));
-  if (!set) co_return Failed(std::string(kPaddingSetting) + " " + value + ": " + set.error().Message(), facts->last);
+  if (!set)
+    co_return Failed(std::string(kPaddingSetting) + " " + value + ": " + set.error().Message(), facts->last);
   co_return Done(facts->last);
 }
 

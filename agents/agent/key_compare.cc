@@ -33,8 +33,8 @@ Compared CompareValue(const ValueState& survivor, const ValueState& own, bool ch
   if (InDoubt(survivor, now_ms) || InDoubt(own, now_ms)) return Compared::kExpiring;
   // That one of them is of another type, or is not there, needs no reading; but in a namespace that cannot be
   // entered not even that is known.
-  const bool types_known = (survivor.why.empty() || !survivor.type.empty()) &&
-                           (own.why.empty() || !own.type.empty());
+  const bool types_known =
+      (survivor.why.empty() || !survivor.type.empty()) && (own.why.empty() || !own.type.empty());
   if (!known && (survivor.type == own.type || !types_known)) return Compared::kUnreadable;
   return Compared::kDiffer;
 }

@@ -146,7 +146,8 @@ asio::awaitable<Result<void>> KeyService::AwaitLast(Sequence last, Deadline dead
       co_return Fail(ErrorCode::kTimeout, "the node holds records up to " + own->ToString() + " only, and " +
                                               last.ToString() + " is to be compared");
     }
-    if (options_.role_change_waits()) co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
+    if (options_.role_change_waits())
+      co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
     co_await SleepFor(kPollInterval);
   }
 }

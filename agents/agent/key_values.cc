@@ -426,7 +426,9 @@ Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
 Result<RepairableAnswer> ValueClient::FindUnrepairable(const std::vector<UserKeyName>& keys) {
   RepairableAnswer answer;
   answer.types.resize(keys.size());
-  const auto say = [&answer](std::size_t i, std::string why) { answer.cannot.push_back({i, std::move(why)}); };
+  const auto say = [&answer](std::size_t i, std::string why) {
+    answer.cannot.push_back({i, std::move(why)});
+  };
   for (std::size_t from = 0; from < keys.size();) {
     std::size_t to = from;
     while (to < keys.size() && to - from < kKeysAtATime && keys[to].name_space == keys[from].name_space) ++to;

@@ -24,8 +24,9 @@ namespace walstitch::agent {
 class KeyWriter {
  public:
   // `server` outlives it. `temporary`: what the keys begin with under which values are put together, in the
-  // namespace of the key that they are for; it begins with kReservedKeys (policies/model/types.h). No such key
-  // is used twice, in any run: a server may still be busy with what it was sent on a connection that is gone.
+  // namespace of the key that they are for; it begins with kReservedKeys (policies/model/types.h). No such
+  // key is used twice, in any run: a server may still be busy with what it was sent on a connection that is
+  // gone.
   KeyWriter(ValueClient& server, std::string temporary) : server_(server), temporary_(std::move(temporary)) {}
 
   enum class End {

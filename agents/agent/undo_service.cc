@@ -137,7 +137,7 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   wal::UndoPlan plan;
   Touched tail;
   WalService::Question make = [&](wal::WalSource& source) -> Result<std::string> {
-    auto made = wal::PlanUndo(source, question.fork, question.last, options);
+    auto made = options_.planner(source, question.fork, question.last, options);
     if (!made) return Fail(made.error());
     plan = std::move(*made);
     wal::TouchOptions touch;

@@ -28,6 +28,7 @@ struct UndoServiceOptions {
   node::ClientOptions client;
   std::string token;                   // of the other agents' API
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
+  wal::UndoPlanner planner = wal::PlanUndo;
 };
 
 class UndoService : public UndoControl {

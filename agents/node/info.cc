@@ -95,8 +95,7 @@ NodeFacts ReadFacts(const InfoFields& fields) {
   auto partial_ok = Number(fields, "sync_partial_ok");
   auto partial_err = Number(fields, "sync_partial_err");
   if (full && partial_ok && partial_err) {
-    facts.counters =
-        SyncCounters{*full, *partial_ok, *partial_err, Number(fields, "sync_partial_padding")};
+    facts.counters = SyncCounters{*full, *partial_ok, *partial_err, Number(fields, "sync_partial_padding")};
   }
 
   facts.version = Find(fields, "kvrocks_version");

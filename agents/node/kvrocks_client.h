@@ -65,7 +65,8 @@ class KvrocksClient {
   Result<InfoFields> Info();  // within the options' timeout
   Result<InfoFields> Info(std::chrono::milliseconds timeout);
   Result<std::optional<std::string>> ConfigGet(std::string_view name);
-  Result<void> ConfigSet(const std::string& name, const std::string& value, std::chrono::milliseconds timeout);
+  Result<void> ConfigSet(const std::string& name, const std::string& value,
+                         std::chrono::milliseconds timeout);
   Result<void> SlaveOf(const Endpoint& master, std::chrono::milliseconds timeout);
   // The same on a connection that is made for it, with the password and SLAVEOF written in one go: a server
   // that hangs finds both in its socket when it goes on.

@@ -170,6 +170,9 @@ struct UndoPlan {
 // before the fork only ends the reading. Any other error of the source is one here, too.
 Result<UndoPlan> PlanUndo(WalSource& wal, Sequence fork, Sequence last, const UndoOptions& options);
 
+// PlanUndo, or what a test puts in its place.
+using UndoPlanner = Result<UndoPlan> (*)(WalSource&, Sequence, Sequence, const UndoOptions&);
+
 // What the survivor wrote in a range of its WAL.
 struct SurvivorWrites {
   std::set<RawKey> wrote;  // of those asked for: Put, Delete, ..., or covered by a DeleteRange

@@ -613,14 +613,14 @@ class Case {
     const std::uint64_t pad = *evidence_.Pad();
     const std::string target = evidence_.target->ToString();
     if (verdict == Verdict::kPadded) {
-      reasons->push_back(
-          {std::string(reason::kWithinPolicy),
-           rejoiner_ + " and " + survivor_ + " part at " + fork.ToString() + " (known by " +
-               std::string(ToString(evidence_.proof)) + "): a tail of " +
-               Count(TailRange().Size(), "record") + " and " + Count(MissedRange().Size(), "missed record") +
-               " touch " + TouchedKeyspaces(keyspaces_, DivergenceOf(evidence_)) + ", and " + policy_name_ +
-               " lets that differ; " + rejoiner_ + " is padded by " + std::to_string(pad) + " to " + target +
-               PaddedBy()});
+      reasons->push_back({std::string(reason::kWithinPolicy),
+                          rejoiner_ + " and " + survivor_ + " part at " + fork.ToString() + " (known by " +
+                              std::string(ToString(evidence_.proof)) + "): a tail of " +
+                              Count(TailRange().Size(), "record") + " and " +
+                              Count(MissedRange().Size(), "missed record") + " touch " +
+                              TouchedKeyspaces(keyspaces_, DivergenceOf(evidence_)) + ", and " +
+                              policy_name_ + " lets that differ; " + rejoiner_ + " is padded by " +
+                              std::to_string(pad) + " to " + target + PaddedBy()});
     }
   }
 
@@ -628,9 +628,9 @@ class Case {
   [[nodiscard]] std::string PaddedBy() const {
     if (policy_.padding != Padding::kNative) return "";
     if (PadsNatively(evidence_, policy_.padding)) return " by the server of " + survivor_ + " itself";
-    return evidence_.survivor.offers_padding ? ""
-                                             : " by its relay, for the server of " + survivor_ +
-                                                   " does not pad replicas itself";
+    return evidence_.survivor.offers_padding
+               ? ""
+               : " by its relay, for the server of " + survivor_ + " does not pad replicas itself";
   }
 
   // The case that must not pass unseen, whatever the verdict.

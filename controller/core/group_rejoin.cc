@@ -347,14 +347,15 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
       decision.evidence->unrepairable.emplace();
       for (auto& one : known->cannot) decision.evidence->unrepairable->push_back({mended[one.at], one.why});
     } else {
-      decision.evidence->missing.push_back("what " + decision.survivor + " has of the keys to be made equal: " +
-                                           known.error().Message());
+      decision.evidence->missing.push_back("what " + decision.survivor +
+                                           " has of the keys to be made equal: " + known.error().Message());
       decision.evidence->expected_to_come = true;
     }
   }
   decision.evidence->endangered = FindEndangered(Snapshot(), name, policy, environment_.UnixMs());
   decision.verdict = Decide(*decision.evidence, policy);
-  decision.plan = PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint, policy.padding);
+  decision.plan =
+      PlanRejoin(decision.id, decision.verdict->verdict, *decision.evidence, endpoint, policy.padding);
   const std::string& survivor_url = nodes_.at(decision.survivor).settings.agent;
   for (auto& step :
        PlanRepairs(decision.id, decision.verdict->verdict, *decision.evidence, policy, survivor_url)) {

@@ -106,7 +106,7 @@ class GroupRunner {
     std::int64_t splice_failed_ms = 0;
     std::string repair_failure;  // why it was not seen to become equal to the master of that epoch
     std::uint64_t repair_epoch = 0;
-    int repairs_failed = 0;  // in that epoch, for whatever reason
+    int repairs_failed = 0;      // in that epoch, for whatever reason
     int borrows_failed = 0;      // in a row, in one epoch
     std::string borrow_failure;  // of the last of them
     std::uint64_t borrow_epoch = 0;

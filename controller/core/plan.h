@@ -19,8 +19,7 @@ namespace walstitch::core {
 bool PadsNatively(const Evidence& evidence, Padding padding);
 
 std::vector<PlanStep> PlanRejoin(const std::string& decision, Verdict verdict, const Evidence& evidence,
-                                 const Endpoint& survivor,
-                                 Padding padding = Padding::kRelay);
+                                 const Endpoint& survivor, Padding padding = Padding::kRelay);
 
 // The survivor past a rejoiner that is ahead of it.
 std::vector<PlanStep> PlanAdvance(const std::string& decision, const Evidence& evidence);

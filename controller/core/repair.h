@@ -34,14 +34,15 @@ struct RepairKeys {
 // nothing differs.
 std::vector<RepairKeys> FindRepairs(Verdict verdict, const Evidence& evidence, const TolerancePolicy& policy);
 
-// The keys that tail and missed touch, of any keyspace that is to be repaired or evicted: what the survivor is
-// asked about. Sorted.
+// The keys that tail and missed touch, of any keyspace that is to be repaired or evicted: what the survivor
+// is asked about. Sorted.
 std::vector<UserKeyName> KeysToMend(const TolerancePolicy& policy, const Evidence& evidence);
 
-// 1. The tail sets a string over a hash; its records tell of a string only. 2. The survivor has the hash. 3. By
-// a rule for strings it would be deleted there. So the types that the survivor has count as touched, too; empty:
-// it does not have the key.
-void NoteTypes(const std::vector<UserKeyName>& keys, const std::vector<std::string>& types, Evidence* evidence);
+// 1. The tail sets a string over a hash; its records tell of a string only. 2. The survivor has the hash. 3.
+// By a rule for strings it would be deleted there. So the types that the survivor has count as touched, too;
+// empty: it does not have the key.
+void NoteTypes(const std::vector<UserKeyName>& keys, const std::vector<std::string>& types,
+               Evidence* evidence);
 
 // The steps behind those that bring the node into its master's stream: the keys that are to be made equal are
 // looked at, made equal, and looked at again; those that a splice took back are looked at. Not more than

@@ -227,7 +227,9 @@ boost::asio::awaitable<Result<RepairableAnswer>> AgentClient::FindUnrepairable(
     const bool fits = answer->types.size() == asked &&
                       std::all_of(answer->cannot.begin(), answer->cannot.end(),
                                   [asked](const UnrepairableKey& one) { return one.at < asked; });
-    if (!fits) co_return Fail(ErrorCode::kDamaged, "agent of " + node_ + ": it told of other keys than it was asked about");
+    if (!fits)
+      co_return Fail(ErrorCode::kDamaged,
+                     "agent of " + node_ + ": it told of other keys than it was asked about");
     for (UnrepairableKey& one : answer->cannot) all.cannot.push_back({from + one.at, std::move(one.why)});
     std::move(answer->types.begin(), answer->types.end(), std::back_inserter(all.types));
   }

@@ -52,8 +52,7 @@ class AgentClient {
   boost::asio::awaitable<Result<UndoEvidence>> PlanUndo(UndoQuestion question) const;
   // Of the master: which of the keys it cannot rewrite as they are, and their types. Asked in parts, where
   // they are many.
-  boost::asio::awaitable<Result<RepairableAnswer>> FindUnrepairable(
-      std::vector<UserKeyName> keys) const;
+  boost::asio::awaitable<Result<RepairableAnswer>> FindUnrepairable(std::vector<UserKeyName> keys) const;
   // What the server that the agent's relay follows says that it is. An Error if that is not `server`.
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
 

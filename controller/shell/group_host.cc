@@ -324,7 +324,7 @@ void GroupHost::FindUnrepairable(const std::string& node, std::vector<UserKeyNam
     co_return co_await client.FindUnrepairable(std::move(what));
   };
   Spawn<Result<RepairableAnswer>>(context_.executor, work(nodes_.at(node).client, std::move(keys)),
-                                         std::move(done));
+                                  std::move(done));
 }
 
 void GroupHost::CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) {

@@ -20,8 +20,8 @@ enum class OnLimit { kFullSync, kHold };  // "fullsync", "hold"
 // What becomes of a tail that cannot be salvaged: it is not given up, or it is.
 enum class SalvageRule { kRequired, kTry };  // "required", "try"
 
-// Who gives a node that is padded its no-op records: its agent's relay, or its master's own server, where that
-// offers it.
+// Who gives a node that is padded its no-op records: its agent's relay, or its master's own server, where
+// that offers it.
 enum class Padding { kRelay, kNative };  // "relay", "native"
 // A node's next sequence is about to be purged from its master's WAL: it is told, or the node is copied
 // afresh while the group is calm.
@@ -69,7 +69,7 @@ struct PolicyLimits {
   std::uint64_t missed = 100000;
   std::uint64_t advance_master = 100000;
   std::uint64_t undo_scan_bytes = 4ULL << 30;  // of WAL, to take a tail back; 0: nothing is taken back
-  std::uint64_t borrow_bytes = 4ULL << 30;  // of another node's WAL, at once; 0: nothing is borrowed
+  std::uint64_t borrow_bytes = 4ULL << 30;     // of another node's WAL, at once; 0: nothing is borrowed
 };
 
 // What a failover may leave behind. A replica that lacks more than max_lag of the records that the master

@@ -131,6 +131,10 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
                                             kAdvancedFirst,
                                             kBorrowed,
                                             kBorrowLimit,
-                                            kResumePointEndangered, kRepairedAfterwards, kEvictedAfterwards, kNotRepairable, kRepairFailed};
+                                            kResumePointEndangered,
+                                            kRepairedAfterwards,
+                                            kEvictedAfterwards,
+                                            kNotRepairable,
+                                            kRepairFailed};
 
 }  // namespace walstitch::reason

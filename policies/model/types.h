@@ -12,8 +12,8 @@ namespace walstitch {
 // The default namespace, as keys have it. People write "default".
 inline constexpr std::string_view kDefaultNamespace = "__namespace";
 
-// Keys that begin with it are Walstitch's own: values are put together under them before they take their key's
-// place, and they are gone a moment later.
+// Keys that begin with it are Walstitch's own: values are put together under them before they take their
+// key's place, and they are gone a moment later.
 inline constexpr std::string_view kReservedKeys = "__walstitch_";
 
 // "string", "hash", ..., in the order of Kvrocks' own numbers.

@@ -24,7 +24,8 @@
 namespace walstitch::bench {
 namespace {
 
-constexpr const char* kHelp = R"(For each kind of key: two nodes, their agents and a controller on loopback, with --size MiB of other data. The
+constexpr const char* kHelp =
+    R"(For each kind of key: two nodes, their agents and a controller on loopback, with --size MiB of other data. The
 master dies with records of these keys that the replica never saw; the replica is promoted, and the old master
 comes back, is padded, and its keys are repaired on the new one. Then the same again, and a full sync instead.
 
@@ -119,14 +120,17 @@ class Client {
   std::thread thread_;
 };
 
-std::string Percentiles(const std::vector<Client::Sample>& samples, std::int64_t from_us, std::int64_t to_us) {
+std::string Percentiles(const std::vector<Client::Sample>& samples, std::int64_t from_us,
+                        std::int64_t to_us) {
   std::vector<std::int64_t> took;
   for (const auto& sample : samples) {
     if (sample.at_us >= from_us && sample.at_us < to_us) took.push_back(sample.took_us);
   }
   if (took.empty()) return "-";
   std::sort(took.begin(), took.end());
-  const auto at = [&](std::size_t percent) { return took[std::min(took.size() - 1, took.size() * percent / 100)]; };
+  const auto at = [&](std::size_t percent) {
+    return took[std::min(took.size() - 1, took.size() * percent / 100)];
+  };
   return std::to_string(at(50)) + ", " + std::to_string(at(99)) + " us";
 }
 
@@ -170,7 +174,8 @@ class Bench {
         command.push_back(value);
       }
       const test::Reply reply = client.Command(command);
-      if (reply.kind == test::Reply::Kind::kError) Fail(command.front() + " was answered " + test::ToString(reply));
+      if (reply.kind == test::Reply::Kind::kError)
+        Fail(command.front() + " was answered " + test::ToString(reply));
     }
   }
 
@@ -190,7 +195,8 @@ class Bench {
         },
         [&](test::RedisClient& client) {
           std::vector<std::string> batch = {"MSET"};
-          for (int i = 0; i < 2 * kind_.keys + 1; ++i) batch.insert(batch.end(), {"client:" + std::to_string(i), "m"});
+          for (int i = 0; i < 2 * kind_.keys + 1; ++i)
+            batch.insert(batch.end(), {"client:" + std::to_string(i), "m"});
           if (!client.Command(batch).IsOk()) Fail("MSET is refused");
         }));
     prepare(survivor);
@@ -200,7 +206,8 @@ class Bench {
     const bool back = cluster_.WaitUntil(
         [&] {
           const auto record = record_of();
-          return record && record->decision.survivor == survivor_of && record->decision.epoch == cluster_.Epoch();
+          return record && record->decision.survivor == survivor_of &&
+                 record->decision.epoch == cluster_.Epoch();
         },
         kPatience);
     if (!back) Fail(rejoiner + " does not come back");
@@ -235,7 +242,8 @@ class Bench {
       row->repair_ms += step.end_ms - step.start_ms;
     }
     row->rejoin_ms = record.outcome->took_ms;
-    row->without = Percentiles(samples, baseline_us, baseline_us + std::chrono::microseconds(kBaseline).count());
+    row->without =
+        Percentiles(samples, baseline_us, baseline_us + std::chrono::microseconds(kBaseline).count());
     row->during = Percentiles(samples, begin_ms * 1000, end_ms * 1000);
     row->written = Written(survivor, before);
   }
@@ -244,8 +252,9 @@ class Bench {
   std::uint64_t Written(const std::string& master, std::uint64_t before) {
     const std::uint64_t last = cluster_.Node(master).LastSequence();
     const auto answer =
-        cluster_.CallAgent(master, "GET", "/v1/wal/touched?max_keys=100000&from=" + std::to_string(before + 1) +
-                                              "&to=" + std::to_string(last + 1));
+        cluster_.CallAgent(master, "GET",
+                           "/v1/wal/touched?max_keys=100000&from=" + std::to_string(before + 1) +
+                               "&to=" + std::to_string(last + 1));
     const auto json = ParseJson(answer.body);
     const auto touched = json ? TouchedFromJson(*json) : ::walstitch::Fail(ErrorCode::kInvalid, answer.body);
     if (!touched) Fail(touched.error().Message());
@@ -275,7 +284,9 @@ std::string Fixed(double value, const char* format) {
 int Main(int argc, char** argv) {
   std::size_t megabytes = 256;
   CLI::App app(kHelp, "bench_repair");
-  app.add_option("--size", megabytes, "MiB of other data")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  app.add_option("--size", megabytes, "MiB of other data")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   std::cout << "Repair after a padded rejoin: "
             << (test::NodeServer::IsRealKvrocks() ? "a real Kvrocks" : "reference node") << ", " << megabytes
@@ -301,7 +312,9 @@ int Main(int argc, char** argv) {
       table.AddRow({std::to_string(kind.keys), kind.name, cli::FormatDuration(row.repair_ms),
                     Fixed(ms / kind.keys, "%.2f ms"), Fixed(ms / mib, "%.0f ms"),
                     cli::FormatDuration(row.rejoin_ms), cli::FormatDuration(row.full_ms),
-                    Fixed(static_cast<double>(row.full_ms) / static_cast<double>(std::max<std::int64_t>(row.rejoin_ms, 1)), "%.2f"),
+                    Fixed(static_cast<double>(row.full_ms) /
+                              static_cast<double>(std::max<std::int64_t>(row.rejoin_ms, 1)),
+                          "%.2f"),
                     Fixed(static_cast<double>(row.written) / static_cast<double>(kind.Bytes()), "%.2f"),
                     row.without, row.during});
     } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 // The number fits by chance: first on two plain nodes, which resume without a word; then in the group.
 #include "policies/model/reason_codes.h"
 #include "tests/demo/scene.h"
+#include "tests/support/keyspace.h"
 
 namespace walstitch::demo {
 namespace {

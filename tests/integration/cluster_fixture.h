@@ -14,6 +14,7 @@
 #include "policies/model/json.h"
 #include "policies/model/reason_codes.h"
 #include "tests/support/cluster.h"
+#include "tests/support/keyspace.h"
 
 namespace walstitch::test {
 
@@ -68,16 +69,7 @@ class ClusterTest : public ::testing::Test {
 
   // The keys on which the two nodes differ, over the whole keyspace.
   std::set<std::string> DifferingKeys(const std::string& left, const std::string& right) {
-    const auto a = cluster_->Keyspace(left);
-    const auto b = cluster_->Keyspace(right);
-    std::set<std::string> keys;
-    for (const auto& [key, value] : a) {
-      if (const auto found = b.find(key); found == b.end() || found->second != value) keys.insert(key);
-    }
-    for (const auto& [key, value] : b) {
-      if (a.count(key) == 0) keys.insert(key);
-    }
-    return keys;
+    return KeysThatDiffer(cluster_->Keyspace(left), cluster_->Keyspace(right));
   }
 
   static Verdict VerdictOf(const DecisionRecord& record) {

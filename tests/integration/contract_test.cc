@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/environment.h"
+#include "tests/support/keyspace.h"
 #include "tests/support/node_server.h"
 #include "tests/support/redis_client.h"
 #include "tests/support/replication_peer.h"
@@ -173,6 +174,11 @@ TEST_F(Node, ExpiresKeysWithoutWriting) {
   const int64_t ttl = client_("TTL", "k").integer;
   EXPECT_TRUE(ttl >= 98 && ttl <= 100) << ttl;
   EXPECT_EQ(Say(client_, {"TTL", "absent"}), "-2");
+  EXPECT_EQ(Say(client_, {"PEXPIREAT", "k", "4102444800001"}), "1");
+  EXPECT_EQ(Say(client_, {"PEXPIRETIME", "k"}), "4102444800001");
+  EXPECT_EQ(Say(client_, {"PERSIST", "k"}), "1");
+  EXPECT_EQ(Say(client_, {"PEXPIRETIME", "k"}), "-1");
+  EXPECT_EQ(Say(client_, {"PEXPIRETIME", "absent"}), "-2");
   EXPECT_EQ(Say(client_, {"PEXPIRE", "k", "1"}), "1");
   const uint64_t before = Last();
   EXPECT_TRUE(Eventually(seconds(5), [&] { return client_("GET", "k").IsNil(); }));
@@ -486,6 +492,62 @@ TEST_F(Node, AppliesABatchAsItIs) {
 }
 
 // The master's side of the dialogue.
+
+// Brings back a hash's metadata as it was, to see what is left of its elements.
+class Compaction : public Node {
+ protected:
+  // The metadata that this HSET of the key "hash" writes.
+  std::string MetadataOf(const std::vector<std::string>& hset) {
+    constexpr size_t kSize = 25;  // flags, expiry, version, size
+    const std::string bytes = BatchOf(hset).bytes;
+    return bytes.size() < kSize ? "" : bytes.substr(bytes.size() - kSize);
+  }
+  void BringBack(const std::string& metadata) {
+    RawBatch batch;
+    batch.Put(1, "\x0b__namespacehash", metadata);
+    const Reply reply = client_("APPLYBATCH", batch.Bytes());
+    EXPECT_FALSE(reply.IsError()) << reply;
+  }
+  void Compact() {
+    const auto error = master_.Compact();
+    ASSERT_FALSE(error) << *error;
+  }
+};
+
+TEST_F(Compaction, DropsElementsWithoutMetadata) {
+  client_("HSET", "stays", "a", "1");
+  const std::string metadata = MetadataOf({"HSET", "hash", "a", "1"});
+  client_("DEL", "hash");
+  BringBack(metadata);
+  ASSERT_EQ(Say(client_, {"HGETALL", "hash"}), "[\"a\", \"1\"]") << "DEL drops none";
+  client_("DEL", "hash");
+  ASSERT_NO_FATAL_FAILURE(Compact());
+  BringBack(metadata);
+  EXPECT_EQ(Say(client_, {"HGETALL", "hash"}), "[]");
+  EXPECT_EQ(Say(client_, {"HLEN", "hash"}), "1");
+  EXPECT_EQ(Say(client_, {"HGETALL", "stays"}), "[\"a\", \"1\"]");
+}
+
+TEST_F(Compaction, DropsElementsOfAnotherVersion) {
+  const std::string metadata = MetadataOf({"HSET", "hash", "a", "1"});
+  client_("DEL", "hash");
+  client_("HSET", "hash", "b", "2");
+  ASSERT_NO_FATAL_FAILURE(Compact());
+  EXPECT_EQ(Say(client_, {"HGETALL", "hash"}), "[\"b\", \"2\"]");
+  BringBack(metadata);
+  EXPECT_EQ(Say(client_, {"HGETALL", "hash"}), "[]");
+}
+
+// Whoever reads it may have begun before.
+TEST_F(Compaction, KeepsElementsForAWhileWhenTheirKeyHasExpired) {
+  const std::string metadata = MetadataOf({"HSET", "hash", "a", "1"});
+  client_("SET", "string", "1");
+  client_("PEXPIRE", "hash", "1");
+  ASSERT_TRUE(Eventually(seconds(5), [&] { return Say(client_, {"EXISTS", "hash"}) == "0"; }));
+  ASSERT_NO_FATAL_FAILURE(Compact());
+  BringBack(metadata);
+  EXPECT_EQ(Say(client_, {"HGETALL", "hash"}), "[\"a\", \"1\"]");
+}
 
 TEST_F(Node, AnswersTheHandshake) {
   RawConnection raw(master_.port());

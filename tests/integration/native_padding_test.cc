@@ -1,5 +1,5 @@
-// A master whose server can pad a replica by itself (the proposed replication-enable-sequence-padding) does so,
-// where the policy wants it. On real processes; Kvrocks does not have it yet.
+// A master whose server can pad a replica by itself (the proposed replication-enable-sequence-padding) does
+// so, where the policy wants it. On real processes; Kvrocks does not have it yet.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -56,8 +56,9 @@ TEST_F(NativePaddingTest, ServerThatOffersItPadsAndIsAskedToForThatNodeOnly) {
   EXPECT_EQ(0u, cluster().FullSyncsServed());
   EXPECT_EQ(2u, cluster().Client("n1")("EXISTS", "after-0", "after-1").integer);
   // And once more, the other way round.
-  ASSERT_FALSE(cluster().Diverge("n1", [](RedisClient& client) { WriteSingles(client, 3, "second-"); },
-                                 [](RedisClient& client) { WriteBatch(client, 8, "second-missed-"); }));
+  ASSERT_FALSE(cluster().Diverge(
+      "n1", [](RedisClient& client) { WriteSingles(client, 3, "second-"); },
+      [](RedisClient& client) { WriteBatch(client, 8, "second-missed-"); }));
   EXPECT_EQ(Verdict::kPadded, VerdictOf(Rejoin("n2")));
   EXPECT_EQ(0u, cluster().FullSyncsServed());
 }

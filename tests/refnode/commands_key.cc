@@ -85,13 +85,15 @@ std::string Ttl(CommandContext& context, const Args& args) {
 }
 std::string PTtl(CommandContext& context, const Args& args) { return resp::Integer(TtlMs(context, args[1])); }
 
-std::string PExpireTime(CommandContext& context, const Args& args) {
+int64_t ExpiresAtMs(CommandContext& context, const std::string& user_key) {
   std::string bytes;
   Metadata metadata;
-  const bool there = context.storage.Get(ColumnFamily::kMetadata, context.Key(args[1]), &bytes).ok() &&
-                     metadata.Decode(bytes, nullptr) && metadata.TtlMs(NowMs()) != -2;
-  if (!there) return resp::Integer(-2);
-  return resp::Integer(metadata.expire_ms == 0 ? -1 : static_cast<int64_t>(metadata.expire_ms));
+  if (!LoadAny(context, context.Key(user_key), &bytes, &metadata)) return -2;
+  return metadata.expire_ms == 0 ? -1 : static_cast<int64_t>(metadata.expire_ms);
+}
+
+std::string PExpireTime(CommandContext& context, const Args& args) {
+  return resp::Integer(ExpiresAtMs(context, args[1]));
 }
 
 std::string Persist(CommandContext& context, const Args& args) {

@@ -65,8 +65,8 @@ constexpr FieldSpec kFields[] = {
     // closed connection, and after an error that it takes for final.
     {"refnode.reconnect-sleep-ms", "1000", false, 'i'},
     {"refnode.restart-sleep-ms", "10000", false, 'i'},
-    // Offers what the proposed patch of Kvrocks would (apache/kvrocks#3340): a replica that asks for a sequence
-    // within a batch is given no-op records up to the next.
+    // Offers what the proposed patch of Kvrocks would (apache/kvrocks#3340): a replica that asks for a
+    // sequence within a batch is given no-op records up to the next.
     {"refnode.offers-padding", "no", true, 'b'},
     {"replication-enable-sequence-padding", "no", false, 'b'},
 };

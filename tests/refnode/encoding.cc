@@ -105,6 +105,20 @@ std::string ElementKey(std::string_view namespaced_key, uint64_t version, std::s
   return out;
 }
 
+bool SplitElementKey(std::string_view element_key, std::string* namespaced_key, uint64_t* version) {
+  if (element_key.empty()) return false;
+  const size_t ns_end = 1 + static_cast<uint8_t>(element_key[0]);
+  if (element_key.size() < ns_end + 4) return false;
+  std::string_view rest = element_key.substr(ns_end);
+  uint32_t key_length = 0;
+  TakeFixed32(&rest, &key_length);
+  if (rest.size() < size_t{key_length} + 8) return false;
+  namespaced_key->assign(element_key.substr(0, ns_end));
+  namespaced_key->append(rest.substr(0, key_length));
+  rest.remove_prefix(key_length);
+  return TakeFixed64(&rest, version);
+}
+
 std::string_view ElementOf(std::string_view element_key) {
   if (element_key.empty()) return {};
   const size_t ns_end = 1 + static_cast<uint8_t>(element_key[0]);

@@ -66,6 +66,8 @@ bool SplitNamespacedKey(std::string_view key, std::string_view* ns, std::string_
 
 // The key of an element. `namespaced_key` comes from NamespacedKey().
 std::string ElementKey(std::string_view namespaced_key, uint64_t version, std::string_view element);
+// Splits such a key into the key of its metadata record and the version; false if it is malformed.
+bool SplitElementKey(std::string_view element_key, std::string* namespaced_key, uint64_t* version);
 // The element's own part of such a key.
 std::string_view ElementOf(std::string_view element_key);
 

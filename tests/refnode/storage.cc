@@ -1,6 +1,7 @@
 #include "storage.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -82,10 +83,16 @@ rocksdb::Status Storage::OpenLocked() {
   const rocksdb::Options options = MakeOptions();
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   families.reserve(kColumnFamilyCount);
-  for (const char* name : kFamilyNames) families.emplace_back(name, options);
+  for (const char* name : kFamilyNames) {
+    families.emplace_back(name, options);
+    families.back().options.compaction_filter_factory =
+        filters_.FactoryFor(static_cast<ColumnFamily>(families.size() - 1));
+  }
   rocksdb::DB* raw = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(options, config_.DbDirectory(), families, &handles_, &raw);
-  if (status.ok()) db_.reset(raw);
+  if (!status.ok()) return status;
+  db_.reset(raw);
+  filters_.Use(raw, Handle(ColumnFamily::kMetadata));
   return status;
 }
 
@@ -93,6 +100,8 @@ void Storage::Close() {
   std::unique_lock lock(open_mutex_);
   if (!db_) return;
   db_->SyncWAL();
+  rocksdb::CancelAllBackgroundWork(db_.get(), true);
+  filters_.Forget();
   for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
   handles_.clear();
   db_.reset();

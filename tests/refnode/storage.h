@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compaction.h"
 #include "config.h"
 #include "encoding.h"
 #include "faults.h"
@@ -103,6 +104,7 @@ class Storage {
   const Faults& faults_;
   // Held shared by whoever uses the database outside of commands.
   std::shared_mutex open_mutex_;
+  CompactionFilters filters_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   std::unique_ptr<rocksdb::WriteBatchWithIndex> transaction_;

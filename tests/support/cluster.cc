@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "policies/model/json.h"
+#include "tests/support/keyspace.h"
 
 namespace walstitch::test {
 namespace {
@@ -237,8 +238,8 @@ std::optional<std::string> Cluster::StartAgent(const std::string& node) {
   Member& member = Find(node);
   const std::string base = directory_.path() + "/agent-" + node;
   if (member.agent_link) member.agent_link->SetListening(true);
-  if (auto error =
-          member.agent.Start({BinaryPath("walstitch-agent"), "--config", base + ".yaml"}, base + ".log")) {
+  if (auto error = member.agent.Start({BinaryPath(options_.agent_binary), "--config", base + ".yaml"},
+                                      base + ".log")) {
     return error;
   }
   owners_.Set(node, member.agent.pid());

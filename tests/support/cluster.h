@@ -63,6 +63,7 @@ struct ClusterOptions {
   int max_concurrent_full_syncs = 1;
   bool proxied = false;      // links between machines can be cut
   std::string agent_config;  // more lines of every agent's YAML
+  std::string agent_binary = "walstitch-agent";
   // More lines of the controller's YAML. A test says itself when somebody is to be promoted, unless that is
   // what it is about.
   std::string controller_config = "failover: {automatic: false}\n";

@@ -22,76 +22,6 @@ std::string Tail(const std::string& path) {
   return text.size() > 2000 ? text.substr(text.size() - 2000) : text;
 }
 
-std::string Quote(const std::string& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c >= ' ' && c <= '~' && c != '"' && c != '\\') {
-      out.push_back(c);
-    } else {
-      out += "\\x";
-      out.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
-      out.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
-    }
-  }
-  return out + "\"";
-}
-
-std::string Join(const std::vector<std::string>& parts) {
-  std::string out;
-  for (const std::string& part : parts) out += (out.empty() ? "" : ",") + part;
-  return out;
-}
-
-// Pairs of a flat array, each as `"a"=>"b"`.
-std::vector<std::string> Pairs(const Reply& reply) {
-  std::vector<std::string> pairs;
-  for (size_t i = 0; i + 1 < reply.items.size(); i += 2) {
-    pairs.push_back(Quote(reply.items[i].text) + "=>" + Quote(reply.items[i + 1].text));
-  }
-  return pairs;
-}
-
-std::vector<std::string> Quoted(const Reply& reply) {
-  std::vector<std::string> items;
-  for (const Reply& item : reply.items) items.push_back(Quote(item.text));
-  return items;
-}
-
-std::string CanonicalValue(RedisClient& client, const std::string& key) {
-  const std::string type = client("TYPE", key).text;
-  std::string value;
-  if (type == "string") {
-    value = Quote(client("GET", key).text);
-  } else if (type == "hash") {
-    auto pairs = Pairs(client("HGETALL", key));
-    std::sort(pairs.begin(), pairs.end());
-    value = Join(pairs);
-  } else if (type == "set") {
-    auto members = Quoted(client("SMEMBERS", key));
-    std::sort(members.begin(), members.end());
-    value = Join(members);
-  } else if (type == "list") {
-    value = Join(Quoted(client("LRANGE", key, "0", "-1")));
-  } else if (type == "zset") {
-    value = Join(Pairs(client("ZRANGE", key, "0", "-1", "WITHSCORES")));
-  } else {
-    value = Quote(ToString(client("DUMP", key)));
-  }
-  const bool expires = client("PTTL", key).integer >= 0;
-  return type + (expires ? " expires " : " ") + value;
-}
-
-void DumpNamespace(RedisClient& client, const std::string& ns, std::map<std::string, std::string>* out) {
-  std::string cursor = "0";
-  do {
-    const Reply page = client("SCAN", cursor, "COUNT", "500");
-    if (page.items.size() != 2) return;
-    cursor = page.items[0].text;
-    for (const std::string& key : page.items[1].Texts()) (*out)[ns + ":" + key] = CanonicalValue(client, key);
-  } while (cursor != "0");
-}
-
 }  // namespace
 
 NodeServer::NodeServer(NodeConfig config)
@@ -209,6 +139,37 @@ bool NodeServer::WaitInSync(const NodeServer& leader, std::chrono::milliseconds 
   return Eventually(timeout, [&] { return IsFollowing() && LastSequence() == leader.LastSequence(); });
 }
 
+// Kvrocks compacts in the background, one column family after the other, and no command tells when it is
+// done. RocksDB's own log does.
+std::optional<std::string> NodeServer::Compact(const std::vector<std::string>& families) {
+  const std::string path = db_directory() + "/LOG";
+  std::error_code error;
+  const auto before = fs::file_size(path, error);
+  if (error) return path + ": " + error.message();
+  RedisClient client = Client();
+  if (const Reply reply = client("COMPACT"); !reply.IsOk()) return "COMPACT: " + ToString(reply);
+  // "[default] [JOB 4] Compacted 1@0 files to L1 => ..."; a job has other lines, too.
+  const auto is_compacted = [](const std::string& log, const std::string& family) {
+    const std::string job = "[" + family + "] [JOB ";
+    for (size_t at = log.find(job); at != std::string::npos; at = log.find(job, at + 1)) {
+      const std::string line = log.substr(at, log.find('\n', at) - at);
+      if (line.find("] Compacted ") != std::string::npos) return true;
+    }
+    return false;
+  };
+  const bool is_done = Eventually(std::chrono::seconds(20), [&] {
+    std::ifstream file(path);
+    file.seekg(static_cast<std::streamoff>(before));
+    std::stringstream since;
+    since << file.rdbuf();
+    const std::string log = since.str();
+    return std::all_of(families.begin(), families.end(),
+                       [&](const std::string& family) { return is_compacted(log, family); });
+  });
+  if (!is_done) return path + " does not tell of the compaction";
+  return std::nullopt;
+}
+
 std::optional<std::string> NodeServer::PurgeWal() {
   RedisClient client = Client();
   const uint64_t last = LastSequence();
@@ -238,36 +199,6 @@ std::string InfoField(RedisClient& client, const std::string& section, const std
   if (begin == std::string::npos) return "";
   const size_t value = begin + field.size() + 2;
   return text.substr(value, text.find_first_of("\r\n", value) - value);
-}
-
-std::map<std::string, std::string> DumpKeyspace(RedisClient& client) {
-  std::map<std::string, std::string> out;
-  const Reply namespaces = client("NAMESPACE", "GET", "*");
-  for (size_t i = 0; i + 1 < namespaces.items.size(); i += 2) {
-    const std::string& ns = namespaces.items[i].text;
-    const std::string& token = namespaces.items[i + 1].text;
-    RedisClient member(client.port(), client.host());
-    if (!token.empty()) member("AUTH", token);
-    DumpNamespace(member, ns, &out);
-  }
-  return out;
-}
-
-std::string DiffKeyspaces(const std::map<std::string, std::string>& left,
-                          const std::map<std::string, std::string>& right) {
-  std::string out;
-  for (const auto& [key, value] : left) {
-    const auto it = right.find(key);
-    if (it == right.end()) {
-      out += Quote(key) + ": only left: " + value + "\n";
-    } else if (it->second != value) {
-      out += Quote(key) + ": " + value + " | " + it->second + "\n";
-    }
-  }
-  for (const auto& [key, value] : right) {
-    if (left.count(key) == 0) out += Quote(key) + ": only right: " + value + "\n";
-  }
-  return out;
 }
 
 }  // namespace walstitch::test

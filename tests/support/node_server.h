@@ -72,6 +72,10 @@ class NodeServer {
   bool WaitInSync(const NodeServer& leader,
                   std::chrono::milliseconds timeout = std::chrono::seconds(20)) const;
 
+  // COMPACT, and waits until these column families have been compacted, which must not be empty. The text of
+  // the error, if any.
+  std::optional<std::string> Compact(const std::vector<std::string>& families = {"default", "metadata"});
+
   // Flushes and removes every WAL file but the live, empty one, so that nothing
   // before now can be resumed. The text of the error, if any.
   std::optional<std::string> PurgeWal();
@@ -89,14 +93,5 @@ class NodeServer {
 
 // A field of an INFO section; empty if absent.
 std::string InfoField(RedisClient& client, const std::string& section, const std::string& field);
-
-// Every key of every namespace with type, value and whether it expires, in a form
-// that is equal exactly when the values are: unordered collections are sorted.
-// The key is `namespace:key`. Needs an administrator's connection.
-std::map<std::string, std::string> DumpKeyspace(RedisClient& client);
-
-// What differs between two dumps, one key a line; empty if nothing does.
-std::string DiffKeyspaces(const std::map<std::string, std::string>& left,
-                          const std::map<std::string, std::string>& right);
 
 }  // namespace walstitch::test

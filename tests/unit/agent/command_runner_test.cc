@@ -1080,7 +1080,8 @@ TEST_F(CommandRunnerTest, PaddingIsSwitchedOnOnAMasterAndOffAnywhere) {
   EXPECT_EQ(Run(OfferPaddingAction{false}).outcome, Outcome::kDone);
   MakeMaster();
   EXPECT_EQ(Run(OfferPaddingAction{true}).outcome, Outcome::kDone);
-  EXPECT_EQ(world_.asked, (Asked{"replication-enable-sequence-padding no", "replication-enable-sequence-padding yes"}));
+  EXPECT_EQ(world_.asked,
+            (Asked{"replication-enable-sequence-padding no", "replication-enable-sequence-padding yes"}));
   world_.configure_error = Error(ErrorCode::kConflict, "Unsupported CONFIG parameter");
   EXPECT_EQ(Run(OfferPaddingAction{true}).outcome, Outcome::kFailed);
 }

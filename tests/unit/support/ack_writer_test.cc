@@ -7,6 +7,7 @@
 
 #include "tests/support/ack_check.h"
 #include "tests/support/environment.h"
+#include "tests/support/keyspace.h"
 #include "tests/support/node_server.h"
 
 namespace walstitch::test {
