@@ -154,7 +154,8 @@ TEST_F(BorrowTest, WhereNobodysWalReachesTheNodeIsCopied) {
 
 TEST_F(BorrowTest, APolicyMayForbidIt) {
   ClusterOptions options;
-  options.policy = std::string(kIgnoreAll) + "  limits: {borrow: 0}\n";
+  options.policy = kIgnoreAll;
+  options.policy.replace(options.policy.find("undoScan"), 0, "borrow: 0, ");
   ASSERT_NO_FATAL_FAILURE(LeaveN3Behind(options));
 
   const DecisionRecord record = Rejoin("n3");

@@ -33,7 +33,7 @@ using wal::PropertySeed;
 using wal::Random;
 
 // Whether policies may ask for evict and repair.
-constexpr bool kEvictAndRepair = false;
+constexpr bool kEvictAndRepair = true;
 
 constexpr char kPassword[] = "secret";
 constexpr char kDefaultNamespace[] = "__namespace";

@@ -99,8 +99,10 @@ BatchInfo AnyBatch() {
   return batch;
 }
 
+UserKeyName AnyName() { return {AnyText(), AnyText()}; }
+
 Action AnyAction() {
-  switch (*rc::gen::inRange(0, 11)) {
+  switch (*rc::gen::inRange(0, 14)) {
     case 0:
       return ParkAction{};
     case 1:
@@ -122,6 +124,12 @@ Action AnyAction() {
                           AnyText(),     Maybe(AnyBatch), AnyText(),     AnyNumber()};
     case 9:
       return RescueAction{AnyText(), AnyText(), AnySequence(), AnyNumber(), AnyBool(), Maybe(AnyBatch)};
+    case 10:
+      return RepairAction{AnyText(), AnyText(), Several(AnyName), Several(AnyName), AnyNumber()};
+    case 11:
+      return CompareAction{AnyText(), AnyText(), Several(AnyName), AnyBool(), AnyBool()};
+    case 12:
+      return OfferPaddingAction{AnyBool()};
     default:
       return ReleaseAction{Maybe(AnyEndpoint)};
   }
@@ -134,9 +142,16 @@ SalvageRef AnySalvage() {
           AnyNumber(), AnyNumber(), AnyNumber(), AnyText()};
 }
 
+KeyProblem AnyProblem() { return {AnyName(), AnyText()}; }
+std::vector<KeyProblem> AnyProblems() { return Several(AnyProblem); }
+Comparison AnyComparison() {
+  return {AnyNumber(), AnyNumber(), Several(AnyName), AnyNumber(), Several(AnyProblem), AnyNumber(), Several(AnyName)};
+}
+RepairReport AnyRepair() { return {AnyNumber(), AnyNumber(), AnyNumber(), Several(AnyProblem)}; }
+
 CommandResult AnyResult() {
   return {AnyText(),          AnyOf<Outcome>(), AnyText(),        Maybe(AnySequence),
-          Maybe(AnySequence), AnySigned(),      Maybe(AnySalvage)};
+          Maybe(AnySequence), AnySigned(),      Maybe(AnySalvage), Maybe(AnyRepair), Maybe(AnyComparison)};
 }
 
 PartDigest AnyPart() {
@@ -159,10 +174,9 @@ Touched AnyTouched() {
 }
 
 SideEvidence AnySide() {
-  return {AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnyText(), AnyText(), AnyBool(), AnyBool()};
+  return {AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnyText(), AnyText(), AnyBool(), AnyBool(), AnyBool()};
 }
 
-UndoEvidence AnyUndo() { return {AnyText(), AnyNumber(), AnyNumber(), AnyTouched(), AnyText()}; }
 
 BorrowEvidence AnyBorrow() {
   return {AnyText(), AnyText(), {AnySequence(), AnySequence()}, AnyNumber(), AnyBatch()};
@@ -170,13 +184,17 @@ BorrowEvidence AnyBorrow() {
 
 EndangeredEvidence AnyEndangered() { return {AnySigned(), AnyBool()}; }
 
+UndoEvidence AnyUndo() {
+  return {AnyText(), AnyNumber(), AnyNumber(), AnyTouched(), AnyText(), Several(AnyName)};
+}
+
 Evidence AnyEvidence() {
   return {AnySide(),           AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
           AnyText(),           Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
           AnyText(),           Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
           Maybe(AnyBatch),     Maybe(AnySequence), Maybe(AnyTouched),  Maybe(AnyUndo),     AnyText(),
-          AnyNumber(),         AnyText(),          Maybe(AnyBorrow),   AnyText(),          AnyBool(),
-          Maybe(AnyEndangered)};
+          AnyNumber(),         AnyText(),          Maybe(AnyProblems), AnyText(),          Maybe(AnyBorrow),
+          AnyText(),           AnyBool(),          Maybe(AnyEndangered)};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }
