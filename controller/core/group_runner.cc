@@ -300,7 +300,7 @@ void GroupRunner::WatchResumePoints(const GroupSnapshot& snapshot) {
   for (auto& [name, node] : nodes_) {
     const NodeView& view = *snapshot.Find(name);
     const auto lacks_from = LacksFrom(snapshot, view);
-    const auto not_watched = [&node] {
+    const auto not_watched = [&node = node] {
       node.view.resume_left_ms.reset();
       node.view.resume_falls = 0;
       node.stay = {};

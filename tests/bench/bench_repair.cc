@@ -146,7 +146,7 @@ struct Row {
 class Bench {
  public:
   Bench(Kind kind, std::size_t megabytes)
-      : kind_(std::move(kind)), megabytes_(megabytes), cluster_({.policy = PolicyOf("repair")}) {}
+      : kind_(std::move(kind)), megabytes_(megabytes), cluster_(Options()) {}
 
   Row Run() {
     Must(cluster_.Start());
@@ -177,6 +177,12 @@ class Bench {
       if (reply.kind == test::Reply::Kind::kError)
         Fail(command.front() + " was answered " + test::ToString(reply));
     }
+  }
+
+  static test::ClusterOptions Options() {
+    test::ClusterOptions options;
+    options.policy = PolicyOf("repair");
+    return options;
   }
 
   // The master dies with a tail on every key; the record of how it came back. `prepare` runs before it does.

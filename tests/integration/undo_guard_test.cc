@@ -15,6 +15,12 @@ namespace {
 const std::set<std::string> kGuarded = {"__namespace:deleted", "__namespace:deleted-set",
                                         "__namespace:renewed", "__namespace:replaced"};
 
+constexpr char kAllMayDiffer[] = R"(apiVersion: walstitch/v1
+kind: TolerancePolicy
+metadata: {name: all-may-differ}
+spec: {default: ignore}
+)";
+
 class UndoGuardTest : public ClusterTest {
  protected:
   // What was there before anything parts. Use with ASSERT_NO_FATAL_FAILURE.
@@ -77,7 +83,7 @@ class UndoGuardTest : public ClusterTest {
 };
 
 TEST_F(UndoGuardTest, KeysWhoseElementsMayBeGoneAreLeftAndNothingElseDiffers) {
-  ASSERT_NO_FATAL_FAILURE(Start(std::string(kIgnoreAll) + "  limits: {undoScan: 1Gi}\n"));
+  ASSERT_NO_FATAL_FAILURE(Start(kAllMayDiffer));
   const DecisionRecord record = RejoinCompacted(WriteGuarded);
   ASSERT_EQ(Verdict::kSpliced, VerdictOf(record));
   std::set<std::string> left;
@@ -102,15 +108,25 @@ TEST_F(UndoGuardTest, WhatNeedsNoGuardIsTakenBackFromACompactedNode) {
   EXPECT_EQ(0U, cluster().FullSyncsServed());
 }
 
-// The very same as above, but for the guard: it claims to have taken everything back, and has not.
+// The very same as above, but for the guard: it claims to have taken everything back, and has not. Where keys
+// may differ nobody looks.
 TEST_F(UndoGuardTest, WithoutTheGuardElementsAreLostWithoutAWord) {
-  ASSERT_NO_FATAL_FAILURE(Start(kNothingMayDiffer, "agent_without_guard"));
+  ASSERT_NO_FATAL_FAILURE(Start(kAllMayDiffer, "agent_without_guard"));
   const DecisionRecord record = RejoinCompacted(WriteGuarded);
   ASSERT_EQ(Verdict::kSpliced, VerdictOf(record));
   EXPECT_TRUE(record.decision.evidence->undo->left.keys.empty());
   EXPECT_EQ(kGuarded, DifferingKeys("n1", "n2"));
   EXPECT_EQ("[]", ToString(cluster().Client("n1")("HGETALL", "deleted")));
   EXPECT_EQ(3, cluster().Client("n1")("HLEN", "deleted").integer) << "a hash whose size lies";
+}
+
+// Where nothing may differ, what was taken back is compared before the node is in service.
+TEST_F(UndoGuardTest, WithoutTheGuardTheComparisonFindsWhatWasLostAndTheNodeIsCopied) {
+  ASSERT_NO_FATAL_FAILURE(Start(kNothingMayDiffer, "agent_without_guard"));
+  const DecisionRecord record = RejoinCompacted(WriteGuarded);
+  EXPECT_EQ(Verdict::kFull, VerdictOf(record));
+  EXPECT_TRUE(HasReason(record, reason::kRepairFailed));
+  EXPECT_EQ("", DiffKeyspaces(cluster().Keyspace("n1"), cluster().Keyspace("n2")));
 }
 
 // It is the compaction that the guard is about: without one the elements are still there.
