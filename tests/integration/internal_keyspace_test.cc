@@ -1,5 +1,5 @@
-// Records of no user key in what would differ: flushes, scripts, namespaces, published messages. The verdict is
-// what the policy says of them, and the reason names them. On real processes.
+// Records of no user key in what would differ: flushes, scripts, namespaces, published messages. The verdict
+// is what the policy says of them, and the reason names them. On real processes.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -24,7 +24,7 @@ struct Case {
   std::string name;
   std::vector<std::string> command;
   Verdict verdict = Verdict::kFull;
-  std::string keyspace;  // that the verdict's findings name
+  std::string keyspace;     // that the verdict's findings name
   bool of_kvrocks = false;  // the reference node does not write it
 };
 
@@ -81,10 +81,11 @@ TEST_P(InternalKeyspaceTest, AmongWhatIsMissedIsJudgedByThePolicy) {
 
 INSTANTIATE_TEST_SUITE_P(
     Records, InternalKeyspaceTest,
-    ::testing::Values(Case{"Flush", {"FLUSHALL"}, Verdict::kFull, "internal/flush"},
-                      Case{"Script", {"SCRIPT", "LOAD", "return 1"}, Verdict::kFull, "internal/propagate", true},
-                      Case{"Namespace", {"NAMESPACE", "ADD", "shop", "token"}, Verdict::kFull, "internal/propagate", true},
-                      Case{"Message", {"PUBLISH", "news", "text"}, Verdict::kPadded, "internal/pubsub"}),
+    ::testing::Values(
+        Case{"Flush", {"FLUSHALL"}, Verdict::kFull, "internal/flush"},
+        Case{"Script", {"SCRIPT", "LOAD", "return 1"}, Verdict::kFull, "internal/propagate", true},
+        Case{"Namespace", {"NAMESPACE", "ADD", "shop", "token"}, Verdict::kFull, "internal/propagate", true},
+        Case{"Message", {"PUBLISH", "news", "text"}, Verdict::kPadded, "internal/pubsub"}),
     [](const auto& one) { return one.param.name; });
 
 }  // namespace

@@ -145,13 +145,14 @@ SalvageRef AnySalvage() {
 KeyProblem AnyProblem() { return {AnyName(), AnyText()}; }
 std::vector<KeyProblem> AnyProblems() { return Several(AnyProblem); }
 Comparison AnyComparison() {
-  return {AnyNumber(), AnyNumber(), Several(AnyName), AnyNumber(), Several(AnyProblem), AnyNumber(), Several(AnyName)};
+  return {AnyNumber(),         AnyNumber(), Several(AnyName), AnyNumber(),
+          Several(AnyProblem), AnyNumber(), Several(AnyName)};
 }
 RepairReport AnyRepair() { return {AnyNumber(), AnyNumber(), AnyNumber(), Several(AnyProblem)}; }
 
 CommandResult AnyResult() {
-  return {AnyText(),          AnyOf<Outcome>(), AnyText(),        Maybe(AnySequence),
-          Maybe(AnySequence), AnySigned(),      Maybe(AnySalvage), Maybe(AnyRepair), Maybe(AnyComparison)};
+  return {AnyText(),   AnyOf<Outcome>(),  AnyText(),        Maybe(AnySequence),  Maybe(AnySequence),
+          AnySigned(), Maybe(AnySalvage), Maybe(AnyRepair), Maybe(AnyComparison)};
 }
 
 PartDigest AnyPart() {
@@ -174,9 +175,9 @@ Touched AnyTouched() {
 }
 
 SideEvidence AnySide() {
-  return {AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnyText(), AnyText(), AnyBool(), AnyBool(), AnyBool()};
+  return {AnyText(), Maybe(AnySequence), Maybe(AnySequence), AnyText(),
+          AnyText(), AnyBool(),          AnyBool(),          AnyBool()};
 }
-
 
 BorrowEvidence AnyBorrow() {
   return {AnyText(), AnyText(), {AnySequence(), AnySequence()}, AnyNumber(), AnyBatch()};
@@ -189,12 +190,12 @@ UndoEvidence AnyUndo() {
 }
 
 Evidence AnyEvidence() {
-  return {AnySide(),           AnySide(),          Maybe(AnySequence), AnyOf<ForkProof>(), AnyBool(),
-          AnyText(),           Maybe(AnySequence), Maybe(AnyBatch),    Maybe(AnyTouched),  Maybe(AnyTouched),
-          AnyText(),           Several(AnyText),   AnyBool(),          Maybe(AnySequence), Maybe(AnySequence),
-          Maybe(AnyBatch),     Maybe(AnySequence), Maybe(AnyTouched),  Maybe(AnyUndo),     AnyText(),
-          AnyNumber(),         AnyText(),          Maybe(AnyProblems), AnyText(),          Maybe(AnyBorrow),
-          AnyText(),           AnyBool(),          Maybe(AnyEndangered)};
+  return {AnySide(),       AnySide(),          Maybe(AnySequence),  AnyOf<ForkProof>(), AnyBool(),
+          AnyText(),       Maybe(AnySequence), Maybe(AnyBatch),     Maybe(AnyTouched),  Maybe(AnyTouched),
+          AnyText(),       Several(AnyText),   AnyBool(),           Maybe(AnySequence), Maybe(AnySequence),
+          Maybe(AnyBatch), Maybe(AnySequence), Maybe(AnyTouched),   Maybe(AnyUndo),     AnyText(),
+          AnyNumber(),     AnyText(),          Maybe(AnyProblems),  AnyText(),          Maybe(AnyBorrow),
+          AnyText(),       AnyBool(),          Maybe(AnyEndangered)};
 }
 
 Reason AnyReason() { return {AnyText(), AnyText()}; }

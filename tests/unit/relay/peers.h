@@ -237,7 +237,9 @@ class RelayTest : public testing::Test {
     thread_.join();
   }
 
+  // Once more: the one before is ended first, where it runs.
   void StartRelay() {
+    if (relay_) Do([this] { relay_.reset(); });
     relay_ = std::make_unique<Relay>(context_.get_executor(), options_, [this] { ++changes_; });
     const Result<void> started = Call<Result<void>>([this] { return relay_->Start(); });
     ASSERT_TRUE(started.has_value()) << started.error().Message();
