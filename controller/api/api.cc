@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "agents/http/http_client.h"
+#include "controller/api/metrics.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
 // GET  /healthz                                  200 while the process serves
+// GET  /metrics                                  for Prometheus (metrics.h)
 // GET  /v1/status                                every group
 // GET  /v1/groups/{group}                        one group
 // GET  /v1/groups/{group}/plan                   what would be decided now
@@ -297,6 +299,11 @@ asio::awaitable<http::Response> Handle(shell::Controller& controller, http::Requ
   const auto& segments = request.segments;
   if (segments.size() == 1 && segments[0] == "healthz")
     co_return http::Response{200, "{\"ok\":true}", "application/json"};
+  if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET") {
+    boost::json::array statuses;
+    for (const auto& [name, group] : controller.Groups()) statuses.push_back(group->Status());
+    co_return http::Response{200, MetricsText(statuses), kMetricsType};
+  }
   const bool versioned = segments.size() >= 2 && segments[0] == "v1";
   if (versioned && segments[1] == "groups" && segments.size() >= 3) {
     co_return co_await Groups(controller, std::move(request));
