@@ -32,9 +32,6 @@ using wal::PropertyRuns;
 using wal::PropertySeed;
 using wal::Random;
 
-// Whether policies may ask for evict and repair.
-constexpr bool kEvictAndRepair = true;
-
 constexpr char kPassword[] = "secret";
 constexpr char kDefaultNamespace[] = "__namespace";
 constexpr char kScripts[] = "internal/propagate:";
@@ -99,25 +96,24 @@ struct Policy {
 };
 
 Policy DrawPolicy(const std::string& name, Random* random) {
-  std::vector<Tolerance> tolerances = {Tolerance::kIgnore, Tolerance::kFullSync};
-  if (kEvictAndRepair) tolerances.insert(tolerances.end(), {Tolerance::kEvict, Tolerance::kRepair});
-  const auto draw = [&] { return tolerances[random->Below(tolerances.size())]; };
+  static constexpr Tolerance kMild[] = {Tolerance::kIgnore, Tolerance::kEvict, Tolerance::kRepair};
+  const auto mild = [&] { return kMild[random->Below(std::size(kMild))]; };
   Policy policy;
   policy.name = name;
+  policy.scripts = Tolerance::kIgnore;
   // Nothing may differ, or one thing is done about everything, or it depends.
-  if (const auto mood = random->Below(5); mood == 0) {
+  if (const auto mood = random->Below(6); mood == 0) {
     policy.otherwise = policy.scripts = Tolerance::kFullSync;
-  } else if (mood <= 2) {
-    policy.otherwise = random->OneIn(2) ? Tolerance::kIgnore : draw();
-    policy.scripts = Tolerance::kIgnore;
+  } else if (mood <= 3) {
+    policy.otherwise = mild();
   } else {
     for (const std::string& prefix : RandomHistory::Prefixes()) {
-      Policy::Rule rule{prefix, {}, random->OneIn(3) ? draw() : tolerances[0]};
+      Policy::Rule rule{prefix, {}, random->OneIn(8) ? Tolerance::kFullSync : mild()};
       if (random->OneIn(4)) rule.namespaces = {"shop", kDefaultNamespace};
       if (!random->OneIn(5)) policy.rules.push_back(rule);
     }
-    policy.otherwise = random->OneIn(2) ? Tolerance::kIgnore : draw();
-    policy.scripts = random->OneIn(2) ? Tolerance::kIgnore : Tolerance::kFullSync;
+    policy.otherwise = random->OneIn(4) ? Tolerance::kFullSync : mild();
+    if (random->OneIn(2)) policy.scripts = Tolerance::kFullSync;
   }
   static const char* const prefers[] = {"aligned, spliced, full", "aligned, padded, full",
                                         "aligned, padded, spliced, full", "aligned, full"};
