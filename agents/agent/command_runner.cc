@@ -691,6 +691,8 @@ CommandRunner::Step CommandRunner::Do(RepairAction action, Deadline deadline) {
   if (facts->role != Role::kMaster)
     co_return Failed("the node is " + Describe(*facts) + ", not a master", facts->last);
   if (auto busy = Busy(*facts)) co_return Failed(*busy);
+  if (!facts->last) co_return Failed("INFO says no sequence");
+  const Sequence since = *facts->last;
   CommandResult result;
   RepairReport& report = result.repair.emplace();
   std::uint64_t bytes_left = action.max_bytes;
@@ -710,7 +712,7 @@ CommandRunner::Step CommandRunner::Do(RepairAction action, Deadline deadline) {
     } else if (action.max_bytes > 0 && bytes_left == 0) {
       mended = MendedKey{0, "the keys before it are larger than the keyspace's limits.bytes allow"};
     } else {
-      mended = co_await keys_.Repair(name, bytes_left);
+      mended = co_await keys_.Repair(name, bytes_left, since);
     }
     if (!mended) {
       stopped = mended.error().Message();

@@ -94,8 +94,10 @@ class KeyControl {
   virtual ~KeyControl() = default;
   // The node follows. An Error: it could not be found out.
   virtual boost::asio::awaitable<Result<Comparison>> Compare(CompareAction action, Deadline deadline) = 0;
-  // The node is the master. An Error: its server does not answer; the key may have been written.
-  virtual boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) = 0;
+  // The node is the master. An Error: its server does not answer; the key may have been written. `since`: a
+  // sequence that it had when the command began.
+  virtual boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes,
+                                                           Sequence since) = 0;
   virtual boost::asio::awaitable<Result<MendedKey>> Evict(UserKeyName name) = 0;
   // A command that changes what the node is waits for the one under way.
   [[nodiscard]] virtual bool RoleChangeWaits() const = 0;

@@ -257,10 +257,8 @@ asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, De
   co_return comparison;
 }
 
-asio::awaitable<Result<MendedKey>> KeyService::Repair(UserKeyName name, std::uint64_t max_bytes) {
-  auto ask = [this] { return LastOf(client_); };
-  const auto since = co_await RunOn(pool_, std::move(ask));
-  if (!since) co_return Fail(since.error());
+asio::awaitable<Result<MendedKey>> KeyService::Repair(UserKeyName name, std::uint64_t max_bytes,
+                                                      Sequence since) {
   auto work = [this, name, max_bytes] { return Rewrite(name, max_bytes); };
   auto mended = co_await RunOn(pool_, std::move(work));
   if (!mended || !mended->why_not.empty() || !mended->changed_each_time) co_return mended;
@@ -268,7 +266,7 @@ asio::awaitable<Result<MendedKey>> KeyService::Repair(UserKeyName name, std::uin
   bool renewed = false;
   const bool slot_encoded = options_.slot_encoded();
   WalService::Question look = [&](wal::WalSource& source) -> Result<std::string> {
-    ChangesSince changes(source, *since, slot_encoded, {name});
+    ChangesSince changes(source, since, slot_encoded, {name});
     if (auto read = changes.ReadOn(); !read) return Fail(read.error());
     renewed = changes.Renewed(name);
     return std::string();

@@ -42,7 +42,8 @@ class KeyService : public KeyControl {
   boost::asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question);
 
   boost::asio::awaitable<Result<Comparison>> Compare(CompareAction action, Deadline deadline) override;
-  boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) override;
+  boost::asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes,
+                                                   Sequence since) override;
   boost::asio::awaitable<Result<MendedKey>> Evict(UserKeyName name) override;
   [[nodiscard]] bool RoleChangeWaits() const override { return options_.role_change_waits(); }
 

@@ -193,7 +193,7 @@ struct World : NodeControl,
     comparison.equal = action.keys.size();
     co_return comparison;
   }
-  asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes) override {
+  asio::awaitable<Result<MendedKey>> Repair(UserKeyName name, std::uint64_t max_bytes, Sequence) override {
     asked.push_back("repair " + name.key + (max_bytes > 0 ? " of " + std::to_string(max_bytes) : ""));
     if (mend_error) co_return Fail(*mend_error);
     co_return MendedKey{10, name.key == "odd" ? "of a type that cannot be" : ""};
