@@ -3,23 +3,10 @@
 #include <utility>
 
 #include "agents/wal/kvrocks_keys.h"
-#include "agents/wal/kvrocks_values.h"
 #include "agents/wal/log_format.h"
 #include "agents/wal/records.h"
 
 namespace walstitch::agent {
-
-namespace {
-
-bool Renews(const wal::KvrocksRecord& record) {
-  if (record.raw.column_family != wal::kMetadataFamily) return false;
-  if (record.raw.operation == wal::Operation::kDelete) return true;
-  if (record.raw.operation != wal::Operation::kPut) return false;
-  const auto fields = wal::ParseMetadata(record.raw.value);
-  return fields && !fields->version;
-}
-
-}  // namespace
 
 ChangesSince::ChangesSince(wal::WalSource& source, Sequence fork, bool slot_encoded,
                            std::set<UserKeyName> keys)
@@ -44,7 +31,7 @@ Result<void> ChangesSince::ReadOn() {
       } else if (record.user_key) {
         UserKeyName name{std::string(record.user_key->name_space), std::string(record.user_key->key)};
         if (!keys_.contains(name)) return true;
-        if (Renews(record)) {
+        if (wal::RenewsKey(record.raw)) {
           renewed_.insert(name);
         } else if (record.raw.column_family == wal::kMetadataFamily) {
           renewed_.erase(name);  // RENAME and COPY bring a version that may be an old one

@@ -642,14 +642,7 @@ asio::awaitable<std::optional<std::string>> CommandRunner::Undo(SpliceAction* ac
 CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
   auto facts = co_await Info(deadline);
   if (!facts) co_return Failed(facts.error().Message());
-  if (auto busy = Busy(*facts)) co_return Failed(*busy);
-  if (!BelongsToRelay(*facts)) {
-    co_return Failed("the node is " + Describe(*facts) + " and not parked on its relay: park it first",
-                     facts->last);
-  }
-  if (relay_.Report().state != RelayState::kParked) {
-    co_return Failed("the relay is not parked: park the node first", facts->last);
-  }
+  if (auto not_parked = NotParked(*facts)) co_return *not_parked;
   if (!facts->last || *facts->last + 1 != action.expected_next) {
     co_return Failed("the node's next is " +
                          (facts->last ? (*facts->last + 1).ToString() : std::string("not known")) + ", but " +

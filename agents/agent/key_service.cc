@@ -29,6 +29,7 @@ constexpr milliseconds kPeerTimeout{60000};
 constexpr milliseconds kTimeout{5000};
 constexpr milliseconds kPollInterval{2};
 constexpr milliseconds kRoleChangeInterval{20};
+constexpr const char* kRoleChangeWaits = "a command that changes its role waits";
 // Between two rounds of comparing: a key that changed is written again soon, or it was by chance.
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLastPause{500};
@@ -119,7 +120,7 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::AskSurvivor(const CompareActio
   auto waited = AwaitRoleChange();
   auto first = std::move(asked) || std::move(waited);
   auto ended = co_await std::move(first);
-  if (ended.index() == 1) co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
+  if (ended.index() == 1) co_return Fail(ErrorCode::kUnavailable, kRoleChangeWaits);
   const auto& told = std::get<0>(ended);
   if (!told) co_return Fail(told.error(), agent);
   const auto json = ParseJson(*told);
@@ -146,8 +147,7 @@ asio::awaitable<Result<void>> KeyService::AwaitLast(Sequence last, Deadline dead
       co_return Fail(ErrorCode::kTimeout, "the node holds records up to " + own->ToString() + " only, and " +
                                               last.ToString() + " is to be compared");
     }
-    if (options_.role_change_waits())
-      co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
+    if (options_.role_change_waits()) co_return Fail(ErrorCode::kUnavailable, kRoleChangeWaits);
     co_await SleepFor(kPollInterval);
   }
 }
@@ -217,8 +217,7 @@ asio::awaitable<Result<Comparison>> KeyService::Compare(CompareAction action, De
   for (int round = 0; round < kMostRounds && !open.empty(); ++round) {
     std::vector<UserKeyName> again;
     for (auto& part : PartsOfRound(open, round)) {
-      if (options_.role_change_waits())
-        co_return Fail(ErrorCode::kUnavailable, "a command that changes its role waits");
+      if (options_.role_change_waits()) co_return Fail(ErrorCode::kUnavailable, kRoleChangeWaits);
       auto looked = co_await Look(action, std::move(part), deadline);
       if (!looked) co_return Fail(looked.error());
       if (!since) since = looked->from;
@@ -284,15 +283,6 @@ asio::awaitable<Result<MendedKey>> KeyService::Evict(UserKeyName name) {
   co_return co_await RunOn(pool_, std::move(work));
 }
 
-namespace {
-
-// What is the matter with the key alone, and not with the server.
-bool IsOfTheKey(const Error& error) {
-  return error.Code() == ErrorCode::kNotFound || error.Code() == ErrorCode::kConflict;
-}
-
-}  // namespace
-
 // The value that is rewritten is what was read behind the WATCH: whoever changes the key in between is not
 // overwritten, but tried again behind.
 Result<MendedKey> KeyService::Rewrite(const UserKeyName& name, std::uint64_t max_bytes) {
@@ -300,7 +290,7 @@ Result<MendedKey> KeyService::Rewrite(const UserKeyName& name, std::uint64_t max
   MendedKey mended;
   for (int attempt = 0; attempt < kMostTries; ++attempt) {
     auto watched = writer.Watch(name);
-    if (!watched && IsOfTheKey(watched.error())) {
+    if (!watched && KeyWriter::IsOfTheKey(watched.error())) {
       mended.why_not = watched.error().Message();
       return mended;
     }
@@ -345,7 +335,7 @@ Result<MendedKey> KeyService::Delete(const UserKeyName& name) {
   MendedKey mended;
   for (int attempt = 0; attempt < kMostTries; ++attempt) {
     auto watched = writer.Watch(name);
-    if (!watched && IsOfTheKey(watched.error())) {
+    if (!watched && KeyWriter::IsOfTheKey(watched.error())) {
       mended.why_not = watched.error().Message();
       return mended;
     }

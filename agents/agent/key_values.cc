@@ -63,15 +63,31 @@ const Reading* ReadingOf(std::string_view type) {
   return nullptr;
 }
 
+NodeCommand WithKey(const std::vector<const char*>& words, const std::string& key) {
+  NodeCommand command;
+  for (const char* word : words) {
+    command.emplace_back(word);
+    if (command.size() == 1) command.push_back(key);
+  }
+  return command;
+}
+
+struct Expiry {
+  std::optional<std::int64_t> at_ms;
+  std::uint32_t error_ms = 0;
+};
+
+// By PEXPIRETIME, which is exact, where the server knows it; else by PTTL.
+Expiry ExpiryOf(const NodeReply& left, const NodeReply& exact, std::int64_t now_ms) {
+  if (exact.kind == Kind::kNumber && exact.number > 0) return {exact.number, 0};
+  if (left.kind == Kind::kNumber && left.number >= 0) return {now_ms + left.number, kSameExpiryMs};
+  return {};
+}
+
 // What to ask for all that tells two values of a type apart; empty: there is no such command.
 std::vector<NodeCommand> QuestionsOfState(std::string_view type, const std::string& key) {
   if (const Reading* reading = ReadingOf(type)) {
-    NodeCommand command;
-    for (const char* word : reading->elements) {
-      command.emplace_back(word);
-      if (command.size() == 1) command.push_back(key);
-    }
-    return {command};
+    return {WithKey(reading->elements, key)};
   }
   if (type == "bitmap") return {{"DUMP", key}};
   if (type == "sortedint") return {{"SIRANGE", key, "0", std::to_string(kMaxStateElements)}};
@@ -263,9 +279,7 @@ Result<void> ValueClient::ReadNamespace(const std::string& name_space, const std
       continue;
     }
     value.key.type = ToPrintable(type.text);
-    if (left.kind == Kind::kNumber && left.number >= 0) value.key.expire_ms = now_ms + left.number;
-    // Exactly, where the server knows the command.
-    if (expires.kind == Kind::kNumber && expires.number > 0) value.key.expire_ms = expires.number;
+    value.key.expire_ms = ExpiryOf(left, expires, now_ms).at_ms;
     if (auto read = ReadOne(**client, &value); !read) return read;
   }
   return {};
@@ -280,12 +294,7 @@ Result<void> ValueClient::ReadOne(node::KvrocksClient& client, SalvagedValue* va
   const std::string& key = value->key.key;
   const bool single = value->key.type == "string";
   const auto ask = [&](const std::vector<const char*>& words) {
-    NodeCommand command;
-    for (const char* word : words) {
-      command.emplace_back(word);
-      if (command.size() == 1) command.push_back(key);
-    }
-    return client.Send({command}, {.timeout = kTimeout, .max_reply_bytes = kMaxValueBytes});
+    return client.Send({WithKey(words, key)}, {.timeout = kTimeout, .max_reply_bytes = kMaxValueBytes});
   };
   auto noted = [&](const Error& error) -> Result<void> {
     if (error.Code() != ErrorCode::kTimeout) return Fail(error);
@@ -374,14 +383,9 @@ Result<ValueState> ValueClient::ReadState(const UserKeyName& name) {
   }
   if (type.text == "none") return state;
   state.type = ToPrintable(type.text);
-  const NodeReply& left = (*answers)[1];
-  const NodeReply& expires = (*answers)[2];
-  if (expires.kind == Kind::kNumber && expires.number > 0) {
-    state.expire_ms = expires.number;
-  } else if (left.kind == Kind::kNumber && left.number >= 0) {
-    state.expire_ms = now_ms + left.number;
-    state.expire_error_ms = kSameExpiryMs;
-  }
+  const Expiry expiry = ExpiryOf((*answers)[1], (*answers)[2], now_ms);
+  state.expire_ms = expiry.at_ms;
+  state.expire_error_ms = expiry.error_ms;
   const std::vector<NodeCommand> questions = QuestionsOfState(state.type, name.key);
   if (questions.empty()) {
     state.why = "no command reads a value of type " + state.type + " in full";

@@ -49,6 +49,10 @@ class KeyWriter {
   // kNotFound: the server has no such namespace; kConflict: it refuses to watch. Any other Error: it does not
   // answer.
   Result<Watched> Watch(const UserKeyName& name);
+  // Of an Error of Watch: the key alone is the matter, and not the server.
+  static bool IsOfTheKey(const Error& error) {
+    return error.Code() == ErrorCode::kNotFound || error.Code() == ErrorCode::kConflict;
+  }
 
   // Makes the key what the value is, which has one (KeptAs::kValue) or is absent. `there`: the key was there.
   Written Write(const Watched& watched, const SalvagedValue& value, bool there);

@@ -64,8 +64,7 @@ class Replay {
     const UserKeyName name{value.key.name_space, value.key.key};
     const bool deletes = value.key.kept == KeptAs::kAbsent;
     auto watched = writer_.Watch(name);
-    if (!watched &&
-        (watched.error().Code() == ErrorCode::kNotFound || watched.error().Code() == ErrorCode::kConflict)) {
+    if (!watched && KeyWriter::IsOfTheKey(watched.error())) {
       return With(done, ReplayResult::kFailed, watched.error().Message());
     }
     if (!watched) return Fail(watched.error());

@@ -1,5 +1,6 @@
 #include "agents/wal/records.h"
 
+#include "agents/wal/kvrocks_values.h"
 #include "agents/wal/marker.h"
 
 namespace walstitch::wal {
@@ -57,6 +58,14 @@ RecordInfo MakeInfo(const KvrocksRecord& record) {
 }
 
 }  // namespace
+
+bool RenewsKey(const BatchRecord& record) {
+  if (record.column_family != kMetadataFamily) return false;
+  if (record.operation == Operation::kDelete || record.operation == Operation::kSingleDelete) return true;
+  if (record.operation != Operation::kPut) return false;
+  const auto fields = ParseMetadata(record.value);
+  return fields && !fields->version;
+}
 
 Result<void> ForEachEntry(std::string_view batch, bool slot_encoded, const KvrocksRecordVisitor& visit) {
   std::optional<std::string_view> command_type;

@@ -28,6 +28,10 @@ struct KvrocksRecord {
   std::string_view internal;
 };
 
+// Of metadata: a delete, or a value of a type without subkeys. Whatever is in sight of the key behind it was
+// written behind it, or with it.
+bool RenewsKey(const BatchRecord& record);
+
 // Return false to stop.
 using KvrocksRecordVisitor = std::function<bool(const KvrocksRecord&)>;
 

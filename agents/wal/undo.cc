@@ -836,21 +836,12 @@ class WriteFinder {
     const auto found = by_key_.find(RawKeyView{record.column_family, record.key});
     if (found == by_key_.end()) return;
     Mark(found->second, &not_wrote_, &found_.wrote);
-    if (record.column_family == kMetadataFamily && Renews(record)) {
-      Mark(found->second, &not_renewed_, &found_.renewed);
-    }
+    if (RenewsKey(record)) Mark(found->second, &not_renewed_, &found_.renewed);
   }
 
   SurvivorWrites Take() && { return std::move(found_); }
 
  private:
-  static bool Renews(const BatchRecord& record) {
-    if (IsDelete(record.operation)) return true;
-    if (record.operation != Operation::kPut) return false;
-    const auto fields = ParseMetadata(record.value);
-    return fields && IsSingleRecord(fields->type);
-  }
-
   void Mark(std::size_t index, OpenRow* row, std::set<RawKey>* marked) {
     if (row->From(index) != index) return;
     row->Close(index);

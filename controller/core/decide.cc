@@ -354,7 +354,7 @@ class Case {
 
   // What keeps the keys that the verdict would let differ from being made equal afterwards.
   void ObjectToRepairs(Verdict verdict, std::vector<Objection>* to) {
-    const std::vector<RepairKeys> repairs = FindRepairs(verdict, evidence_, policy_);
+    const std::vector<RepairKeys>& repairs = repairs_[verdict] = FindRepairs(verdict, evidence_, policy_);
     const bool undoes = verdict == Verdict::kSpliced && evidence_.undo && evidence_.undo->keys > 0;
     if (!evidence_.repair_failure.empty() && (!repairs.empty() || undoes)) {
       Object(Kind::kFull, reason::kRepairFailed,
@@ -570,7 +570,9 @@ class Case {
 
   // What is made equal afterwards, keyspace by keyspace.
   void AddRepairs(Verdict verdict, std::vector<Reason>* reasons) const {
-    for (const RepairKeys& each : FindRepairs(verdict, evidence_, policy_)) {
+    const auto repairs = repairs_.find(verdict);
+    if (repairs == repairs_.end()) return;
+    for (const RepairKeys& each : repairs->second) {
       const bool evict = each.how == Tolerance::kEvict;
       const std::string keys = Count(each.keys.size(), "key") + " of keyspace " + each.keyspace;
       reasons->push_back(
@@ -715,6 +717,7 @@ class Case {
   std::vector<Objection> objections_;
   std::vector<Objection> splice_objections_;
   std::optional<Touched> splice_left_;
+  std::map<Verdict, std::vector<RepairKeys>> repairs_;  // what follows each
   std::vector<KeyspaceFinding> keyspaces_;
   std::vector<KeyspaceFinding> splice_keyspaces_;
   bool full_possible_ = false;  // nothing forbids to act at all

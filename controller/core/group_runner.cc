@@ -595,16 +595,11 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
     if (execution.outcome != Outcome::kDone) break;
   }
   // What was switched on for this node alone is not left so.
-  const std::size_t offers = static_cast<std::size_t>(std::count_if(
-      decision.plan.begin(), decision.plan.end(),
-      [](const PlanStep& step) { return std::holds_alternative<OfferPaddingAction>(step.action); }));
-  if (offers > 0 && execution.outcome != Outcome::kDone) {
-    for (std::size_t step = decision.plan.size(); step-- > 0;) {
-      const auto* offer = std::get_if<OfferPaddingAction>(&decision.plan[step].action);
-      if (offer == nullptr || offer->on) continue;
-      co_await RunCommand(decision, CommandOf(decision, step));
-      break;
-    }
+  for (std::size_t step = decision.plan.size(); step-- > 0 && execution.outcome != Outcome::kDone;) {
+    const auto* offer = std::get_if<OfferPaddingAction>(&decision.plan[step].action);
+    if (offer == nullptr || offer->on) continue;
+    co_await RunCommand(decision, CommandOf(decision, step));
+    break;
   }
   co_return execution;
 }

@@ -20,10 +20,6 @@ constexpr std::int64_t kKeysDeadlineMs = 120000;
 // Nor for one that borrows. (How long a rescue may take, a failover says itself.)
 constexpr std::int64_t kBorrowDeadlineMs = 600000;
 
-}  // namespace
-
-namespace {
-
 std::vector<PlanStep> PlanBorrow(const Evidence& evidence, const Endpoint& survivor) {
   const std::string& node = evidence.rejoiner.node;
   const std::string& master = evidence.survivor.node;

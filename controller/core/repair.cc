@@ -48,13 +48,6 @@ std::vector<const Touched*> MayDiffer(Verdict verdict, const Evidence& evidence,
   return touched;
 }
 
-std::uint64_t MaxBytesOf(const TolerancePolicy& policy, const std::string& keyspace) {
-  for (const KeyspaceRule& rule : policy.keyspaces) {
-    if (rule.name == keyspace) return rule.limits.bytes.value_or(0);
-  }
-  return 0;
-}
-
 std::string NameOf(const UserKeyName& name) {
   const std::string space = name.name_space == kDefaultNamespace ? "" : ToPrintable(name.name_space) + ":";
   return space + ToPrintable(name.key);
@@ -132,7 +125,7 @@ std::vector<RepairKeys> FindRepairs(Verdict verdict, const Evidence& evidence,
   for (const KeyspaceRule& rule : policy.keyspaces) {
     if (rule.on_divergence != Tolerance::kEvict && rule.on_divergence != Tolerance::kRepair) continue;
     places.try_emplace(rule.name, repairs.size());
-    repairs.push_back({rule.name, rule.on_divergence, MaxBytesOf(policy, rule.name), {}});
+    repairs.push_back({rule.name, rule.on_divergence, rule.limits.bytes.value_or(0), {}});
   }
   for (const auto& [name, decision] : decided) {
     if (decision.tolerance != Tolerance::kEvict && decision.tolerance != Tolerance::kRepair) continue;
