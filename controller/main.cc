@@ -1,15 +1,18 @@
 // walstitch-controller: watches the agents of its groups, decides, and carries decisions out.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <cstdio>
+#include <cstdlib>
 
 #include "controller/api/api.h"
 #include "controller/shell/config.h"
-#include "controller/shell/controller.h"
+#include "controller/shell/policy_store.h"
+#include "controller/shell/program.h"
 
 namespace {
 
@@ -21,16 +24,53 @@ int Complain(const walstitch::Error& error, int code) {
   return code;
 }
 
+int CodeOf(const walstitch::Error& error) {
+  return error.Code() == walstitch::ErrorCode::kInvalid ? kExitUsage : kExitFailed;
+}
+
+int Check(const walstitch::shell::ControllerConfig& config) {
+  using namespace walstitch;
+  shell::PolicyStore policies(config.policies);
+  policies.Refresh();
+  if (policies.Problem().empty()) {
+    for (const auto& group : config.groups) (void)policies.For(group.name);
+  }
+  if (!policies.Problem().empty())
+    return Complain(Error(ErrorCode::kInvalid, policies.Problem()), kExitUsage);
+  if (config.kubernetes) {
+    std::printf("ok: groups come from the labels of pods\n");
+  } else {
+    std::printf("ok: %zu groups\n", config.groups.size());
+  }
+  return 0;
+}
+
+// The same program with the same arguments in this process's place: its id, and so its container, stay.
+// Nothing that is under way goes on, and no connection stays open.
+[[noreturn]] void BeginAnew(char** argv) {
+  spdlog::default_logger()->flush();
+  constexpr unsigned kFirst = STDERR_FILENO + 1;
+  ::close_range(kFirst, ~0U, 0);
+  ::execv("/proc/self/exe", argv);
+  std::_Exit(kExitFailed);  // whoever supervises it starts it again
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace walstitch;
   CLI::App app("Walstitch's controller: decides the failovers and rejoins of Kvrocks replication groups.");
   std::string config_path;
+  shell::ConfigOverrides overrides;
   bool check = false;
   app.add_option("-c,--config", config_path, "the configuration file (YAML)")->required();
+  app.add_option("--host", overrides.host, "where the API listens, instead of the file's `api.host`");
+  app.add_option("--identity", overrides.identity,
+                 "this controller's name among others, as its pod has; it is shown, and marks who leads");
   app.add_flag("--check", check, "only check the configuration and the policies");
-  app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample);
+  app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample +
+             "\nIn Kubernetes, instead of groups (the chart in helm/ writes it):\n\n" +
+             shell::kKubernetesConfigExample);
   app.set_version_flag("--version", "walstitch-controller 0.1.0");
   try {
     app.parse(argc, argv);
@@ -40,44 +80,31 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("walstitch-controller"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
 
-  auto config = shell::LoadControllerConfig(config_path);
+  auto config = shell::LoadControllerConfig(config_path, overrides);
   if (!config) return Complain(config.error(), kExitUsage);
   spdlog::set_level(spdlog::level::from_str(config->log_level));
-  if (check) {
-    shell::PolicyStore policies(config->policies);
-    policies.Refresh();
-    if (policies.Problem().empty()) {
-      for (const auto& group : config->groups) (void)policies.For(group.name);
-    }
-    if (!policies.Problem().empty())
-      return Complain(Error(ErrorCode::kInvalid, policies.Problem()), kExitUsage);
-    std::printf("ok: %zu groups\n", config->groups.size());
-    return 0;
-  }
+  if (check) return Check(*config);
 
   boost::asio::io_context context(1);
   http::ServerOptions server_options;
   server_options.host = config->api_host;
   server_options.port = config->api_port;
   server_options.token = config->api_token;
-  server_options.open_paths = {"/healthz"};  // probes carry no token
-  auto controller = shell::Controller::Create(context.get_executor(), std::move(*config));
-  if (!controller) {
-    return Complain(controller.error(),
-                    controller.error().Code() == ErrorCode::kInvalid ? kExitUsage : kExitFailed);
-  }
-  http::Server server(context.get_executor(), server_options, api::MakeHandler(**controller));
+  server_options.open_paths = {"/healthz", "/readyz"};  // probes carry no token
+  shell::Program program(context.get_executor(), std::move(*config), [argv] { BeginAnew(argv); });
+  if (auto opened = program.Open(); !opened) return Complain(opened.error(), CodeOf(opened.error()));
+  http::Server server(context.get_executor(), server_options, api::MakeHandler(program));
   if (auto started = server.Start(); !started) return Complain(started.error(), kExitFailed);
-  if (auto started = (*controller)->Start(); !started) return Complain(started.error(), kExitFailed);
+  if (auto started = program.Start(); !started) return Complain(started.error(), CodeOf(started.error()));
   spdlog::info("serving on {}:{}", server_options.host, server.Port());
 
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code&, int) {
     spdlog::info("stopping");
     server.Stop();
-    context.stop();
+    program.Stop([&context] { context.stop(); });
   });
   context.run();
-  (*controller)->Stop();
+  program.Join();
   return 0;
 }

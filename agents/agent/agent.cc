@@ -23,6 +23,7 @@
 #include "agents/agent/key_service.h"
 #include "agents/agent/lease_keeper.h"
 #include "agents/agent/lease_service.h"
+#include "agents/agent/leave.h"
 #include "agents/agent/node_monitor.h"
 #include "agents/agent/offload.h"
 #include "agents/agent/peer_wal.h"
@@ -146,7 +147,8 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
       : executor_(std::move(executor)),
         config_(std::move(config)),
         undo_planner_(undo_planner),
-        looked_(executor_) {}
+        looked_(executor_),
+        leave_(config_.leave_directory) {}
   ~Impl() override { Stop(); }
 
   Result<void> Start();
@@ -188,6 +190,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   void Seen(Observation seen);
   void LogChanges(const Observation& before, const Observation& after) const;
   void AlignRelay();
+  void LookWhetherItLeaves();
   void RelayChanged();
   void CommandsChanged();
   void Publish(bool always);
@@ -242,6 +245,10 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<DiskReport> disk_;
   bool looking_at_disk_ = false;
   Clock::time_point next_disk_look_;
+
+  LeaveFiles leave_;
+  bool leaving_ = false;
+  std::string leave_problem_;  // said already
 
   std::vector<std::shared_ptr<http::Stream>> streams_;
   Report published_;
@@ -365,7 +372,7 @@ Result<void> Agent::Impl::Start() {
   server_options.host = config_.api.host;
   server_options.port = config_.api.port;
   server_options.token = config_.token;
-  server_options.open_paths = {"/healthz"};
+  server_options.open_paths = {"/healthz", "/readyz"};  // probes carry no token
   server_.emplace(
       executor_, server_options,
       [this](http::Request request) { return HandleRequest(this, std::move(request)); },
@@ -434,6 +441,7 @@ Report Agent::Impl::CurrentReport() {
   input.boot_id = boot_id_;
   input.boot_ms = BootMs();
   Report report = BuildReport(input);
+  report.leaving = leaving_;
   leases_->Fill(report);
   return report;
 }
@@ -634,8 +642,28 @@ void Agent::Impl::Publish(bool always) {
   published_at_ = Clock::now();
 }
 
+void Agent::Impl::LookWhetherItLeaves() {
+  LeaveFacts facts;
+  facts.down = seen_.process == ProcessState::kDown;
+  facts.role_known = seen_.facts && seen_.facts->role != Role::kUnknown && !commands_->Busy() &&
+                     seen_.served >= trusted_from_;
+  facts.master = facts.role_known && seen_.facts->role == Role::kMaster;
+  facts.leased = leases_->Leased();
+  facts.alone = leases_->Alone();
+  const bool leaves = leave_.Look(facts);
+  if (leaves != leaving_) {
+    spdlog::info("The server of node {} {}.", config_.node,
+                 leaves ? "is about to be stopped: another node should take over, if it is the master"
+                        : "is not about to be stopped any more");
+  }
+  if (leave_.Problem() != leave_problem_ && !leave_.Problem().empty()) spdlog::error("{}.", leave_.Problem());
+  leave_problem_ = leave_.Problem();
+  leaving_ = leaves;
+}
+
 asio::awaitable<void> Agent::Impl::Tick() {
   while (!stop_) {
+    LookWhetherItLeaves();
     if (Clock::now() >= next_wal_read_ && !reading_wal_) asio::co_spawn(executor_, ReadWal(), asio::detached);
     if (Clock::now() >= next_disk_look_ && !looking_at_disk_ && !config_.data_directory.empty()) {
       asio::co_spawn(executor_, LookAtDisk(), asio::detached);

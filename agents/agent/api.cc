@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agents/agent/query.h"
+#include "agents/agent/readiness.h"
 #include "agents/wal/log_format.h"
 #include "agents/wal/range_digest.h"
 #include "agents/wal/tail.h"
@@ -270,10 +271,17 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   const bool repairable = request.path == "/v1/keys/repairable";
   const bool posted = command || promise || undo || written || values || repairable;
   if (request.method != (posted ? "POST" : "GET")) {
-    bool known = posted || request.path == "/healthz" || (!segments.empty() && segments[0] == "v1");
+    bool known = posted || request.path == "/healthz" || request.path == "/readyz" ||
+                 (!segments.empty() && segments[0] == "v1");
     if (known) {
       co_return http::JsonError(405, std::string("this path takes ") + (posted ? "POST" : "GET") + " only");
     }
+  }
+  if (request.path == "/readyz") {
+    const Readiness readiness = ReadinessOf(backend->CurrentReport());
+    if (!readiness.ready) co_return http::JsonError(503, readiness.sentence);
+    co_return http::Response{200, Dump({{"ready", true}, {"sentence", readiness.sentence}}),
+                             "application/json"};
   }
   if (request.path == "/healthz") co_return http::Response{200, "{\"ok\":true}", "application/json"};
   if (command) co_return co_await HandleCommand(backend, std::move(request));

@@ -54,12 +54,23 @@ void ReadEndpoint(ConfigReader& reader, Endpoint& endpoint) {
 
 }  // namespace
 
-Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content) {
+Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content,
+                                const ConfigOverrides& overrides) {
   auto tree = ParseYaml(path, content);
   if (!tree) return Fail(tree.error());
   AgentConfig config;
   ConfigReader reader(path, *tree);
-  ReadName(reader, "node", config.node);
+  if (overrides.node.empty()) {
+    ReadName(reader, "node", config.node);
+  } else {
+    std::string ignored;
+    reader.Text("node", ignored);
+    config.node = overrides.node;
+    if (!ValidName(config.node)) {
+      return Fail(ErrorCode::kInvalid,
+                  "--node: expected a name of at most 64 letters, digits, '-', '_' and '.'");
+    }
+  }
   ReadName(reader, "group", config.group);
 
   if (const YamlNode* node = reader.Node("kvrocks")) {
@@ -86,8 +97,17 @@ Result<AgentConfig> ParseConfig(const std::string& path, std::string_view conten
     ReadSecret(part, "token", "tokenFile", config.token);
     reader.Adopt(part.Finish());
   }
+  if (!overrides.host.empty()) {
+    config.announce.host = overrides.host;
+    config.api.host = overrides.host;
+  }
   ReadSecret(reader, "upstreamPassword", "upstreamPasswordFile", config.upstream_password);
   reader.RequiredText("stateDir", config.state_directory);
+  if (const YamlNode* node = reader.Node("leave")) {
+    ConfigReader part(path, *node);
+    part.RequiredText("directory", config.leave_directory);
+    reader.Adopt(part.Finish());
+  }
   reader.Text("databaseName", config.database_name);
   if (const YamlNode* node = reader.Node("salvage")) {
     ConfigReader part(path, *node);
@@ -114,14 +134,14 @@ Result<AgentConfig> ParseConfig(const std::string& path, std::string_view conten
   return config;
 }
 
-Result<AgentConfig> LoadConfig(const std::string& path) {
+Result<AgentConfig> LoadConfig(const std::string& path, const ConfigOverrides& overrides) {
   auto content = ReadConfigFile(path);
   if (!content) return Fail(content.error());
-  return ParseConfig(path, *content);
+  return ParseConfig(path, *content, overrides);
 }
 
 std::string_view ExampleConfig() {
-  return R"(node: n1                      # this node's name, unique in its group
+  return R"(node: n1                      # this node's name, unique in its group; or --node
 group: shop
 kvrocks:
   host: 127.0.0.1
@@ -133,6 +153,7 @@ relay: {host: 127.0.0.1, port: 7666}         # start Kvrocks with --slaveof "127
 upstreamPasswordFile: /etc/walstitch/masterauth   # requirepass of the other nodes
 api: {host: 127.0.0.1, port: 7667, tokenFile: /etc/walstitch/agent-token}
 stateDir: /var/lib/walstitch-agent
+leave: {directory: /run/walstitch}           # who stops the server makes the file "leave" there, and waits for "left"
 salvage:                      # tails that were given up, in stateDir/salvage
   keepFor: 720h               # older ones are removed, but never the newest
   keepAtLeast: 24h            # none is removed for keepBytes before

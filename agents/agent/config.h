@@ -23,15 +23,23 @@ struct AgentConfig {
   Endpoint api{"127.0.0.1", 7667};
   std::string token;  // bearer token of the API; empty: none is asked for
   std::string state_directory;
-  std::string database_name;  // Kvrocks' db-name; empty: asked from the node
+  std::string leave_directory;  // see leave.h; empty: nobody asks
+  std::string database_name;    // Kvrocks' db-name; empty: asked from the node
   SalvageLimits salvage;
   std::string log_level = "info";
 };
 
+// What the command line says, where one file is for many nodes. It counts more than the file.
+struct ConfigOverrides {
+  std::string node;  // empty: as the file says
+  std::string host;  // of the API, and announced for the server; empty: as the file says
+};
+
 // Parses and checks the content. Reads the secret files that it names; relative ones are taken from
 // the working directory. `path` is for error messages.
-Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content);
-Result<AgentConfig> LoadConfig(const std::string& path);
+Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content,
+                                const ConfigOverrides& overrides = {});
+Result<AgentConfig> LoadConfig(const std::string& path, const ConfigOverrides& overrides = {});
 
 // For --help.
 std::string_view ExampleConfig();

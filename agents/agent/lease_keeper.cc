@@ -82,7 +82,8 @@ std::string LeaseKeeper::Save() const {
   if (terms_) object["terms"] = ToJson(*terms_);
   boost::json::array others;
   for (const GroupMember& member : others_) {
-    others.push_back(boost::json::object{{"node", member.node}, {"agent", member.agent}});
+    others.push_back(boost::json::object{
+        {"node", member.node}, {"agent", member.agent}, {"own_address", member.own_address}});
   }
   object["others"] = std::move(others);
   object["deadline_ms"] = deadline_ms_;
@@ -134,6 +135,11 @@ Result<LeaseKeeper> LeaseKeeper::Restore(std::string_view text, std::string node
     GroupMember member;
     if (!value.is_object() || !ReadText(value.get_object(), "node", member.node) ||
         !ReadText(value.get_object(), "agent", member.agent)) {
+      return Damaged("others");
+    }
+    // Absent: saved by a version that knew none but own addresses.
+    if (value.get_object().contains("own_address") &&
+        !ReadFlag(value.get_object(), "own_address", member.own_address)) {
       return Damaged("others");
     }
     keeper.others_.push_back(std::move(member));
@@ -282,8 +288,11 @@ bool LeaseKeeper::Answer(std::uint64_t round, const std::string& node, Heard hea
     return true;
   }
   if (round != round_ || !awaited_.contains(node)) return false;
-  const bool counts =
-      heard == Heard::kPromised || (heard == Heard::kRefusedByMachine && !round_lapsed_ && Holds(now_ms));
+  const auto member = std::find_if(others_.begin(), others_.end(),
+                                   [&](const GroupMember& other) { return other.node == node; });
+  const bool own_address = member != others_.end() && member->own_address;
+  const bool counts = heard == Heard::kPromised ||
+                      (heard == Heard::kRefusedByMachine && own_address && !round_lapsed_ && Holds(now_ms));
   if (!counts) {
     awaited_.clear();  // the round is lost
     return false;

@@ -73,6 +73,8 @@ class LeaseKeeper {
 
   // It has been given a lease once: without one, as a master, it parks.
   [[nodiscard]] bool Leased() const { return leased_; }
+  // Nobody else was in its group when the last lease was given.
+  [[nodiscard]] bool Alone() const { return others_.empty(); }
   // How long it may go on as master; nullopt: it holds no lease, or one that has run out.
   [[nodiscard]] std::optional<std::int64_t> LeftMs(std::int64_t now_ms) const;
   [[nodiscard]] bool MustPark(bool is_master, std::int64_t now_ms) const;

@@ -82,6 +82,8 @@ class LeaseService : public LeaseControl {
   // Why it was, one sentence; empty: it was not, or a command has come since.
   [[nodiscard]] const std::string& FenceNote() const { return fence_note_; }
   void Fill(Report& report) const;
+  [[nodiscard]] bool Leased() const { return keeper_.Leased(); }
+  [[nodiscard]] bool Alone() const { return keeper_.Alone(); }
 
   // LeaseControl
   Result<void> MayPromote(const PromoteAction& action) override;

@@ -55,8 +55,13 @@ int main(int argc, char** argv) {
       "\nSecrets may also stand in the file: password, upstreamPassword, token.\n"
       "Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a bad command line or file.");
   std::string path;
+  walstitch::agent::ConfigOverrides overrides;
   bool check = false;
   app.add_option("--config", path, "the configuration file (YAML)")->required();
+  app.add_option("--node", overrides.node, "this node's name, instead of the file's `node`");
+  app.add_option("--host", overrides.host,
+                 "where the API listens and the server is announced, instead of the file's `api.host` and "
+                 "`announce.host`");
   app.add_flag("--check", check, "check the configuration file, and exit");
   app.set_version_flag("--version", "walstitch-agent 0.1.0");
   try {
@@ -67,7 +72,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "walstitch-agent: %s (see walstitch-agent --help)\n", error.what());
     return kBadUsage;
   }
-  auto config = walstitch::agent::LoadConfig(path);
+  auto config = walstitch::agent::LoadConfig(path, overrides);
   if (!config) {
     std::fprintf(stderr, "walstitch-agent: config %s\n", config.error().Message().c_str());
     return kBadUsage;

@@ -108,8 +108,8 @@ bool SameSubstance(const Report& left, const Report& right) {
          left.cluster_enabled == right.cluster_enabled && left.wal_readable == right.wal_readable &&
          left.lease_left_ms.has_value() == right.lease_left_ms.has_value() &&
          left.promised_left_ms.has_value() == right.promised_left_ms.has_value() &&
-         left.leased == right.leased && left.writes_refused == right.writes_refused &&
-         left.disk.has_value() == right.disk.has_value() &&
+         left.leased == right.leased && left.leaving == right.leaving &&
+         left.writes_refused == right.writes_refused && left.disk.has_value() == right.disk.has_value() &&
          (!left.disk || left.disk->read_only == right.disk->read_only) && left.error == right.error &&
          SameRelay(left.relay, right.relay);
 }

@@ -12,7 +12,11 @@
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 
+// A process that stands by answers the first three, and everything else with 503, {"code":"standby"}, and
+// "leader", the address of the one that leads, where that is known.
+//
 // GET  /healthz                                  200 while the process serves
+// GET  /readyz                                   200 while it leads, or stands by
 // GET  /metrics                                  for Prometheus (metrics.h)
 // GET  /v1/status                                every group
 // GET  /v1/groups/{group}                        one group
@@ -29,7 +33,8 @@
 // GET  .../{node}/{id}/records?after=&max=
 // GET  /v1/decisions?group=&node=&max=           records, newest first
 // GET  /v1/decisions/{id}                        one record
-// GET  /v1/log?from=&max=                        raw lines of the decision log, and its head
+// GET  /v1/log?from=&max=                        raw lines of the decision log, its head, and what is not
+// kept of it
 namespace walstitch::api {
 
 namespace asio = boost::asio;
@@ -292,13 +297,28 @@ http::Response Log(shell::Controller& controller, const http::Request& request) 
   boost::json::array entries;
   for (const auto& line : *lines) entries.push_back(boost::json::string(line));
   const core::LogHead head = controller.GetStore().Head();
-  return Json({{"entries", std::move(entries)}, {"head", {{"index", head.index}, {"hash", head.hash}}}});
+  const core::LogHead trimmed = controller.GetStore().Trimmed();
+  return Json({{"entries", std::move(entries)},
+               {"head", {{"index", head.index}, {"hash", head.hash}}},
+               {"trimmed", {{"index", trimmed.index}, {"hash", trimmed.hash}}}});
 }
 
-asio::awaitable<http::Response> Handle(shell::Controller& controller, http::Request request) {
+http::Response StandsBy(const Front::Standby& standby) {
+  boost::json::object answer{{"error", standby.sentence}, {"code", "standby"}};
+  if (!standby.leader.empty()) answer["leader"] = standby.leader;
+  return {503, Dump(answer), "application/json"};
+}
+
+asio::awaitable<http::Response> Handle(Front& front, http::Request request) {
   const auto& segments = request.segments;
-  if (segments.size() == 1 && segments[0] == "healthz")
+  if (segments.size() == 1 && (segments[0] == "healthz" || segments[0] == "readyz"))
     co_return http::Response{200, "{\"ok\":true}", "application/json"};
+  shell::Controller* leading = front.Leading();
+  if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET" && leading == nullptr) {
+    co_return http::Response{200, MetricsText({}), kMetricsType};
+  }
+  if (leading == nullptr) co_return StandsBy(front.StandsBy());
+  shell::Controller& controller = *leading;
   if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET") {
     boost::json::array statuses;
     for (const auto& [name, group] : controller.Groups()) statuses.push_back(group->Status());
@@ -329,8 +349,8 @@ asio::awaitable<http::Response> Handle(shell::Controller& controller, http::Requ
 
 }  // namespace
 
-http::Handler MakeHandler(shell::Controller& controller) {
-  return [&controller](http::Request request) { return Handle(controller, std::move(request)); };
+http::Handler MakeHandler(Front& front) {
+  return [&front](http::Request request) { return Handle(front, std::move(request)); };
 }
 
 }  // namespace walstitch::api

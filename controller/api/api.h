@@ -1,15 +1,27 @@
-// The controller's HTTP API: JSON over the groups, the decisions and the log. The routes are listed in
-// api.cc. Runs on the controller's executor.
+// The controller's HTTP API: requests to answers, over shell::Controller. No socket here.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
+#include <string>
 
 #include "agents/http/http_server.h"
 #include "controller/shell/controller.h"
 
 namespace walstitch::api {
 
-// The controller must outlive the handler.
-http::Handler MakeHandler(shell::Controller& controller);
+// What the API is over: a controller, or a process that stands by to become one.
+class Front {
+ public:
+  virtual ~Front() = default;
+  // Null: this process does not lead.
+  [[nodiscard]] virtual shell::Controller* Leading() = 0;
+  struct Standby {
+    std::string sentence;  // why it does not lead, and who does
+    std::string leader;    // "http://host:port" of the API of the one that does; empty: not known
+  };
+  [[nodiscard]] virtual Standby StandsBy() const = 0;
+};
+
+// `front` outlives the handler.
+http::Handler MakeHandler(Front& front);
 
 }  // namespace walstitch::api

@@ -147,7 +147,8 @@ class CommandLine {
         ->envname("WALSTITCH_CONTROLLER")
         ->capture_default_str();
     app_.add_option("--token-file", parsed_.token_file, "File with the controller's token")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->envname("WALSTITCH_TOKEN_FILE");
     app_.add_option("--timeout", parsed_.timeout,
                     "How long to wait for an answer, such as 500ms, 5s, 2m (default: 10s; for orders 60s)")
         ->type_name("DURATION");

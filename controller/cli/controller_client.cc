@@ -30,6 +30,17 @@ ExitCode CodeOf(int status, bool changes) {
   }
 }
 
+// The address that a controller which stands by gives of the one that leads.
+std::optional<http::Url> LeaderOf(const http::ClientResponse& response) {
+  if (response.status != 503) return std::nullopt;
+  const auto json = ParseJson(response.body);
+  const auto* object = json ? json->if_object() : nullptr;
+  const auto* leader = object == nullptr ? nullptr : object->if_contains("leader");
+  if (leader == nullptr || !leader->is_string()) return std::nullopt;
+  auto url = http::ParseUrl(leader->get_string());
+  return url ? std::optional(*url) : std::nullopt;
+}
+
 }  // namespace
 
 Refusal NotUnderstood(const std::string& what, bool changes) {
@@ -60,7 +71,11 @@ Answer<boost::json::object> ControllerClient::Ask(const std::string& method, con
   };
   auto url = http::ParseUrl(options_.url);
   if (!url) return refuse(ExitCode::kUsage, "--controller: " + url.error().Message());
-  auto response = fetch_(*url, method, target, std::move(body), options_.token, timeout);
+  auto response = fetch_(*url, method, target, body, options_.token, timeout);
+  // Of several controllers one leads, and the others say which. Once: two that name each other know nothing.
+  if (const auto leader = response ? LeaderOf(*response) : std::nullopt) {
+    response = fetch_(*leader, method, target, std::move(body), options_.token, timeout);
+  }
   if (!response) {
     const Error& error = response.error();
     if (changes && error.Code() == ErrorCode::kTimeout) {

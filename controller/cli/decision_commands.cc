@@ -45,6 +45,13 @@ class Verification {
     if (expected_ && expected_->index == 0) Meet();
   }
 
+  // Before the first Add: what is kept begins behind that entry.
+  void Begin(const core::LogHead& trimmed) {
+    trimmed_ = trimmed;
+    verifier_ = core::ChainVerifier(trimmed);
+    if (trimmed.index > 0) Meet();
+  }
+
   Result<void> Add(std::string_view line) {
     if (auto added = verifier_.Add(line); !added) return added;
     Meet();
@@ -53,6 +60,12 @@ class Verification {
 
   Result<void> Finish(const core::LogHead& stored) {
     if (auto finished = verifier_.Finish(stored); !finished) return finished;
+    if (!result_) return result_;
+    if (expected_ && expected_->index < trimmed_.index) {
+      return Fail(ErrorCode::kInvalid, "the expected entry " + std::to_string(expected_->index) +
+                                           " is not kept any more; expect one from " +
+                                           std::to_string(trimmed_.index) + " on");
+    }
     if (expected_ && !met_) {
       return Fail(ErrorCode::kDamaged, "decision log: ends at entry " +
                                            std::to_string(verifier_.Head().index) +
@@ -63,6 +76,7 @@ class Verification {
   }
 
   [[nodiscard]] const core::LogHead& Head() const { return verifier_.Head(); }
+  [[nodiscard]] const core::LogHead& Trimmed() const { return trimmed_; }
 
  private:
   void Meet() {
@@ -75,23 +89,30 @@ class Verification {
   }
 
   std::optional<core::LogHead> expected_;
+  core::LogHead trimmed_;
   core::ChainVerifier verifier_;
   bool met_ = false;
   Result<void> result_;
 };
 
-ExitCode Report(const Console& console, const Result<void>& result, const core::LogHead& head) {
+ExitCode Report(const Console& console, const Result<void>& result, const core::LogHead& head,
+                const core::LogHead& trimmed) {
   if (console.json) {
     boost::json::object json;
     json["ok"] = result.has_value();
     json["entries"] = head.index;
     json["head"] = {{"index", head.index}, {"hash", head.hash}};
+    if (trimmed.index > 0) json["trimmed"] = {{"index", trimmed.index}, {"hash", trimmed.hash}};
     if (!result) json["error"] = Clean(result.error().Message());
     console.PrintJson(json);
   }
   if (!result) return console.Complain(ExitCode::kNo, result.error().Message());
   if (!console.json) {
-    console.Print("ok: " + Count(head.index, "entry", "entries") +
+    const std::uint64_t kept = head.index - trimmed.index;
+    console.Print("ok: " + Count(kept, "entry", "entries") +
+                  (trimmed.index == 0
+                       ? ""
+                       : " (the first " + std::to_string(trimmed.index) + " are not kept any more)") +
                   ", each with the hash of the one before it; head " + std::to_string(head.index) + ":" +
                   head.hash + "\n");
   }
@@ -141,13 +162,14 @@ ExitCode VerifyLogCommand(const Console& console, const ControllerClient& contro
   }
   Verification verification(expected_head);
   Result<void> result;
-  auto head = WalkLog(controller, [&](std::string_view line) {
+  const auto add = [&](std::string_view line) {
     result = verification.Add(line);
     return result.has_value();
-  });
+  };
+  auto head = WalkLog(controller, add, [&](const core::LogHead& trimmed) { verification.Begin(trimmed); });
   if (!head) return Complain(console, head.error());
   if (result) result = verification.Finish(*head);
-  return Report(console, result, verification.Head());
+  return Report(console, result, verification.Head(), verification.Trimmed());
 }
 
 ExitCode VerifyFileCommand(const Console& console, std::istream& file, const std::string& path,
@@ -162,9 +184,20 @@ ExitCode VerifyFileCommand(const Console& console, std::istream& file, const std
   Result<void> result;
   std::optional<core::LogHead> head;
   std::string line;
+  bool first = true;
   while (result && std::getline(file, line)) {
+    const bool at_beginning = std::exchange(first, false);
     if (head) {
       result = Fail(ErrorCode::kDamaged, "there are lines behind the head");
+    } else if (at_beginning && line.starts_with("{\"trimmed\":")) {
+      auto json = ParseJson(line);
+      auto parsed = json ? HeadOf(json->is_object() ? json->get_object().if_contains("trimmed") : nullptr)
+                         : Result<core::LogHead>(Fail(json.error()));
+      if (parsed) {
+        verification.Begin(*parsed);
+      } else {
+        result = Fail(parsed.error(), "what is not kept");
+      }
     } else if (line.starts_with("{\"head\":")) {
       auto json = ParseJson(line);
       auto parsed = json ? HeadOf(json->is_object() ? json->get_object().if_contains("head") : nullptr)
@@ -186,13 +219,17 @@ ExitCode VerifyFileCommand(const Console& console, std::istream& file, const std
   }
   if (result) result = verification.Finish(*head);
   if (!result) result = Fail(result.error(), path);
-  return Report(console, result, verification.Head());
+  return Report(console, result, verification.Head(), verification.Trimmed());
 }
 
 ExitCode ExportLogCommand(const Console& console, const ControllerClient& controller) {
-  auto head = WalkLog(controller, [&](std::string_view line) {
+  const auto print = [&](std::string_view line) {
     console.out << line << "\n";
     return true;
+  };
+  auto head = WalkLog(controller, print, [&](const core::LogHead& trimmed) {
+    if (trimmed.index == 0) return;
+    console.out << Dump({{"trimmed", {{"index", trimmed.index}, {"hash", trimmed.hash}}}}) << "\n";
   });
   if (!head) return Complain(console, head.error());
   boost::json::object json;

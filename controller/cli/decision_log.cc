@@ -23,10 +23,12 @@ Result<core::LogHead> HeadOf(const boost::json::value* value) {
 }
 
 Answer<core::LogHead> WalkLog(const ControllerClient& controller,
-                              const std::function<bool(std::string_view)>& visit) {
+                              const std::function<bool(std::string_view)>& visit,
+                              const std::function<void(const core::LogHead&)>& begin) {
   constexpr std::uint64_t kPage = 1000;
   std::uint64_t seen = 0;
   bool asked_again = false;
+  bool first = true;
   for (;;) {
     auto page = controller.Get("/v1/log?from=" + std::to_string(seen + 1) + "&max=" + std::to_string(kPage));
     if (!page) return tl::unexpected(page.error());
@@ -35,6 +37,13 @@ Answer<core::LogHead> WalkLog(const ControllerClient& controller,
     if (entries == nullptr || !entries->is_array())
       return tl::unexpected(NotUnderstood("no entries of the log"));
     if (!head) return tl::unexpected(NotUnderstood(head.error().Message()));
+    if (first && page->contains("trimmed")) {
+      const auto trimmed = HeadOf(page->if_contains("trimmed"));
+      if (!trimmed) return tl::unexpected(NotUnderstood(trimmed.error().Message()));
+      seen = trimmed->index;
+      if (begin) begin(*trimmed);
+    }
+    first = false;
     for (const auto& entry : entries->get_array()) {
       if (!entry.is_string()) return tl::unexpected(NotUnderstood("an entry that is no line of text"));
       ++seen;

@@ -154,7 +154,10 @@ ExitCode ReplayAll(const Console& console, const ControllerClient& controller,
     std::ifstream file(options.file, std::ios::binary);
     if (!file) return console.Complain(ExitCode::kUsage, "--file " + options.file + ": cannot be read");
     std::string line;
-    while (std::getline(file, line) && (line.starts_with("{\"head\":") || take(line))) {
+    const auto no_entry = [](const std::string& text) {
+      return text.starts_with("{\"head\":") || text.starts_with("{\"trimmed\":");
+    };
+    while (std::getline(file, line) && (no_entry(line) || take(line))) {
     }
     if (file.bad()) return console.Complain(ExitCode::kUsage, "--file " + options.file + ": cannot be read");
   }

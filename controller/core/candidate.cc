@@ -14,6 +14,7 @@ std::uint64_t StreamOf(const GroupState& state, const std::string& node) {
 
 std::string WhyNotBy(const CandidateRules& rules, const GroupState& state, const NodeView& view) {
   const Sequence last = *view.report->last;
+  if (rules.not_leaving && view.report->leaving) return "its server is about to be stopped";
   if (rules.members_only && view.node != state.master &&
       StreamOf(state, view.node) != StreamOf(state, state.master)) {
     return "it did not follow " + state.master +

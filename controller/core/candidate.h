@@ -29,6 +29,9 @@ struct CandidateRules {
   // Nobody who did not follow the old master in its last epoch: what such a node would give up, an operator
   // must want. The old master itself is one of them.
   bool members_only = false;
+  // Nobody whose server is about to be stopped. Not for a failover: there such a node may hold what no other
+  // has.
+  bool not_leaving = false;
 };
 
 // Every node but `except`: the eligible ones first, best first (stream, then last, then priority, then zone:

@@ -26,8 +26,9 @@
 
 namespace walstitch::core {
 
-// The decision log and the groups' states. Every write is durable when it returns; an Error means that
-// nothing was written.
+// The decision log and the groups' states, in one order. A write counts at once for every reader here; when
+// it is durable, Settle says (see Environment). What is durable is always a beginning of what was written. An
+// Error means that nothing was written, and nothing will be.
 class DecisionStore {
  public:
   virtual ~DecisionStore() = default;
@@ -69,6 +70,8 @@ class Environment {
   virtual std::string NewId() = 0;  // a ULID
 
   virtual DecisionStore& Store() = 0;
+  // Everything that was written to the store before is durable. An Error: not yet, and nobody knows when.
+  virtual void Settle(Done<Result<void>> done) = 0;
   // The policy in force, and why the files as they are now are not (empty: they are).
   virtual const TolerancePolicy& Policy() = 0;
   virtual const std::string& PolicyProblem() = 0;

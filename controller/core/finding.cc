@@ -185,6 +185,12 @@ std::optional<Finding> NodeFinding(const GroupSnapshot& snapshot, const NodeView
   }
   // A link that broke within an epoch is the relay's own to mend: it asks for exactly the next sequence,
   // and parks with an error if it is refused.
+  if (report->leaving) {
+    return Finding{FindingCode::kNodeWaiting,
+                   view.node,
+                   view.node + " is about to be stopped: it is rejoined when it is back",
+                   {Source::kOwnAgent}};
+  }
   if (FollowsMaster(snapshot, view)) {
     return Finding{FindingCode::kNodeWaiting, view.node,
                    view.node + " and its relay are reconnecting" +
@@ -206,6 +212,15 @@ std::optional<Finding> RefusesWrites(const GroupSnapshot& snapshot) {
                  master->node,
                  "master " + master->node +
                      " cannot write: " + (read_only ? "its file system is read-only" : report.writes_refused),
+                 {Source::kOwnAgent}};
+}
+
+std::optional<Finding> MasterLeaving(const GroupSnapshot& snapshot) {
+  const NodeView* master = snapshot.LiveMaster();
+  if (master == nullptr || !master->report->leaving) return std::nullopt;
+  return Finding{FindingCode::kMasterLeaving,
+                 master->node,
+                 "master " + master->node + " is about to be stopped: another node takes over before",
                  {Source::kOwnAgent}};
 }
 
@@ -290,6 +305,8 @@ std::string_view ToString(FindingCode code) {
       return "MasterOutOfSight";
     case FindingCode::kMasterRefusesWrites:
       return "MasterRefusesWrites";
+    case FindingCode::kMasterLeaving:
+      return "MasterLeaving";
     case FindingCode::kFeedStuck:
       return "FeedStuck";
     case FindingCode::kNodeLoadingLong:
@@ -307,6 +324,46 @@ std::string_view ToString(FindingCode code) {
 bool InService(const GroupSnapshot& snapshot, const NodeView& view) {
   return FollowsMaster(snapshot, view) && view.report->relay.node_attached &&
          view.report->relay.upstream_connected;
+}
+
+std::string_view ToString(Place place) {
+  switch (place) {
+    case Place::kMaster:
+      return "master";
+    case Place::kReplica:
+      return "replica";
+    case Place::kParked:
+      return "parked";
+  }
+  return "";
+}
+
+std::optional<Place> PlaceOf(const GroupSnapshot& snapshot, const NodeView& view) {
+  const Report* report = view.Fresh();
+  // Whose promotion is on record is the master, whatever its predecessor's silent agent would say.
+  const bool replaced =
+      snapshot.state.management == Management::kManaged && view.node != snapshot.state.master;
+  if (report == nullptr) {
+    const bool seen_replica = view.node == snapshot.state.master && snapshot.seen_replica.has_value();
+    return seen_replica ? std::optional(Place::kParked) : std::nullopt;
+  }
+  switch (report->process) {
+    case ProcessState::kUnknown:
+    case ProcessState::kHung:
+      return std::nullopt;
+    case ProcessState::kDown:
+      return Place::kParked;
+    case ProcessState::kUp:
+      break;
+  }
+  if (Loading(*report)) return Place::kParked;
+  if (report->role == Role::kMaster) {
+    if (replaced || (report->leased && !report->lease_left_ms)) return Place::kParked;
+    return Place::kMaster;
+  }
+  if (report->role != Role::kReplica) return std::nullopt;
+  if (!report->upstream_is_relay) return report->link_up ? Place::kReplica : Place::kParked;
+  return InService(snapshot, view) && !view.rejoining ? Place::kReplica : Place::kParked;
 }
 
 std::optional<Finding> FindMasterTrouble(const GroupSnapshot& snapshot) {
@@ -373,6 +430,7 @@ std::vector<Finding> FindIn(const GroupSnapshot& snapshot) {
   }
   if (auto trouble = FindMasterTrouble(snapshot)) findings.push_back(std::move(*trouble));
   if (auto refuses = RefusesWrites(snapshot)) findings.push_back(std::move(*refuses));
+  if (auto leaving = MasterLeaving(snapshot)) findings.push_back(std::move(*leaving));
   for (const auto& [name, view] : snapshot.nodes) {
     if (name == state.master) continue;
     if (auto finding = NodeFinding(snapshot, view)) findings.push_back(std::move(*finding));

@@ -15,6 +15,7 @@
 // | MasterOutOfSight       | nothing; others see the server alive, the controller alone does not, or    |
 // |                        | only the agent is gone; it is asked through them whether it is parked      |
 // | MasterRefusesWrites    | a switchover to a replica that does not                                    |
+// | MasterLeaving          | a switchover; its server is about to be stopped                            |
 // | SecondMaster           | the node is parked, then rejoined                                          |
 // | NodeToRejoin           | a verdict is decided and carried out, without being asked                  |
 // | FeedStuck              | the node is parked, then rejoined                                          |
@@ -50,6 +51,7 @@ enum class FindingCode {
   kMasterUnreachable,
   kMasterOutOfSight,
   kMasterRefusesWrites,
+  kMasterLeaving,
   kSecondMaster,
   kNodeToRejoin,
   kFeedStuck,
@@ -100,6 +102,14 @@ struct Condition {
   std::string sentence;
 };
 Condition ConditionOf(const GroupSnapshot& snapshot, const NodeView& view);
+
+// What clients may use a node for.
+enum class Place { kMaster, kReplica, kParked };  // "master", "replica", "parked"
+std::string_view ToString(Place place);
+
+// nullopt: it is not known now, and what was known last stands: a master whose agent alone is silent is still
+// one.
+std::optional<Place> PlaceOf(const GroupSnapshot& snapshot, const NodeView& view);
 
 // The node follows the present master's stream through its relay, in the present epoch's order.
 bool InService(const GroupSnapshot& snapshot, const NodeView& view);

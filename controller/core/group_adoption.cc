@@ -34,9 +34,7 @@ Task<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
   GroupState state = state_;
   if (state.epoch != decision.epoch) {
     state.epoch = decision.epoch;
-    if (auto written = environment_.Store().AppendDecision(decision, &state); !written)
-      co_return Fail(written.error());
-    state_ = state;
+    if (auto written = co_await WriteDown(decision, state); !written) co_return Fail(written.error());
   }
   environment_.FaultPoint("after-decision");
   OutcomeRecord outcome;
@@ -123,8 +121,7 @@ Task<OperatorAnswer> GroupRunner::OrderRelease(OperatorRequest request) {
     decision.id.clear();
     co_return DecisionRecord{decision, {}, std::nullopt};
   }
-  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written)
-    co_return Fail(written.error());
+  if (auto written = co_await WriteDown(decision, std::nullopt); !written) co_return Fail(written.error());
   co_return co_await CarryOutRelease(std::move(decision));
 }
 

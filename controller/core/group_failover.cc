@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t kProbeIntervalMs = 1000;
 constexpr std::int64_t kFirstRetryMs = 200;
 constexpr std::int64_t kLastRetryMs = 10000;
+constexpr std::int64_t kLeavingRetryMs = 1000;
 // A node whose agent has been silent for so long is looked at directly.
 constexpr std::int64_t kStrayProbeMs = 5000;
 
@@ -139,13 +140,16 @@ Task<bool> GroupRunner::FenceDirectly(std::string name, std::string finding) {
                       "its agent does not answer: the controller makes the server of " + name +
                           " a replica of its relay itself"}};
   decision.verdict = std::move(verdict);
-  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
-    store_problem_ = written.error().Message();
+  if (auto written = co_await WriteDown(decision, std::nullopt); !written) co_return false;
+  OutcomeRecord outcome;
+  if (Snapshot().Find(name)->Fresh() != nullptr) {
+    outcome.outcome = Outcome::kFailed;
+    outcome.sentence = "not done: its agent answers again";
+    (void)Close(decision, outcome, nullptr);
     co_return false;
   }
   auto fenced =
       co_await Answer<Result<void>>([&](auto done) { environment_.Fence(server, relay, std::move(done)); });
-  OutcomeRecord outcome;
   outcome.outcome = fenced ? Outcome::kDone : Outcome::kUnknown;
   outcome.sentence = fenced ? name + " takes no writes any more; start its agent"
                             : "fencing it: " + fenced.error().Message();
@@ -188,7 +192,10 @@ Task<void> GroupRunner::WatchMaster() {
     failed_failovers_ = 0;
     next_failover_ms_ = 0;
     for (const auto& finding : FindIn(Snapshot())) {
-      if (finding.code == FindingCode::kMasterRefusesWrites) co_await SwitchAwayFrom(finding);
+      if (finding.code == FindingCode::kMasterRefusesWrites || finding.code == FindingCode::kMasterLeaving) {
+        co_await SwitchAwayFrom(finding);
+        break;
+      }
     }
     co_return;
   }
@@ -280,28 +287,36 @@ Task<void> GroupRunner::FailOver(Finding trouble) {
   Wake();
 }
 
-// A master that lives and cannot write is no use to anybody. Nothing is lost by changing it.
-Task<void> GroupRunner::SwitchAwayFrom(Finding refuses) {
+// A master that lives and cannot write is no use to anybody, and one that is about to be stopped will be
+// none. Nothing is lost by changing it. Whoever stops a server has asked for it, so neither the block after a
+// failover nor automatic: false holds that back; and there is little time.
+Task<void> GroupRunner::SwitchAwayFrom(Finding finding) {
   const std::int64_t now = environment_.NowMs();
-  if (!settings_.failover.automatic || state_.paused || state_.maintenance.contains(state_.master)) co_return;
-  if (environment_.UnixMs() < state_.blocked_until_ms || now < next_switchover_ms_) co_return;
-  next_switchover_ms_ = now + kLastRetryMs;
+  const bool leaving = finding.code == FindingCode::kMasterLeaving;
+  if (state_.paused || state_.maintenance.contains(state_.master) || now < next_switchover_ms_) co_return;
+  const bool blocked = environment_.UnixMs() < state_.blocked_until_ms;
+  if (!leaving && (!settings_.failover.automatic || blocked)) co_return;
   bool somebody = false;
   const GroupSnapshot snapshot = Snapshot();
-  for (const auto& candidate : RankCandidates(snapshot, state_.master)) {
+  CandidateRules rules;
+  rules.not_leaving = true;
+  for (const auto& candidate : RankCandidates(snapshot, state_.master, rules)) {
     somebody = somebody || (candidate.eligible && InService(snapshot, *snapshot.Find(candidate.node)));
   }
   if (!somebody) co_return;
+  next_switchover_ms_ = now + (leaving ? kLeavingRetryMs : kLastRetryMs);
   OperatorRequest request;
-  request.reason = refuses.sentence;
+  request.reason = finding.sentence;
+  request.reason_code = leaving ? reason::kMasterLeaving : reason::kMasterRefusesWrites;
   // It takes the lock itself.
   tasks_.Spawn(SwitchAwayTask(std::move(request)));
 }
 
 Task<void> GroupRunner::SwitchAwayTask(OperatorRequest request) {
+  const bool leaving = request.reason_code == reason::kMasterLeaving;
   auto answer = co_await OrderSwitchover(std::move(request));
   const bool done = answer && answer->outcome && answer->outcome->outcome == Outcome::kDone;
-  if (!done) co_return;
+  if (!done || leaving) co_return;
   GroupState state = state_;
   state.blocked_until_ms = environment_.UnixMs() + settings_.failover.block_ms;
   state_ = state;

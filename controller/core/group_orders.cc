@@ -119,10 +119,9 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
   decision.finding = "an operator wants it";
   decision.reasons = {{std::string(reason::kOperatorAsked),
                        "an operator asked " + what + (request.reason.empty() ? "" : ": " + request.reason)}};
-  if (auto written = environment_.Store().AppendDecision(decision, &state); !written) {
-    store_problem_ = written.error().Message();
-    co_return Fail(written.error());
-  }
+  if (auto written = co_await WriteDown(decision, state); !written) co_return Fail(written.error());
+  // Meanwhile others may have changed what else it holds.
+  state = state_;
   (void)Close(decision, outcome, &state);
   refused_for_.clear();
   for (auto& [name, node] : nodes_) {
@@ -164,10 +163,7 @@ Task<Result<ReplayReport>> GroupRunner::OrderReplay(ReplayOrder order) {
     decision.id.clear();
   } else {
     if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
-    if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
-      store_problem_ = written.error().Message();
-      co_return Fail(written.error());
-    }
+    if (auto written = co_await WriteDown(decision, std::nullopt); !written) co_return Fail(written.error());
     Info(decision.id + " replay of salvage " + order.salvage + ": " + Describe(order.choice));
   }
   auto done = co_await Answer<Result<ReplaySummary>>(

@@ -199,14 +199,10 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   std::optional<GroupState> begun;
   if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded || Borrows(decision))
     ApplyBegun(begun.emplace(state_), name, *decision.evidence->rejoiner.last);
-  if (auto written = environment_.Store().AppendDecision(decision, begun ? &*begun : nullptr); !written) {
-    store_problem_ = written.error().Message();
-    Alarm(store_problem_ + "; nothing is done without a durable decision");
+  if (auto written = co_await WriteDown(decision, begun); !written) {
     Backoff(node);
     co_return;
   }
-  if (begun) state_ = *begun;
-  store_problem_.clear();
   Info(decision.id + " rejoin of " + name + ": verdict " + std::string(ToString(verdict)) + ": " +
        decision.verdict->reasons.front().sentence);
   environment_.FaultPoint("after-decision");
@@ -232,8 +228,7 @@ Task<void> GroupRunner::ParkFirst(std::string name, std::string finding) {
 Task<void> GroupRunner::CarryOutBefore(std::string name, Decision decision, std::string done) {
   Node& node = nodes_.at(name);
   begun_here_.insert(decision.id);
-  if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
-    store_problem_ = written.error().Message();
+  if (auto written = co_await WriteDown(decision, std::nullopt); !written) {
     Backoff(node);
     co_return;
   }

@@ -324,7 +324,7 @@ Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
   if (request.reason.empty()) {
     decision.reasons.push_back(OperatorAsked(request, "switchover"));
   } else {
-    decision.reasons.push_back({std::string(reason::kMasterRefusesWrites), request.reason});
+    decision.reasons.push_back({std::string(request.reason_code), request.reason});
   }
   const GroupSnapshot snapshot = Snapshot();
   auto refuse = [&](const std::string& sentence) {
@@ -344,7 +344,9 @@ Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
   // Only a node that follows now can have everything within the deadline.
   std::optional<Candidate> chosen;
   std::string rejected;
-  for (const auto& candidate : RankCandidates(snapshot, state_.master)) {
+  CandidateRules rules;
+  rules.not_leaving = true;
+  for (const auto& candidate : RankCandidates(snapshot, state_.master, rules)) {
     const bool in_service = InService(snapshot, *snapshot.Find(candidate.node));
     const std::string why = !candidate.eligible ? candidate.reason
                             : in_service        ? ""
@@ -497,27 +499,23 @@ void GroupRunner::CloseUnpromoted(const Decision& decision, const OutcomeRecord&
 // report tells.
 Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int64_t deadline_ms,
                                                     bool taken_back) {
-  {
-    GroupState state = state_;
-    state.epoch = decision.epoch;
-    if (state_.epoch != decision.epoch) {
-      // The epoch is used up with the decision, whatever comes of it.
-      if (auto written = environment_.Store().AppendDecision(decision, &state); !written) {
-        store_problem_ = written.error().Message();
-        co_return Fail(written.error());
-      }
-      state_ = state;
-    }
-  }
-  Info(decision.id + " " + std::string(ToString(decision.kind)) + " to " + decision.node + ", epoch " +
-       std::to_string(decision.epoch));
-  environment_.FaultPoint("after-decision");
   struct Switching {
     bool& flag;
     explicit Switching(bool& it) : flag(it) { flag = true; }
     ~Switching() { flag = false; }
   };
+  // Before the decision is written: with it the old master's epoch is over, and nobody gets a lease for it.
   const Switching switching(switching_);
+  if (state_.epoch != decision.epoch) {
+    // The epoch is used up with the decision, whatever comes of it.
+    GroupState state = state_;
+    state.epoch = decision.epoch;
+    if (auto written = co_await WriteDown(decision, std::move(state)); !written)
+      co_return Fail(written.error());
+  }
+  Info(decision.id + " " + std::string(ToString(decision.kind)) + " to " + decision.node + ", epoch " +
+       std::to_string(decision.epoch));
+  environment_.FaultPoint("after-decision");
 
   OutcomeRecord outcome;
   const std::int64_t start_ms = environment_.UnixMs();

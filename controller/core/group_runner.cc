@@ -34,15 +34,39 @@ GroupRunner::GroupRunner(Environment& environment, GroupSettings settings, Fleet
       settings_(std::move(settings)),
       fleet_(fleet),
       mutex_([this](std::function<void()> call) { environment_.After(0, std::move(call)); }) {
-  for (const auto& node : settings_.nodes) {
-    Node entry;
-    entry.settings = node;
-    entry.view.node = node.name;
-    entry.view.priority = node.priority;
-    entry.view.zone = node.zone;
-    entry.view.candidate = node.candidate;
-    nodes_.emplace(node.name, std::move(entry));
+  for (const auto& node : settings_.nodes) Enter(node);
+}
+
+void GroupRunner::Enter(const NodeSettings& node) {
+  Node entry;
+  entry.settings = node;
+  entry.view.node = node.name;
+  entry.view.priority = node.priority;
+  entry.view.zone = node.zone;
+  entry.view.candidate = node.candidate;
+  nodes_.emplace(node.name, std::move(entry));
+}
+
+void GroupRunner::PutNode(NodeSettings node) {
+  const auto found = nodes_.find(node.name);
+  if (found == nodes_.end()) {
+    Info("node " + node.name + " is new");
+    Enter(node);
+    // As at the start: another run may have ordered its promotion just now.
+    nodes_.at(node.name).promoting_ms = environment_.NowMs();
+    Wake();
+    return;
   }
+  Node& entry = found->second;
+  if (entry.settings == node) return;
+  if (entry.settings.agent != node.agent) {
+    if (!node.agent.empty()) Info("the agent of " + node.name + " is at " + node.agent + " now");
+    granted_ms_ = -1;  // the master is told at once who its peers are
+  }
+  entry.view.priority = node.priority;
+  entry.view.zone = node.zone;
+  entry.view.candidate = node.candidate;
+  entry.settings = std::move(node);
 }
 
 GroupRunner::~GroupRunner() {
@@ -179,7 +203,8 @@ std::optional<LeaseGrant> GroupRunner::MakeGrant(const Node& node) const {
   grant.anchor_ms = node.view.report->boot_ms;
   grant.terms = settings_.failover.lease;
   for (const auto& [name, other] : nodes_) {
-    if (name != node.settings.name) grant.others.push_back({name, other.settings.agent});
+    if (name == node.settings.name) continue;
+    grant.others.push_back({name, other.settings.agent, other.settings.own_address});
   }
   return grant;
 }
@@ -532,6 +557,29 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   }
 }
 
+Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<GroupState> state) {
+  auto written = environment_.Store().AppendDecision(decision, state ? &*state : nullptr);
+  if (!written) {
+    store_problem_ = written.error().Message();
+    Alarm(store_problem_ + "; nothing is done without a durable decision");
+    co_return written;
+  }
+  // Not later: another task's write, which follows this one, is made from it.
+  if (state) state_ = std::move(*state);
+  auto durable = co_await Answer<Result<void>>([&](auto done) { environment_.Settle(std::move(done)); });
+  if (durable) {
+    store_problem_.clear();
+    co_return durable;
+  }
+  store_problem_ = durable.error().Message();
+  Alarm(store_problem_ + "; nothing is done without a durable decision");
+  OutcomeRecord outcome;
+  outcome.outcome = Outcome::kFailed;
+  outcome.sentence = "nothing was done: " + store_problem_;
+  (void)Close(decision, outcome, nullptr);
+  co_return durable;
+}
+
 void GroupRunner::LogStep(const Decision& decision, const StepRecord& step) {
   if (auto logged = environment_.Store().AppendStep(decision.id, step.end_ms, step); !logged) {
     Alarm(logged.error().Message());
@@ -540,10 +588,12 @@ void GroupRunner::LogStep(const Decision& decision, const StepRecord& step) {
        (step.detail.empty() ? "" : ": " + step.detail));
 }
 
-// Why a rejoin is not gone on with, before its next step; empty: it is. A salvage may have taken minutes.
+// Why a rejoin is not gone on with, before its next step; empty: it is. A salvage may have taken minutes, and
+// writing the decision down a while.
 std::string GroupRunner::WhyNotOn(const Decision& decision, std::size_t step) {
-  if (step == 0 || decision.kind != DecisionKind::kRejoin) return "";
+  if (decision.kind != DecisionKind::kRejoin) return "";
   if (Superseded(decision)) return "the group's master was changed in between";
+  if (step == 0) return "";
   if (!std::holds_alternative<SalvageAction>(decision.plan[step - 1].action)) return "";
   if (state_.paused) return "the group was paused in between";
   if (state_.maintenance.contains(decision.node)) return "it was put into maintenance in between";
@@ -690,6 +740,17 @@ Error GroupRunner::Refuse(Decision decision, const Error& error, std::string_vie
     (void)Close(decision, outcome, nullptr);
   }
   return error;
+}
+
+std::map<std::string, std::optional<Place>> GroupRunner::Places() const {
+  const GroupSnapshot snapshot = Snapshot();
+  std::map<std::string, std::optional<Place>> places;
+  for (const auto& [name, view] : snapshot.nodes) places.emplace(name, PlaceOf(snapshot, view));
+  return places;
+}
+
+bool GroupRunner::Calm() const {
+  return busy_.empty() && !mutex_.Locked() && environment_.Store().OpenRecords(settings_.name).empty();
 }
 
 boost::json::value GroupRunner::Status() {

@@ -50,6 +50,7 @@ struct OperatorRequest {
   std::string node;                 // maintenance
   bool on = true;                   // maintenance
   std::string reason;               // pause, maintenance
+  std::string_view reason_code{};   // of a switchover that is decided without being asked, with its reason
 };
 
 // The answer: the decision's record, closed; for a dry run the decision only, with an empty id.
@@ -66,6 +67,10 @@ class GroupRunner {
   // Reads the group's state, and begins.
   Result<void> Start();
 
+  // A node that was added to the group, or what is set of one now. None is ever taken away: that is another
+  // run.
+  void PutNode(NodeSettings node);
+
   // What agents say. A report is that of the node it names.
   void OnReport(Report report);
   void OnConnection(const std::string& node, bool connected);
@@ -73,6 +78,10 @@ class GroupRunner {
   [[nodiscard]] const std::string& Name() const { return settings_.name; }
   [[nodiscard]] const GroupState& State() const { return state_; }
   boost::json::value Status();
+  // What clients may use each node for, as far as it is known.
+  [[nodiscard]] std::map<std::string, std::optional<Place>> Places() const;
+  // Nothing is decided, carried out or finished at this moment.
+  [[nodiscard]] bool Calm() const;
 
   using AnswerCallback = std::function<void(OperatorAnswer)>;
   // What would be decided now; changes nothing.
@@ -184,6 +193,8 @@ class GroupRunner {
     std::optional<KeysMended> keys;
   };
 
+  void Enter(const NodeSettings& node);
+
   // The loop (group_runner.cc).
   Task<void> Loop();
   Task<void> Reconcile();
@@ -212,6 +223,9 @@ class GroupRunner {
   [[nodiscard]] std::string WhyNotOn(const Decision& decision, std::size_t step);
   Task<Execution> Execute(Decision decision);
   void LogStep(const Decision& decision, const StepRecord& step);
+  // Writes the decision, and the state if given, which counts from then on; true to what it says, nothing may
+  // be done before this has returned well. If it has not, the decision is closed, and nothing is done.
+  Task<Result<void>> WriteDown(Decision decision, std::optional<GroupState> state);
   // The outcomes that could not be written: true when none is left.
   bool WriteUnclosed();
   // Higher than any epoch that the controller or an agent has seen.
@@ -267,7 +281,7 @@ class GroupRunner {
   // Since when the master's trouble stands; told once.
   void NoteTrouble(const Finding& trouble);
   Task<void> FailOver(Finding trouble);
-  Task<void> SwitchAwayFrom(Finding refuses);
+  Task<void> SwitchAwayFrom(Finding finding);
   Task<void> SwitchAwayTask(OperatorRequest request);
   Task<void> FenceStrays();
   Task<void> FenceStray(std::string name);

@@ -115,20 +115,34 @@ Result<void> RecordFolder::Add(std::string_view line) {
   }
   // Newest first: steps and outcomes nearly always belong to the newest decisions.
   for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
-    if (record->decision.id != entry->decision) continue;
-    if (entry->kind == EntryKind::kStep) {
-      auto step = StepRecordFromJson(body);
-      if (!step) return Fail(Damaged(entry->index, step.error().Message()));
-      record->steps.push_back(std::move(*step));
-    } else {
-      auto outcome = OutcomeRecordFromJson(body);
-      if (!outcome) return Fail(Damaged(entry->index, outcome.error().Message()));
-      record->outcome = std::move(*outcome);
-    }
-    return {};
+    if (record->decision.id == entry->decision) return Continue(*entry, body, &*record);
   }
   return Fail(
       Damaged(entry->index, "belongs to decision " + ToPrintable(entry->decision) + ", which is not there"));
+}
+
+Result<void> RecordFolder::Continue(std::string_view line, DecisionRecord* record) {
+  boost::json::value body;
+  auto entry = ParseEntry(line, &body);
+  if (!entry) return Fail(entry.error());
+  if (entry->decision != record->decision.id || entry->kind == EntryKind::kDecision) {
+    return Fail(Damaged(entry->index, "does not go on with decision " + record->decision.id));
+  }
+  return Continue(*entry, body, record);
+}
+
+Result<void> RecordFolder::Continue(const LogEntry& entry, const boost::json::value& body,
+                                    DecisionRecord* record) {
+  if (entry.kind == EntryKind::kStep) {
+    auto step = StepRecordFromJson(body);
+    if (!step) return Fail(Damaged(entry.index, step.error().Message()));
+    record->steps.push_back(std::move(*step));
+    return {};
+  }
+  auto outcome = OutcomeRecordFromJson(body);
+  if (!outcome) return Fail(Damaged(entry.index, outcome.error().Message()));
+  record->outcome = std::move(*outcome);
+  return {};
 }
 
 }  // namespace walstitch::core

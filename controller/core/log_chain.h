@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "policies/model/decision.h"
@@ -48,6 +49,8 @@ Result<LogEntry> ParseEntry(std::string_view line, boost::json::value* body);
 // thing that does not fit is an Error (kDamaged) that names the entry's index.
 class ChainVerifier {
  public:
+  // `begin`: the last entry that was forgotten, if the log's beginning is not kept.
+  explicit ChainVerifier(LogHead begin = {}) : head_(std::move(begin)) {}
   Result<void> Add(std::string_view line);
   Result<void> Finish(const LogHead& stored) const;
   [[nodiscard]] const LogHead& Head() const { return head_; }
@@ -61,8 +64,12 @@ class RecordFolder {
  public:
   Result<void> Add(std::string_view line);
   [[nodiscard]] const std::vector<DecisionRecord>& Records() const { return records_; }
+  // Adds a step or an outcome of that very record.
+  static Result<void> Continue(std::string_view line, DecisionRecord* record);
 
  private:
+  static Result<void> Continue(const LogEntry& entry, const boost::json::value& body, DecisionRecord* record);
+
   std::vector<DecisionRecord> records_;
 };
 

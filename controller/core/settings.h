@@ -32,6 +32,7 @@ struct NodeSettings {
   std::int64_t priority = 0;  // of equally advanced nodes, the higher one is promoted
   std::string zone;           // what fails together, in the operator's own words; empty: not told
   bool candidate = true;      // false: never promoted
+  bool own_address = true;    // of its agent, see GroupMember
   bool operator==(const NodeSettings&) const = default;
 };
 

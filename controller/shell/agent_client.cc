@@ -22,8 +22,15 @@ std::string RangeQuery(SequenceRange range) {
 
 }  // namespace
 
+Result<void> AgentClient::CheckAddress() const {
+  if (!url_.host.empty()) return {};
+  return Fail(ErrorCode::kUnavailable,
+              "agent of " + node_ + ": it is not known where it is; its pod has no address");
+}
+
 boost::asio::awaitable<Result<boost::json::value>> AgentClient::Call(
     std::string method, std::string target, std::string body, std::chrono::milliseconds timeout) const {
+  if (auto known = CheckAddress(); !known) co_return Fail(known.error());
   auto answer =
       co_await http::FetchBody(url_, std::move(method), std::move(target), std::move(body), token_, timeout);
   if (!answer) co_return Fail(answer.error(), "agent of " + node_);
@@ -46,6 +53,7 @@ boost::asio::awaitable<Result<Report>> AgentClient::FreshReport() const {
 boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command,
                                                                std::chrono::milliseconds patience) const {
   const std::string id = command.id;
+  if (auto known = CheckAddress(); !known) co_return Fail(known.error());
   auto response = co_await http::Fetch(url_, "POST", "/v1/command", Dump(ToJson(command)), token_, patience);
   if (!response) {
     if (response.error().Code() == ErrorCode::kUnavailable)

@@ -67,6 +67,7 @@ class AgentClient {
   boost::asio::awaitable<Result<ReplayAnswer>> Replay(ReplayRequest request) const;
 
  private:
+  [[nodiscard]] Result<void> CheckAddress() const;
   boost::asio::awaitable<Result<boost::json::value>> Call(std::string method, std::string target,
                                                           std::string body,
                                                           std::chrono::milliseconds timeout) const;

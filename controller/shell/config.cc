@@ -136,6 +136,60 @@ Result<GroupConfig> ReadGroup(const std::string& path, const YamlNode& node) {
   return config;
 }
 
+// What is given to the API server as a name: RFC 1123, as it asks for.
+bool IsObjectName(std::string_view text) {
+  const auto inner = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), inner) &&
+         text.front() != '-' && text.back() != '-';
+}
+
+constexpr std::string_view kObjectNameRule =
+    "a name of an object in Kubernetes has 1 to 63 of a-z 0-9 -, and no - at either end";
+
+Result<KubernetesConfig> ReadKubernetes(const std::string& path, const YamlNode& node) {
+  KubernetesConfig config;
+  config.service_account = "/var/run/secrets/kubernetes.io/serviceaccount";
+  ConfigReader reader(path, node);
+  reader.Text("server", config.server);
+  reader.Text("serviceAccount", config.service_account);
+  std::string store = "local";
+  reader.Text("store", store);
+  if (store != "local" && store != "shared") {
+    reader.Refuse("store", "store: expected local (one controller) or shared (several)");
+  }
+  config.shared_store = store == "shared";
+  reader.Text("name", config.name);
+  if (!IsObjectName(config.name)) reader.Refuse("name", kObjectNameRule);
+  if (const YamlNode* leadership = reader.Node("leadership")) {
+    ConfigReader part(path, *leadership);
+    part.Duration("duration", 2 * kSecond, 10 * 60 * kSecond, config.leadership.duration_ms);
+    part.Percent("drift", config.leadership.drift_permille);
+    // A Lease counts whole seconds.
+    if (config.leadership.duration_ms % kSecond != 0)
+      part.Refuse("duration", "duration: expected whole seconds");
+    if (config.leadership.drift_permille > 100) part.Refuse("drift", "drift: expected at most 10%");
+    reader.Adopt(part.Finish());
+  }
+  reader.Number("keepDecisions", 10, 100000, config.keep_decisions);
+  reader.Text("policyConfigMap", config.policy_config_map);
+  if (auto done = reader.Finish(); !done) return Fail(done.error());
+  return config;
+}
+
+Result<std::vector<GroupConfig>> ReadGroups(const std::string& path, const YamlNode& list) {
+  std::vector<GroupConfig> groups;
+  std::set<std::string> names;
+  for (const auto& element : list.elements) {
+    auto read = ReadGroup(path, element);
+    if (!read) return Fail(read.error());
+    if (!names.insert(read->name).second) {
+      return Fail(YamlError(path, element.mark, "group '" + read->name + "' is named twice"));
+    }
+    groups.push_back(std::move(*read));
+  }
+  return groups;
+}
+
 }  // namespace
 
 const char kControllerConfigExample[] =
@@ -170,7 +224,17 @@ groups:
       - {name: n3, agent: "http://10.0.0.3:7667", candidate: false}   # never promoted
 )";
 
-Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::string_view content) {
+const char kKubernetesConfigExample[] =
+    R"(kubernetes:
+  store: local              # one controller, with its store in stateDir; shared: several, with custom resources
+  name: walstitch           # of the Lease and of the shared log
+  leadership: {duration: 15s, drift: 1%}   # shared: another controller leads after about so long
+  keepDecisions: 1000       # shared: older ones are removed
+  policyConfigMap: walstitch-policies      # events about the policies are about it
+)";
+
+Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::string_view content,
+                                               const ConfigOverrides& overrides) {
   auto tree = ParseYaml(path, content);
   if (!tree) return Fail(tree.error());
   ControllerConfig config;
@@ -182,6 +246,8 @@ Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::str
     ReadSecret(sub, "token", "tokenFile", config.api_token);
     reader.Adopt(sub.Finish());
   }
+  if (!overrides.host.empty()) config.api_host = overrides.host;
+  config.identity = overrides.identity;
   ReadSecret(reader, "agentToken", "agentTokenFile", config.agent_token);
   ReadSecret(reader, "kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password);
   reader.RequiredText("stateDir", config.state_dir);
@@ -195,28 +261,37 @@ Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::str
   if (!kLevels.contains(config.log_level)) {
     reader.Refuse("logLevel", "logLevel: expected trace, debug, info, warning or error");
   }
-  const YamlNode* groups = reader.Node("groups");
-  if (groups == nullptr || groups->kind != YamlNode::Kind::kSequence || groups->elements.empty()) {
-    reader.Refuse("groups", "groups: expected a list of at least one {name, nodes}");
+  if (const YamlNode* kubernetes = reader.Node("kubernetes")) {
+    auto read = ReadKubernetes(path, *kubernetes);
+    if (!read) return Fail(read.error());
+    config.kubernetes = std::move(*read);
+    if (reader.Has("groups")) {
+      reader.Refuse("groups",
+                    "groups: with kubernetes, they come from the labels of the pods; leave them out");
+    }
+    if (config.kubernetes->shared_store && config.identity.empty()) {
+      return Fail(ErrorCode::kInvalid,
+                  "--identity: with kubernetes.store: shared, each controller needs a name of "
+                  "its own, as its pod has");
+    }
   } else {
-    std::set<std::string> names;
-    for (const auto& element : groups->elements) {
-      auto read = ReadGroup(path, element);
+    const YamlNode* groups = reader.Node("groups");
+    if (groups == nullptr || groups->kind != YamlNode::Kind::kSequence || groups->elements.empty()) {
+      reader.Refuse("groups", "groups: expected a list of at least one {name, nodes}");
+    } else {
+      auto read = ReadGroups(path, *groups);
       if (!read) return Fail(read.error());
-      if (!names.insert(read->name).second) {
-        return Fail(YamlError(path, element.mark, "group '" + read->name + "' is named twice"));
-      }
-      config.groups.push_back(std::move(*read));
+      config.groups = std::move(*read);
     }
   }
   if (auto done = reader.Finish(); !done) return Fail(done.error());
   return config;
 }
 
-Result<ControllerConfig> LoadControllerConfig(const std::string& path) {
+Result<ControllerConfig> LoadControllerConfig(const std::string& path, const ConfigOverrides& overrides) {
   auto content = ReadConfigFile(path);
   if (!content) return Fail(content.error());
-  return ParseControllerConfig(path, *content);
+  return ParseControllerConfig(path, *content, overrides);
 }
 
 }  // namespace walstitch::shell

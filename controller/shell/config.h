@@ -2,22 +2,37 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agents/http/http_client.h"
+#include "controller/core/leadership.h"
 #include "controller/core/settings.h"
 #include "policies/model/result.h"
 
 namespace walstitch::shell {
 
 struct NodeConfig : core::NodeSettings {
-  http::Url agent_url;
+  http::Url agent_url;  // no host: it is not known where the agent is
 };
 
 struct GroupConfig {
   std::string name;
   std::vector<NodeConfig> nodes;
+};
+
+// Where the controller runs in Kubernetes: groups and agents come from the labels of pods (shell/pods.h).
+struct KubernetesConfig {
+  std::string server;           // "https://host:port"; empty: as the environment of a pod says
+  std::string service_account;  // a directory with token, ca.crt and namespace
+  // Several controllers, of which one leads, with all that they must remember in custom resources. False: one
+  // controller, with a store of its own in stateDir.
+  bool shared_store = false;
+  std::string name = "walstitch";  // of the Lease and of the shared log
+  core::LeaderTerms leadership;
+  std::int64_t keep_decisions = 1000;  // in the shared store
+  std::string policy_config_map;       // what events about the policies are about; empty: none are written
 };
 
 struct ControllerConfig {
@@ -35,12 +50,22 @@ struct ControllerConfig {
   core::FailoverSettings failover;
   std::string log_level = "info";
   std::vector<GroupConfig> groups;
+  std::optional<KubernetesConfig> kubernetes;  // then there are no groups here
+  std::string identity;                        // of this controller among others: its pod's name
+};
+
+// What the command line says, where one file is for several controllers. It counts more than the file.
+struct ConfigOverrides {
+  std::string host;      // of the API; empty: as the file says
+  std::string identity;  // empty: none
 };
 
 extern const char kControllerConfigExample[];
+extern const char kKubernetesConfigExample[];  // instead of groups
 
 // `path` is for the errors.
-Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::string_view content);
-Result<ControllerConfig> LoadControllerConfig(const std::string& path);
+Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::string_view content,
+                                               const ConfigOverrides& overrides = {});
+Result<ControllerConfig> LoadControllerConfig(const std::string& path, const ConfigOverrides& overrides = {});
 
 }  // namespace walstitch::shell

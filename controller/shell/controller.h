@@ -3,9 +3,11 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/shell/config.h"
 #include "controller/shell/group_host.h"
@@ -16,24 +18,36 @@ namespace walstitch::shell {
 
 class Controller {
  public:
-  // Opens the store and reads the policies: an Error if either cannot be had.
+  // Reads the policies, and makes a host for each group of the configuration: an Error if either cannot be
+  // had. `leads`: see HostContext.
   static Result<std::unique_ptr<Controller>> Create(boost::asio::any_io_executor executor,
-                                                    ControllerConfig config);
+                                                    ControllerConfig config, std::unique_ptr<Store> store,
+                                                    std::function<bool()> leads = nullptr);
 
   // Begins to watch the groups.
   Result<void> Start();
+
+  // The groups as they are now, where they are discovered: new ones and new nodes are taken up, what is known
+  // is changed. Gives the nodes, as "group/node", that are not there any more: they stay until the next run.
+  // After Start.
+  Result<std::vector<std::string>> Discovered(std::vector<GroupConfig> groups);
 
   [[nodiscard]] GroupHost* FindGroup(const std::string& name);
   [[nodiscard]] const std::map<std::string, std::unique_ptr<GroupHost>>& Groups() const { return groups_; }
   // Before the executor ends.
   void Stop();
   [[nodiscard]] Store& GetStore() { return *store_; }
+  [[nodiscard]] PolicyStore& Policies() { return policies_; }
 
  private:
-  Controller(ControllerConfig config, std::unique_ptr<Store> store);
+  Controller(boost::asio::any_io_executor executor, ControllerConfig config, std::unique_ptr<Store> store,
+             std::function<bool()> leads);
+  Result<void> AddGroup(GroupConfig group);
 
+  boost::asio::any_io_executor executor_;
   ControllerConfig config_;
   std::unique_ptr<Store> store_;
+  std::function<bool()> leads_;
   PolicyStore policies_;
   core::Fleet fleet_;
   boost::asio::thread_pool pool_{2};  // what blocks: the controller's own connections to servers

@@ -87,26 +87,61 @@ GroupHost::GroupHost(HostContext context, GroupConfig config, core::FailoverSett
     : context_(std::move(context)),
       config_(std::move(config)),
       runner_(*this, SettingsOf(config_, failover), context_.fleet) {
-  for (const auto& node : config_.nodes) {
-    const std::string name = node.name;
-    nodes_.emplace(name, Node{node, AgentClient(name, node.agent_url, context_.agent_token), nullptr});
-  }
+  for (auto& node : config_.nodes) Enter(node);
+}
+
+void GroupHost::Enter(NodeConfig node) {
+  const std::string name = node.name;
+  AgentClient client(name, node.agent_url, context_.agent_token);
+  nodes_.emplace(name, Node{std::move(node), std::move(client), nullptr});
 }
 
 GroupHost::~GroupHost() = default;
 
 Result<void> GroupHost::Start() {
   if (auto started = runner_.Start(); !started) return started;
-  for (auto& [name, node] : nodes_) {
-    node.subscription = std::make_unique<http::Subscription>(
-        context_.executor, node.config.agent_url, "/v1/stream", context_.agent_token, kResubscribe, kSilence,
-        [this, name = name](const std::string& message) { OnMessage(name, message); },
-        [this, name = name](bool connected) {
-          nodes_.at(name).connected = connected;
-          runner_.OnConnection(name, connected);
-        });
-  }
+  started_ = true;
+  for (auto& [name, node] : nodes_) Subscribe(name);
   return {};
+}
+
+void GroupHost::Subscribe(const std::string& name) {
+  Node& node = nodes_.at(name);
+  node.subscription.reset();
+  if (node.config.agent_url.host.empty()) return;
+  node.subscription = std::make_unique<http::Subscription>(
+      context_.executor, node.config.agent_url, "/v1/stream", context_.agent_token, kResubscribe, kSilence,
+      [this, name](const std::string& message) { OnMessage(name, message); },
+      [this, name](bool connected) {
+        nodes_.at(name).connected = connected;
+        runner_.OnConnection(name, connected);
+      });
+}
+
+void GroupHost::PutNode(NodeConfig node) {
+  const std::string name = node.name;
+  const auto found = nodes_.find(name);
+  const bool known = found != nodes_.end();
+  const bool moved = !known || found->second.config.agent != node.agent;
+  runner_.PutNode(node);
+  if (!known) {
+    Enter(std::move(node));
+  } else {
+    if (moved) found->second.client = AgentClient(name, node.agent_url, context_.agent_token);
+    found->second.config = std::move(node);
+  }
+  if (!moved || !started_) return;
+  // What the old connection said was said by whoever is at the old address.
+  Node& entry = nodes_.at(name);
+  if (entry.connected) runner_.OnConnection(name, false);
+  entry.connected = entry.foreign = false;
+  Subscribe(name);
+}
+
+std::vector<NodeConfig> GroupHost::Nodes() const {
+  std::vector<NodeConfig> nodes;
+  for (const auto& [name, node] : nodes_) nodes.push_back(node.config);
+  return nodes;
 }
 
 void GroupHost::OnMessage(const std::string& name, const std::string& message) {
@@ -240,6 +275,12 @@ std::string GroupHost::NewId() {
   return core::MakeUlid(UnixMs(), random);
 }
 
+void GroupHost::Settle(Done<Result<void>> done) {
+  context_.store.Settle([executor = context_.executor, done = std::move(done)](Result<void> settled) {
+    asio::post(executor, [done, settled = std::move(settled)] { done(settled); });
+  });
+}
+
 const TolerancePolicy& GroupHost::Policy() {
   // Read at most so often: a decision asks several times.
   const std::int64_t now = NowMs();
@@ -258,6 +299,11 @@ void GroupHost::FreshReport(const std::string& node, Done<Result<Report>> done) 
 }
 
 void GroupHost::Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) {
+  if (!Leads()) {
+    return asio::post(context_.executor, [done = std::move(done)] {
+      done(Fail(ErrorCode::kUnavailable, "this controller does not lead any more"));
+    });
+  }
   auto work = [](AgentClient client, Command what,
                  milliseconds patience) -> asio::awaitable<Result<CommandResult>> {
     co_return co_await client.Run(std::move(what), patience);
@@ -269,6 +315,7 @@ void GroupHost::Run(Command command, std::int64_t patience_ms, Done<Result<Comma
 }
 
 void GroupHost::Grant(const LeaseGrant& grant) {
+  if (!Leads()) return;
   const Node& node = nodes_.at(grant.node);
   if (node.subscription) (void)node.subscription->Send(Dump({{"lease", ToJson(grant)}}));
 }
@@ -350,6 +397,11 @@ void GroupHost::ProbeThrough(const std::string& node, const Endpoint& server, Do
 }
 
 void GroupHost::Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) {
+  if (!Leads()) {
+    return asio::post(context_.executor, [done = std::move(done)] {
+      done(Fail(ErrorCode::kUnavailable, "this controller does not lead any more"));
+    });
+  }
   asio::post(context_.pool,
              [executor = context_.executor, options = ClientTo(server, context_.kvrocks_password), relay,
               done = std::move(done)] {

@@ -8,9 +8,11 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/json/value.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controller/core/group_runner.h"
 #include "controller/shell/agent_client.h"
@@ -29,6 +31,9 @@ struct HostContext {
   Store& store;
   PolicyStore& policies;
   core::Fleet& fleet;
+  // Whether this controller leads at this very moment; empty: it is the only one. Asked before everything
+  // that changes anything outside: a process may be paused for long, and wakes in the middle of what it did.
+  std::function<bool()> leads;
 };
 
 class GroupHost : public core::Environment {
@@ -40,7 +45,12 @@ class GroupHost : public core::Environment {
 
   Result<void> Start();
 
+  // A node that is new, or of which something is set otherwise now: where its agent is, say.
+  void PutNode(NodeConfig node);
+
   [[nodiscard]] const std::string& Name() const { return config_.name; }
+  [[nodiscard]] std::vector<NodeConfig> Nodes() const;
+  [[nodiscard]] const core::GroupRunner& Runner() const { return runner_; }
   boost::json::value Status() { return runner_.Status(); }
   boost::asio::awaitable<boost::json::value> Plan();
 
@@ -66,6 +76,7 @@ class GroupHost : public core::Environment {
   void After(std::int64_t ms, std::function<void()> call) override;
   std::string NewId() override;
   core::DecisionStore& Store() override { return context_.store; }
+  void Settle(Done<Result<void>> done) override;
   const TolerancePolicy& Policy() override;
   const std::string& PolicyProblem() override { return context_.policies.Problem(); }
   void FreshReport(const std::string& node, Done<Result<Report>> done) override;
@@ -96,11 +107,15 @@ class GroupHost : public core::Environment {
     bool foreign = false;    // the agent at this address says that it is another one; it was logged
   };
 
+  void Enter(NodeConfig node);
+  void Subscribe(const std::string& node);
+  [[nodiscard]] bool Leads() const { return !context_.leads || context_.leads(); }
   void OnMessage(const std::string& node, const std::string& message);
 
   HostContext context_;
   GroupConfig config_;
   std::map<std::string, Node> nodes_;
+  bool started_ = false;
   std::int64_t policies_read_ms_ = 0;
   core::GroupRunner runner_;  // last: its tasks use all of the above
 };

@@ -156,6 +156,7 @@ void Fields(V& visit, S& s) {
   visit("disk", s.disk);
   visit("data_bytes", s.data_bytes);
   visit("empties_before_full_sync", s.empties_before_full_sync);
+  visit.Defaulted("leaving", s.leaving);
   visit.Defaulted("writes_refused", s.writes_refused);
   visit.Defaulted("error", s.error);
 }
@@ -171,6 +172,7 @@ template <typename V, Like<GroupMember> S>
 void Fields(V& visit, S& s) {
   visit("node", s.node);
   visit("agent", s.agent);
+  visit.Defaulted("own_address", s.own_address);
 }
 
 template <typename V, Like<LeaseGrant> S>

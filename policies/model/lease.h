@@ -14,7 +14,8 @@
 // agent of its group to refuse promotions, and counts from before it asked; each of them counts from its
 // answer. It counts only if all have promised. An agent that is not running can promise nothing, but it
 // cannot promote either, and refuses to for one duration after it starts (see agents/agent/lease_keeper.h);
-// so a connection that is refused by its machine counts as a promise, and silence does not.
+// so a connection that is refused by its machine counts as a promise, and silence does not. That holds only
+// for an address that is the machine's own for good (GroupMember::own_address).
 #pragma once
 
 #include <cstdint>
@@ -46,6 +47,10 @@ Result<void> CheckTerms(const LeaseTerms& terms);
 struct GroupMember {
   std::string node;
   std::string agent;  // its agent, "http://host:port"
+  // False: tomorrow it may be another program's address, as that of a pod in Kubernetes. 1. n2's pod is gone,
+  // and comes back under another address. 2. The old one is given to a pod in which nothing listens at that
+  // port, so the connection is refused. 3. That is no word about n2's agent, which runs.
+  bool own_address = true;
   bool operator==(const GroupMember&) const = default;
 };
 

@@ -63,6 +63,7 @@ inline constexpr std::string_view kMasterUnreachable = "master-unreachable";
 inline constexpr std::string_view kMasterHung = "master-hung";
 inline constexpr std::string_view kMasterOutOfSight = "master-out-of-sight";
 inline constexpr std::string_view kMasterRefusesWrites = "master-refuses-writes";
+inline constexpr std::string_view kMasterLeaving = "master-leaving";
 inline constexpr std::string_view kLeaseOver = "lease-over";
 inline constexpr std::string_view kFencedDirectly = "fenced-directly";
 inline constexpr std::string_view kNotAutomatic = "not-automatic";
@@ -113,6 +114,7 @@ inline constexpr std::string_view kAll[] = {kPrefixOfSurvivor,
                                             kMasterHung,
                                             kMasterOutOfSight,
                                             kMasterRefusesWrites,
+                                            kMasterLeaving,
                                             kLeaseOver,
                                             kFencedDirectly,
                                             kNotAutomatic,

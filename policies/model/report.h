@@ -99,6 +99,7 @@ struct Report {
   // The server's files, by its own count (used_db_size): without what is only in memory and in the WAL.
   std::optional<std::uint64_t> data_bytes;
   std::optional<bool> empties_before_full_sync;  // slave-empty-db-before-fullsync
+  bool leaving = false;        // its server is about to be stopped, and wants to be no master then
   std::string writes_refused;  // why the server itself refuses writes as a master, one sentence; or empty
   std::string error;           // the last thing that went wrong, one sentence; or empty
 };

@@ -58,7 +58,7 @@ bool SameSubstance(const Report& a, const Report& b) {
          a.upstream_is_relay == b.upstream_is_relay && a.link_up == b.link_up && a.last == b.last &&
          a.loading == b.loading && a.full_sync == b.full_sync && a.counters == b.counters &&
          a.leased == b.leased && a.lease_left_ms.has_value() == b.lease_left_ms.has_value() &&
-         a.promised_left_ms.has_value() == b.promised_left_ms.has_value() &&
+         a.promised_left_ms.has_value() == b.promised_left_ms.has_value() && a.leaving == b.leaving &&
          a.writes_refused == b.writes_refused && SameRelay(a.relay, b.relay);
 }
 
@@ -308,6 +308,7 @@ Report AgentModel::CurrentReport() {
   report.lease_left_ms = keeper_.LeftMs(now);
   report.promised_left_ms = keeper_.PromisedLeftMs(now);
   report.leased = keeper_.Leased();
+  report.leaving = world_.machines[index_]->leaving;
   return report;
 }
 

@@ -125,7 +125,7 @@ void Checkers::Spliced(std::size_t node, std::size_t upstream, std::uint64_t met
 void Checkers::CommandSent(const Command& command) {
   const std::string name(ActionName(command.action));
   const auto* entry = world_.controller->store.Find(DecisionOf(command.id));
-  if (entry == nullptr) {
+  if (entry == nullptr || !world_.controller->store.Durable(DecisionOf(command.id))) {
     return Report(3,
                   "command " + command.id + " (" + name + " " + command.node + ") has no durable decision");
   }
@@ -144,7 +144,7 @@ void Checkers::CommandSent(const Command& command) {
 }
 
 void Checkers::CommandBegins(const Command& command) {
-  if (world_.controller->store.Find(DecisionOf(command.id)) == nullptr) {
+  if (!world_.controller->store.Durable(DecisionOf(command.id))) {
     Report(3, "command " + command.id + " was begun, and no decision of it is durable");
   }
 }

@@ -15,7 +15,12 @@ constexpr std::int64_t kReadTimeoutMs = 10000;
 constexpr std::int64_t kServerTimeoutUs = 1000 * kMs;
 constexpr std::int64_t kResubscribeUs = 250 * kMs;
 constexpr std::int64_t kSilenceUs = 1500 * kMs;
+constexpr std::int64_t kSettleUs = 10'000 * kMs;
 constexpr std::int64_t kUnixOffsetMs = 1'700'000'000'000;
+
+std::optional<core::GroupState> CopyOf(const core::GroupState* state) {
+  return state == nullptr ? std::nullopt : std::optional(*state);
+}
 
 bool MayCome(const Error& error) {
   return error.Code() != ErrorCode::kNotFound && error.Code() != ErrorCode::kDamaged;
@@ -42,13 +47,68 @@ SideEvidence SideOf(const Report& report, const WalExtent& extent) {
 
 bool StoreModel::Before() {
   if (world_.controller->Step()) return false;
-  return fail_permille == 0 || !world_.random.Chance(fail_permille);
+  return write_behind || fail_permille == 0 || !world_.random.Chance(fail_permille);
 }
 
 void StoreModel::After() { world_.controller->Step(); }
 
+void StoreModel::Write(std::function<void(Content&)> change) {
+  change(now_);
+  if (!write_behind) return;
+  pending_.push_back(std::move(change));
+  if (flush_due_) return;
+  flush_due_ = true;
+  const bool late = fail_permille > 0 && world_.random.Chance(fail_permille);
+  const std::int64_t after =
+      late ? world_.random.Between(kMs, 15'000 * kMs) : world_.random.Between(500, 30 * kMs);
+  world_.queue.After(after, [this, number = ++flush_number_] {
+    if (flush_due_ && number == flush_number_) Flush();
+  });
+}
+
+void StoreModel::Flush() {
+  flush_due_ = false;
+  for (const auto& change : pending_) change(durable_);
+  pending_.clear();
+  auto waiters = std::exchange(waiters_, {});
+  for (auto& waiter : waiters) waiter.done({});
+}
+
+void StoreModel::Settle(std::function<void(Result<void>)> done) {
+  if (pending_.empty()) {
+    world_.queue.After(0, [done = std::move(done)] { done({}); });
+    return;
+  }
+  const std::uint64_t number = ++waiter_number_;
+  waiters_.push_back({number, std::move(done)});
+  world_.queue.After(kSettleUs, [this, number] {
+    const auto waiter = std::find_if(waiters_.begin(), waiters_.end(),
+                                     [&](const Waiter& each) { return each.number == number; });
+    if (waiter == waiters_.end()) return;
+    const auto told = std::move(waiter->done);
+    waiters_.erase(waiter);
+    told(Fail(ErrorCode::kTimeout, "the store did not answer in time"));
+  });
+}
+
+void StoreModel::Crashed() {
+  if (!write_behind) return;
+  if (!pending_.empty()) {
+    world_.Trace(world_.ControllersMachine(), "store",
+                 [&] { return "loses the last " + std::to_string(pending_.size()) + " writes"; });
+  }
+  now_ = durable_;
+  pending_.clear();
+  waiters_.clear();
+  flush_due_ = false;
+}
+
+bool StoreModel::Durable(const std::string& id) const {
+  return write_behind ? durable_.entries.contains(id) : now_.entries.contains(id);
+}
+
 Result<core::GroupState> StoreModel::LoadGroup(const std::string& group) const {
-  if (state_) return *state_;
+  if (now_.state) return *now_.state;
   core::GroupState fresh;
   fresh.group = group;
   return fresh;
@@ -56,13 +116,15 @@ Result<core::GroupState> StoreModel::LoadGroup(const std::string& group) const {
 
 Result<void> StoreModel::AppendDecision(const Decision& decision, const core::GroupState* state) {
   if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
-  WALSTITCH_CHECK(!entries_.contains(decision.id));
+  WALSTITCH_CHECK(!now_.entries.contains(decision.id));
   Entry entry;
   entry.record.decision = decision;
   entry.appended_us = world_.queue.NowUs();
-  entries_.emplace(decision.id, std::move(entry));
-  open_.push_back(decision.id);
-  if (state != nullptr) state_ = *state;
+  Write([entry = std::move(entry), state = CopyOf(state)](Content& content) {
+    content.entries.emplace(entry.record.decision.id, entry);
+    content.open.push_back(entry.record.decision.id);
+    if (state) content.state = *state;
+  });
   world_.Trace(world_.ControllersMachine(), "store", [&] {
     std::string text = "holds decision " + decision.id + ", " + std::string(ToString(decision.kind)) + " " +
                        decision.node + ", epoch " + std::to_string(decision.epoch);
@@ -80,9 +142,8 @@ Result<void> StoreModel::AppendDecision(const Decision& decision, const core::Gr
 
 Result<void> StoreModel::AppendStep(const std::string& decision, std::int64_t, const StepRecord& step) {
   if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
-  auto found = entries_.find(decision);
-  WALSTITCH_CHECK(found != entries_.end());
-  found->second.record.steps.push_back(step);
+  WALSTITCH_CHECK(now_.entries.contains(decision));
+  Write([decision, step](Content& content) { content.entries.at(decision).record.steps.push_back(step); });
   After();
   return {};
 }
@@ -90,12 +151,14 @@ Result<void> StoreModel::AppendStep(const std::string& decision, std::int64_t, c
 Result<void> StoreModel::AppendOutcome(const std::string& decision, const OutcomeRecord& outcome,
                                        const core::GroupState* state) {
   if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
-  auto found = entries_.find(decision);
-  WALSTITCH_CHECK(found != entries_.end());
-  found->second.record.outcome = outcome;
-  found->second.closed_us = world_.queue.NowUs();
-  std::erase(open_, decision);
-  if (state != nullptr) state_ = *state;
+  WALSTITCH_CHECK(now_.entries.contains(decision));
+  Write([decision, outcome, closed_us = world_.queue.NowUs(), state = CopyOf(state)](Content& content) {
+    Entry& entry = content.entries.at(decision);
+    entry.record.outcome = outcome;
+    entry.closed_us = closed_us;
+    std::erase(content.open, decision);
+    if (state) content.state = *state;
+  });
   world_.Trace(world_.ControllersMachine(), "store", [&] {
     return "holds the outcome of " + decision + ": " + std::string(ToString(outcome.outcome)) + ", " +
            outcome.sentence;
@@ -106,26 +169,26 @@ Result<void> StoreModel::AppendOutcome(const std::string& decision, const Outcom
 
 Result<void> StoreModel::SaveGroup(const core::GroupState& state) {
   if (!Before()) return Fail(ErrorCode::kIo, "the store's disk says no");
-  state_ = state;
+  Write([state](Content& content) { content.state = state; });
   After();
   return {};
 }
 
 Result<DecisionRecord> StoreModel::ReadRecord(const std::string& id) const {
-  const auto found = entries_.find(id);
-  if (found == entries_.end()) return Fail(ErrorCode::kNotFound, "no decision " + id);
+  const auto found = now_.entries.find(id);
+  if (found == now_.entries.end()) return Fail(ErrorCode::kNotFound, "no decision " + id);
   return found->second.record;
 }
 
 std::vector<DecisionRecord> StoreModel::OpenRecords(const std::string&) const {
   std::vector<DecisionRecord> records;
-  for (const auto& id : open_) records.push_back(entries_.at(id).record);
+  for (const auto& id : now_.open) records.push_back(now_.entries.at(id).record);
   return records;
 }
 
 const StoreModel::Entry* StoreModel::Find(const std::string& id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : &found->second;
+  const auto found = now_.entries.find(id);
+  return found == now_.entries.end() ? nullptr : &found->second;
 }
 
 // ---- one run
@@ -168,6 +231,13 @@ std::string ControllerRun::NewId() {
 }
 
 core::DecisionStore& ControllerRun::Store() { return model_.store; }
+
+void ControllerRun::Settle(Done<Result<void>> done) {
+  if (dead) return;
+  model_.store.Settle([&world = world_, run = run_, done = std::move(done)](Result<void> settled) {
+    if (world.controller->Now(run) != nullptr) done(std::move(settled));
+  });
+}
 
 template <typename T>
 void ControllerRun::AskAgent(std::size_t node, std::int64_t timeout_ms,
@@ -637,6 +707,7 @@ void ControllerModel::Kill() {
 void ControllerModel::Reap() {
   if (!run_ || !run_->dead) return;
   run_.reset();
+  store.Crashed();
   for (Stream& stream : streams_) stream.number = 0;
   world_.queue.After(restart_us, [this] { Start(); });
 }

@@ -20,6 +20,8 @@ namespace walstitch::simulation {
 class World;
 class ControllerModel;
 
+// Either every write is durable at once, or it is written behind: then a crash of the controller takes what
+// was not durable yet, from the end.
 class StoreModel : public core::DecisionStore {
  public:
   explicit StoreModel(World& world) : world_(world) {}
@@ -40,21 +42,42 @@ class StoreModel : public core::DecisionStore {
   std::vector<DecisionRecord> OpenRecords(const std::string& group) const override;
 
   [[nodiscard]] const Entry* Find(const std::string& id) const;
-  [[nodiscard]] const std::vector<std::string>& Open() const { return open_; }
-  [[nodiscard]] const std::optional<core::GroupState>& State() const { return state_; }
-  [[nodiscard]] const std::map<std::string, Entry>& Entries() const { return entries_; }
+  [[nodiscard]] bool Durable(const std::string& id) const;
+  [[nodiscard]] const std::vector<std::string>& Open() const { return now_.open; }
+  [[nodiscard]] const std::optional<core::GroupState>& State() const { return now_.state; }
+  [[nodiscard]] const std::map<std::string, Entry>& Entries() const { return now_.entries; }
 
-  int fail_permille = 0;  // of the writes: the disk is full, say
+  void Settle(std::function<void(Result<void>)> done);
+  void Crashed();  // the process that wrote is gone
+
+  bool write_behind = false;
+  int fail_permille = 0;  // of the writes: the disk is full, say; written behind, they come late instead
 
  private:
   // False: the write fails, or the process has ended before it.
   bool Before();
   void After();
 
+  struct Content {
+    std::map<std::string, Entry> entries;
+    std::vector<std::string> open;  // oldest first
+    std::optional<core::GroupState> state;
+  };
+  struct Waiter {
+    std::uint64_t number = 0;
+    std::function<void(Result<void>)> done;
+  };
+  void Write(std::function<void(Content&)> change);
+  void Flush();
+
   World& world_;
-  std::map<std::string, Entry> entries_;
-  std::vector<std::string> open_;  // oldest first
-  std::optional<core::GroupState> state_;
+  Content now_;
+  Content durable_;  // while written behind
+  std::vector<std::function<void(Content&)>> pending_;
+  std::vector<Waiter> waiters_;
+  std::uint64_t waiter_number_ = 0;
+  std::uint64_t flush_number_ = 0;  // of the flush that is due; one of an earlier number is not
+  bool flush_due_ = false;
 };
 
 // One run of the process.
@@ -69,6 +92,7 @@ class ControllerRun : public core::Environment {
   void After(std::int64_t ms, std::function<void()> call) override;
   std::string NewId() override;
   core::DecisionStore& Store() override;
+  void Settle(Done<Result<void>> done) override;
   const TolerancePolicy& Policy() override { return policy_; }
   const std::string& PolicyProblem() override { return no_problem_; }
   void FreshReport(const std::string& node, Done<Result<Report>> done) override;

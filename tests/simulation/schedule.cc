@@ -23,7 +23,7 @@ constexpr Weight kWeights[] = {
     {FaultKind::kIsolate, 8},      {FaultKind::kKillController, 6}, {FaultKind::kEndController, 12},
     {FaultKind::kLoseMessages, 3}, {FaultKind::kSlowNetwork, 3},    {FaultKind::kSwitchover, 10},
     {FaultKind::kFailover, 2},     {FaultKind::kStoreFails, 3},     {FaultKind::kRefuseWrites, 2},
-    {FaultKind::kPurgeWal, 2},
+    {FaultKind::kPurgeWal, 2},     {FaultKind::kLeave, 4},
 };
 
 FaultKind DrawKind(Random& random) {
@@ -130,6 +130,8 @@ std::string ToString(FaultKind kind) {
       return "the server's disk is full";
     case FaultKind::kPurgeWal:
       return "the WAL is purged";
+    case FaultKind::kLeave:
+      return "the server is about to be stopped";
   }
   return "";
 }
@@ -285,6 +287,13 @@ class Schedule {
         return Afterwards(fault, [&machine] { machine.server.refuses_writes = false; });
       case FaultKind::kPurgeWal:
         return machine.server.Purge();
+      case FaultKind::kLeave:
+        machine.leaving = true;
+        return Afterwards(fault, [&machine] {
+          machine.leaving = false;
+          machine.server.Kill(false);
+          if (machine.up) machine.server.Start();
+        });
     }
   }
 

@@ -29,6 +29,7 @@ enum class FaultKind {
   kStoreFails,     // half of its writes
   kRefuseWrites,   // the node's server, while it is a master
   kPurgeWal,       // of the node, all but the last batches
+  kLeave,          // the node's server says that it is about to be stopped, and is after so long
 };
 std::string ToString(FaultKind kind);
 

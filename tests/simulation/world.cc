@@ -17,6 +17,7 @@ World::World(std::size_t nodes, std::uint64_t seed) : random(seed), network(queu
   for (std::size_t i = 0; i < nodes; ++i) machines.push_back(std::make_unique<Machine>(*this, i));
   checkers = std::make_unique<Checkers>(*this);
   controller = std::make_unique<ControllerModel>(*this);
+  controller->store.write_behind = random.Chance(500);
 }
 
 World::~World() {
@@ -163,6 +164,7 @@ void World::Heal() {
   for (std::size_t node = 0; node < Nodes(); ++node) {
     machines[node]->server.Continue();
     machines[node]->server.refuses_writes = false;
+    machines[node]->leaving = false;
     StartMachine(node);
   }
   controller->store.fail_permille = 0;

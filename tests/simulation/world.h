@@ -32,6 +32,7 @@ struct Machine {
 
   std::size_t index;
   bool up = true;
+  bool leaving = false;  // its server is about to be stopped
   Clock clock;
   std::uint64_t boots = 1;
   ServerModel server;

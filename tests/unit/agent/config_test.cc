@@ -97,5 +97,30 @@ TEST(Config, FileThatIsNotThereIsASentence) {
   EXPECT_NE(config.error().Message().find("/no/such/agent.yaml"), std::string::npos);
 }
 
+TEST(Config, CommandLineCountsMoreThanTheFileWhereOneFileIsForManyNodes) {
+  ConfigOverrides overrides;
+  overrides.node = "shop-1";
+  overrides.host = "10.1.2.3";
+  auto config = ParseConfig("agent.yaml",
+                            "group: shop\nstateDir: /s\nannounce: {port: 6666}\napi: {port: 7667}\n"
+                            "leave: {directory: /run/walstitch}\n",
+                            overrides);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->node, "shop-1");
+  EXPECT_EQ(config->announce, (Endpoint{"10.1.2.3", 6666}));
+  EXPECT_EQ(config->api, (Endpoint{"10.1.2.3", 7667}));
+  EXPECT_EQ(config->relay.host, "127.0.0.1");
+  EXPECT_EQ(config->leave_directory, "/run/walstitch");
+}
+
+TEST(Config, NameOfTheCommandLineIsANameToo) {
+  ConfigOverrides overrides;
+  overrides.node = "not a name";
+  auto config = ParseConfig("agent.yaml", "group: shop\nstateDir: /s\n", overrides);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().Message(),
+            "--node: expected a name of at most 64 letters, digits, '-', '_' and '.'");
+}
+
 }  // namespace
 }  // namespace walstitch::agent

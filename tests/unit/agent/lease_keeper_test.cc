@@ -176,6 +176,20 @@ TEST(LeaseKeeper, AllPromisesExtendTheLeaseFromBeforeTheyWereAsked) {
   EXPECT_EQ(keeper.LeftMs(kNow + 1600), kHeld - 100);
 }
 
+// Under it, there may be another pod by now, while the agent that is asked runs elsewhere.
+TEST(LeaseKeeper, RefusedConnectionAtAnAddressThatIsNotItsOwnSaysNothing) {
+  LeaseKeeper keeper = Keeper();
+  LeaseGrant grant = GrantAt(kNow);
+  for (GroupMember& member : grant.others) member.own_address = false;
+  ASSERT_TRUE(keeper.Grant(grant, 7, kNow));
+  for (LeaseKeeper& each : std::vector<LeaseKeeper>{keeper, Again(keeper)}) {
+    auto round = each.BeginRound(kNow + 1500);
+    EXPECT_FALSE(each.Answer(round.number, "n2", Heard::kPromised, 7, kNow + 1600));
+    EXPECT_FALSE(each.Answer(round.number, "n3", Heard::kRefusedByMachine, 0, kNow + 1600));
+    EXPECT_EQ(each.LeftMs(kNow + 1600), kHeld - 1600);
+  }
+}
+
 TEST(LeaseKeeper, OneThatDoesNotPromiseIsEnough) {
   LeaseKeeper keeper = Holder();
   auto round = keeper.BeginRound(kNow + 1500);

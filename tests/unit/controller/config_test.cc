@@ -203,5 +203,44 @@ TEST(ControllerConfigTest, TheExampleOfTheHelpShowsEveryDefault) {
   EXPECT_EQ(config->log_level, ControllerConfig().log_level);
 }
 
+TEST(ControllerConfigTest, InKubernetesGroupsComeFromThePods) {
+  auto config = ParseControllerConfig("c.yaml", std::string("stateDir: /s\n") + kKubernetesConfigExample);
+  ASSERT_TRUE(config) << config.error().Message();
+  ASSERT_TRUE(config->kubernetes);
+  EXPECT_FALSE(config->kubernetes->shared_store);
+  EXPECT_EQ(config->kubernetes->leadership.duration_ms, core::LeaderTerms().duration_ms);
+  EXPECT_EQ(config->kubernetes->leadership.drift_permille, core::LeaderTerms().drift_permille);
+  EXPECT_EQ(config->kubernetes->keep_decisions, KubernetesConfig().keep_decisions);
+  EXPECT_EQ(config->kubernetes->policy_config_map, "walstitch-policies");
+}
+
+TEST(ControllerConfigTest, MistakesOfKubernetesAreNamedWithTheirPlace) {
+  const auto with = [](const std::string& more) {
+    return ErrorOf("stateDir: /s\nkubernetes: {" + more + "}\n");
+  };
+  EXPECT_EQ(with("store: etcd"), "c.yaml:2:21: store: expected local (one controller) or shared (several)");
+  EXPECT_EQ(
+      with("name: Walstitch"),
+      "c.yaml:2:20: a name of an object in Kubernetes has 1 to 63 of a-z 0-9 -, and no - at either end");
+  EXPECT_EQ(with("leadership: {duration: 2500ms}"), "c.yaml:2:37: duration: expected whole seconds");
+  EXPECT_EQ(ErrorOf(With("kubernetes: {}")),
+            "c.yaml:3:3: groups: with kubernetes, they come from the labels of the pods; leave them out");
+}
+
+TEST(ControllerConfigTest, SeveralControllersNeedNames) {
+  const std::string shared = "stateDir: /s\nkubernetes: {store: shared}\n";
+  EXPECT_EQ(
+      ErrorOf(shared),
+      "--identity: with kubernetes.store: shared, each controller needs a name of its own, as its pod has");
+  ConfigOverrides overrides;
+  overrides.identity = "walstitch-7f9c-x";
+  overrides.host = "10.1.2.3";
+  auto config = ParseControllerConfig("c.yaml", shared, overrides);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_TRUE(config->kubernetes->shared_store);
+  EXPECT_EQ(config->identity, "walstitch-7f9c-x");
+  EXPECT_EQ(config->api_host, "10.1.2.3");
+}
+
 }  // namespace
 }  // namespace walstitch::shell

@@ -153,5 +153,15 @@ TEST(CandidateTest, ASuspectMustBeSeenFencedOrBeSilentLongEnough) {
   EXPECT_FALSE(OtherMaster(snapshot, 1000 + kSuspicionMs, "")) << "its lease has run out long ago";
 }
 
+TEST(CandidateTest, OneThatIsAboutToBeStoppedIsChosenByAFailoverOnly) {
+  GroupSnapshot snapshot = MasterDown();
+  snapshot.nodes["n2"].report->leaving = true;
+  snapshot.nodes["n2"].report->last = Sequence(101);
+  EXPECT_EQ(Chosen(snapshot), "n2");  // it holds what n3 does not
+  CandidateRules rules;
+  rules.not_leaving = true;
+  EXPECT_EQ(RankCandidates(snapshot, "", rules).front().node, "n3");
+}
+
 }  // namespace
 }  // namespace walstitch::core

@@ -203,6 +203,62 @@ TEST(FindingTest, AMasterThatCannotWriteIsFound) {
   EXPECT_EQ(Codes(read_only), Expected{"MasterRefusesWrites n1"});
 }
 
+TEST(FindingTest, AMasterThatIsAboutToBeStoppedIsFound) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].report->leaving = true;
+  EXPECT_EQ(Codes(snapshot), Expected{"MasterLeaving n1"});
+}
+
+TEST(FindingTest, AReplicaThatIsAboutToBeStoppedIsLeftAlone) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].report->leaving = true;
+  EXPECT_EQ(Codes(snapshot), Expected{});
+  snapshot.nodes["n2"].report->relay.state = RelayState::kParked;
+  EXPECT_EQ(Codes(snapshot), Expected{"NodeWaiting n2"});
+}
+
+std::string PlacesOf(const GroupSnapshot& snapshot) {
+  std::string places;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const auto place = PlaceOf(snapshot, view);
+    places += (places.empty() ? "" : ", ") + name + " " + std::string(place ? ToString(*place) : "as it was");
+  }
+  return places;
+}
+
+TEST(PlaceTest, MasterAndReplicasOfAHealthyGroup) {
+  EXPECT_EQ(PlacesOf(HealthyGroup()), "n1 master, n2 replica, n3 replica");
+  EXPECT_EQ(PlacesOf(NewGroup()), "n1 parked, n2 parked, n3 parked");
+}
+
+TEST(PlaceTest, OfASilentAgentNothingNewIsKnown) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].connected = false;
+  snapshot.nodes["n2"].report->process = ProcessState::kHung;
+  EXPECT_EQ(PlacesOf(snapshot), "n1 as it was, n2 as it was, n3 replica");
+  snapshot.seen_replica.emplace();
+  EXPECT_EQ(PlacesOf(snapshot), "n1 parked, n2 as it was, n3 replica");
+}
+
+TEST(PlaceTest, ServerThatIsDownOrLoadingServesNobody) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n1"].report->process = ProcessState::kDown;
+  snapshot.nodes["n2"].report->loading = true;
+  EXPECT_EQ(PlacesOf(snapshot), "n1 parked, n2 parked, n3 replica");
+}
+
+TEST(PlaceTest, SecondMasterIsNone) {
+  GroupSnapshot snapshot = HealthyGroup();
+  ApplyPromotion(snapshot.state, "n2", 2, Sequence(100));
+  EXPECT_EQ(*PlaceOf(snapshot, *snapshot.Find("n1")), Place::kParked);
+}
+
+TEST(PlaceTest, NodeWhoseKeysAreStillComparedServesNobody) {
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].rejoining = true;
+  EXPECT_EQ(PlacesOf(snapshot), "n1 master, n2 parked, n3 replica");
+}
+
 TEST(FindingTest, AReplicaThatStandsStillBehindItsMasterIsStuck) {
   GroupSnapshot snapshot = HealthyGroup();
   snapshot.nodes["n2"].durations.stuck_ms = snapshot.settings.stuck_feed_ms - 1;

@@ -1,15 +1,13 @@
-#include "controller/shell/store.h"
+#include "controller/shell/local_store.h"
 
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 #include <rocksdb/write_batch.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
-#include <map>
-#include <set>
 
+#include "controller/core/log_memory.h"
 #include "policies/model/json.h"
 
 namespace walstitch::shell {
@@ -39,7 +37,7 @@ Error FromStatus(const rocksdb::Status& status, std::string_view what) {
 
 }  // namespace
 
-class Store::Impl {
+class LocalStore::Impl {
  public:
   std::unique_ptr<rocksdb::DB> db;
   core::LogHead head;
@@ -115,10 +113,10 @@ class Store::Impl {
   }
 };
 
-Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Store::~Store() = default;
+LocalStore::LocalStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LocalStore::~LocalStore() = default;
 
-Result<std::unique_ptr<Store>> Store::Open(const std::string& directory) {
+Result<std::unique_ptr<LocalStore>> LocalStore::Open(const std::string& directory) {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.keep_log_file_num = 2;
@@ -145,10 +143,10 @@ Result<std::unique_ptr<Store>> Store::Open(const std::string& directory) {
   } else if (!found.IsNotFound()) {
     return Fail(FromStatus(found, "the decision log's head"));
   }
-  return std::unique_ptr<Store>(new Store(std::move(impl)));
+  return std::unique_ptr<LocalStore>(new LocalStore(std::move(impl)));
 }
 
-Result<core::GroupState> Store::LoadGroup(const std::string& group) const {
+Result<core::GroupState> LocalStore::LoadGroup(const std::string& group) const {
   std::string text;
   const auto status = impl_->db->Get({}, "group/" + group, &text);
   if (status.IsNotFound()) {
@@ -162,22 +160,25 @@ Result<core::GroupState> Store::LoadGroup(const std::string& group) const {
   return core::GroupStateFromJson(*json);
 }
 
-Result<void> Store::AppendDecision(const Decision& decision, const core::GroupState* state) {
+Result<void> LocalStore::AppendDecision(const Decision& decision, const core::GroupState* state) {
   return impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(decision), state);
 }
 
-Result<void> Store::AppendStep(const std::string& decision, std::int64_t time_ms, const StepRecord& step) {
+Result<void> LocalStore::AppendStep(const std::string& decision, std::int64_t time_ms,
+                                    const StepRecord& step) {
   return impl_->Append(core::EntryKind::kStep, decision, time_ms, ToJson(step), nullptr);
 }
 
-Result<void> Store::AppendOutcome(const std::string& decision, const OutcomeRecord& outcome,
-                                  const core::GroupState* state) {
-  return impl_->Append(core::EntryKind::kOutcome, decision, outcome.time_ms, ToJson(outcome), state);
+Result<void> LocalStore::AppendOutcome(const std::string& decision, const OutcomeRecord& outcome,
+                                       const core::GroupState* state) {
+  auto appended = impl_->Append(core::EntryKind::kOutcome, decision, outcome.time_ms, ToJson(outcome), state);
+  if (appended) Closed(decision);
+  return appended;
 }
 
-core::LogHead Store::Head() const { return impl_->head; }
+core::LogHead LocalStore::Head() const { return impl_->head; }
 
-Result<std::vector<std::string>> Store::ReadLog(std::uint64_t from, std::size_t max) const {
+Result<std::vector<std::string>> LocalStore::ReadLog(std::uint64_t from, std::size_t max) const {
   std::vector<std::string> lines;
   std::unique_ptr<rocksdb::Iterator> iterator(impl_->db->NewIterator({}));
   for (iterator->Seek(LogKey(from));
@@ -190,8 +191,8 @@ Result<std::vector<std::string>> Store::ReadLog(std::uint64_t from, std::size_t 
   return lines;
 }
 
-Result<std::vector<DecisionRecord>> Store::ReadRecords(const std::string& group, const std::string& node,
-                                                       std::size_t max) const {
+Result<std::vector<DecisionRecord>> LocalStore::ReadRecords(const std::string& group, const std::string& node,
+                                                            std::size_t max) const {
   std::vector<DecisionRecord> records;
   auto ids = impl_->Ids(kRecord);
   for (auto id = ids.rbegin(); id != ids.rend() && records.size() < max; ++id) {
@@ -204,24 +205,13 @@ Result<std::vector<DecisionRecord>> Store::ReadRecords(const std::string& group,
   return records;
 }
 
-Result<DecisionRecord> Store::ReadRecord(const std::string& id) const {
-  std::vector<std::string> matches;
-  if (id.size() >= 4) {
-    for (auto& candidate : impl_->Ids(kRecord)) {
-      if (candidate.starts_with(id) || candidate.ends_with(id)) matches.push_back(std::move(candidate));
-    }
-  }
-  if (matches.empty())
-    return Fail(ErrorCode::kNotFound,
-                "no decision '" + id + "' (give its id, or 4 or more of its first or last characters)");
-  if (matches.size() > 1) {
-    return Fail(ErrorCode::kInvalid,
-                "'" + id + "' fits " + std::to_string(matches.size()) + " decisions: give more of the id");
-  }
-  return impl_->Record(matches.front());
+Result<DecisionRecord> LocalStore::ReadRecord(const std::string& id) const {
+  auto found = core::ResolveDecision(impl_->Ids(kRecord), id);
+  if (!found) return Fail(found.error());
+  return impl_->Record(*found);
 }
 
-std::vector<DecisionRecord> Store::OpenRecords(const std::string& group) const {
+std::vector<DecisionRecord> LocalStore::OpenRecords(const std::string& group) const {
   std::vector<DecisionRecord> records;
   for (const auto& id : impl_->Ids(kOpen)) {
     auto record = impl_->Record(id);

@@ -1,4 +1,4 @@
-#include "controller/shell/store.h"
+#include "controller/shell/local_store.h"
 
 #include <gtest/gtest.h>
 
@@ -15,27 +15,27 @@ Decision Rejoin(const std::string& id, const std::string& node) {
   return decision;
 }
 
-class StoreTest : public testing::Test {
+class LocalStoreTest : public testing::Test {
  protected:
   void Open() {
-    auto opened = Store::Open(directory_.path() + "/store");
+    auto opened = LocalStore::Open(directory_.path() + "/store");
     ASSERT_TRUE(opened) << opened.error().Message();
     store_ = std::move(*opened);
   }
   void SetUp() override { Open(); }
 
   test::TempDirectory directory_;
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<LocalStore> store_;
 };
 
-TEST_F(StoreTest, AGroupThatWasNeverSeenIsNew) {
+TEST_F(LocalStoreTest, AGroupThatWasNeverSeenIsNew) {
   auto state = store_->LoadGroup("shop");
   ASSERT_TRUE(state);
   EXPECT_EQ(state->management, core::Management::kNew);
   EXPECT_EQ(state->epoch, 0U);
 }
 
-TEST_F(StoreTest, ADecisionIsOpenUntilItsOutcome) {
+TEST_F(LocalStoreTest, ADecisionIsOpenUntilItsOutcome) {
   ASSERT_TRUE(store_->AppendDecision(Rejoin("AAAA1", "n1"), nullptr));
   EXPECT_EQ(store_->OpenRecords("shop").size(), 1U);
   EXPECT_EQ(store_->OpenRecords("bank").size(), 0U);
@@ -43,7 +43,7 @@ TEST_F(StoreTest, ADecisionIsOpenUntilItsOutcome) {
   EXPECT_EQ(store_->OpenRecords("shop").size(), 0U);
 }
 
-TEST_F(StoreTest, LogAndStateSurviveTheProcess) {
+TEST_F(LocalStoreTest, LogAndStateSurviveTheProcess) {
   core::GroupState state;
   state.group = "shop";
   state.epoch = 5;
@@ -63,13 +63,13 @@ TEST_F(StoreTest, LogAndStateSurviveTheProcess) {
   EXPECT_TRUE(verifier.Finish(store_->Head()));
 }
 
-TEST_F(StoreTest, OneControllerAtATime) {
-  auto second = Store::Open(directory_.path() + "/store");
+TEST_F(LocalStoreTest, OneControllerAtATime) {
+  auto second = LocalStore::Open(directory_.path() + "/store");
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().Message().find("cannot open"), std::string::npos);
 }
 
-TEST_F(StoreTest, RecordsComeNewestFirstAndFiltered) {
+TEST_F(LocalStoreTest, RecordsComeNewestFirstAndFiltered) {
   for (const std::string id : {"AAAA1", "AAAA2", "BBBB3"}) {
     ASSERT_TRUE(store_->AppendDecision(Rejoin(id, id == "AAAA2" ? "n2" : "n1"), nullptr));
   }
@@ -81,7 +81,7 @@ TEST_F(StoreTest, RecordsComeNewestFirstAndFiltered) {
   EXPECT_EQ(store_->ReadRecords("bank", "", 10)->size(), 0U);
 }
 
-TEST_F(StoreTest, ARecordIsFoundByAnUnambiguousPartOfItsId) {
+TEST_F(LocalStoreTest, ARecordIsFoundByAnUnambiguousPartOfItsId) {
   ASSERT_TRUE(store_->AppendDecision(Rejoin("AAAA1", "n1"), nullptr));
   ASSERT_TRUE(store_->AppendDecision(Rejoin("AAAA2", "n2"), nullptr));
   EXPECT_EQ(store_->ReadRecord("AAA2")->decision.node, "n2");
