@@ -86,7 +86,8 @@ class ApiClient {
                                                    CallOptions call = {}) const;
 
   // Replaces the object of that name whole. With a metadata.resourceVersion in it: only if it is still at
-  // that version, else kConflict.
+  // that version, else kConflict. Keep the metadata.uid in it as well: if the object was deleted, a server
+  // creates a Lease by a replace, whatever its resourceVersion; only a uid makes it refuse (kConflict).
   boost::asio::awaitable<ApiResult<Object>> Replace(ResourceType type, std::string name, Object object,
                                                     CallOptions call = {}) const;
 

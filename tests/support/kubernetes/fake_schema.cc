@@ -383,9 +383,6 @@ void CheckValues(const FakeResource& resource, const json::object& object,
       Invalid(resource, name, "spec.leaseDurationSeconds: Invalid value: must be greater than 0");
     if (IntegerAt(spec, "leaseTransitions", 0) < 0)
       Invalid(resource, name, "spec.leaseTransitions: Invalid value: must be greater than or equal to 0");
-    if (spec.contains("holderIdentity") && TextAt(spec, "holderIdentity").empty() &&
-        spec.at("holderIdentity").is_string())
-      Invalid(resource, name, "spec.holderIdentity: Required value: holderIdentity must not be empty");
   }
   if (resource.kind == "Event") {
     const auto& about = ObjectAt(object, "involvedObject");

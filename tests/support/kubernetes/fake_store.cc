@@ -278,9 +278,16 @@ json::object FakeStore::Replace(const FakeResource& resource, const Place& place
                           ") does not match the name on the URL (" + name + ")"};
   }
   const bool there = objects_[place].count(name) != 0;
-  if (!there && resource.put_creates && subresource.empty() &&
-      MetadataText(object, "resourceVersion").empty())
+  if (!there && resource.put_creates && !MetadataText(object, "uid").empty()) {
+    throw Conflict(resource, name,
+                   "StorageError: invalid object, Code: 4, Precondition failed: UID in precondition: " +
+                       MetadataText(object, "uid") + ", UID in object meta: ");
+  }
+  if (!there && resource.put_creates && subresource.empty()) {
+    // Whatever version it is at: that is how a real server does it.
+    object["metadata"].as_object().erase("resourceVersion");
     return Create(resource, place, std::move(object));
+  }
   (void)Get(resource, place, name);
   if (resource.needs_version_to_put && MetadataText(object, "resourceVersion").empty()) {
     throw FakeFailure{

@@ -1,5 +1,5 @@
 // One HTTPS request and its answer, for tests: blocking, a connection of its own, the server checked against
-// the authority.
+// the authority; plain HTTP where there is none.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <boost/json.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -115,5 +116,18 @@ void RealApiServer::WaitUntilReady() {
 }
 
 void RealApiServer::StopApiServer() { api_server_.Kill(); }
+
+void RealApiServer::ExpireHistory() {
+  StopApiServer();
+  const HttpsAnswer range = HttpsCall(etcd_port_, "", "POST", "/v3/kv/range", "", R"({"key":"AA=="})");
+  const auto answer = boost::json::parse(range.body).as_object();
+  boost::json::object compaction;
+  compaction["revision"] = answer.at("header").as_object().at("revision");
+  compaction["physical"] = true;
+  const HttpsAnswer done =
+      HttpsCall(etcd_port_, "", "POST", "/v3/kv/compaction", "", boost::json::serialize(compaction));
+  if (done.status != 200) throw std::runtime_error("etcd was not compacted: " + done.body);
+  StartApiServer();
+}
 
 }  // namespace walstitch::test

@@ -31,6 +31,9 @@ class RealApiServer {
   // The API server alone; its store stays.
   void StopApiServer();
   void StartApiServer();
+  // Every resourceVersion so far is too old from now on: the store is compacted, and the API server, which
+  // serves watches from a cache of its own, started anew.
+  void ExpireHistory();
 
  private:
   void WaitUntilReady();

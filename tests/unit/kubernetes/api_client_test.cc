@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tests/unit/kubernetes/api_fixture.h"
+#include "tests/support/kubernetes/api_fixture.h"
 
 namespace walstitch::kubernetes {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "tests/unit/kubernetes/api_fixture.h"
+#include "tests/support/kubernetes/api_fixture.h"
 
 namespace walstitch::kubernetes {
 namespace {
