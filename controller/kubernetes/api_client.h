@@ -42,11 +42,6 @@ struct ListOptions {
   std::size_t page = 500;  // objects in one answer; 0: all in one
 };
 
-struct ObjectList {
-  std::vector<Object> items;
-  std::string resource_version;  // from which a watch goes on
-};
-
 enum class PatchKind {
   kMerge,           // RFC 7386; a list replaces the whole list
   kStrategicMerge,  // lists whose elements have a key are merged by it: conditions of a pod's status by their

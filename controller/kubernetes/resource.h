@@ -7,12 +7,18 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policies/model/result.h"
 
 namespace walstitch::kubernetes {
 
 using Object = boost::json::object;
+
+struct ObjectList {
+  std::vector<Object> items;
+  std::string resource_version;  // from which a watch goes on
+};
 
 struct ResourceType {
   std::string group;  // empty: the core group

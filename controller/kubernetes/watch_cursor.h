@@ -15,7 +15,6 @@
 #include <string>
 #include <string_view>
 
-#include "controller/kubernetes/api_client.h"
 #include "controller/kubernetes/api_error.h"
 #include "controller/kubernetes/resource.h"
 
