@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace walstitch::kubernetes {
 namespace {
 
@@ -34,9 +37,10 @@ TEST(ResourceTest, WhatAnObjectDoesNotSayIsEmpty) {
 }
 
 TEST(ResourceTest, BytesThatAreNoObjectAreRefusedInOneSentence) {
-  const std::string deep = std::string(200, '[') + std::string(200, ']');
-  for (const std::string text : {"", "{", "[]", "nothing", "{}{}", "\xff\xfe", "<html>\nline</html>",
-                                 "{\"a\":1", ("{\"a\":" + deep + "}").c_str()}) {
+  const std::string deep = "{\"a\":" + std::string(200, '[') + std::string(200, ']') + "}";
+  const std::vector<std::string> bad = {
+      "", "{", "[]", "nothing", "{}{}", "\xff\xfe", "<html>\nline</html>", "{\"a\":1", deep};
+  for (const std::string& text : bad) {
     const auto object = ParseObject(text);
     ASSERT_FALSE(object) << text;
     EXPECT_EQ(object.error().Message().find('\n'), std::string::npos);
