@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "agents/http/http_client.h"
+#include "agents/http/rest_client.h"
 
 namespace walstitch::http {
 
@@ -139,14 +140,16 @@ std::string PercentEncode(std::string_view text) {
   return encoded;
 }
 
-Result<Url> ParseUrl(std::string_view text) {
+namespace {
+
+// What stands behind the scheme of `text`. `example` is for the errors.
+Result<Url> ParseHostAndPort(std::string_view text, std::string_view scheme, std::string_view default_port,
+                             std::string_view example) {
   auto fail = [&](std::string_view why) {
     return Fail(ErrorCode::kInvalid, "address '" + std::string(text.substr(0, 200)) +
-                                         "': " + std::string(why) + ", e.g. http://10.0.0.1:7667");
+                                         "': " + std::string(why) + ", e.g. " + std::string(example));
   };
-  constexpr std::string_view kScheme = "http://";
-  if (text.substr(0, kScheme.size()) != kScheme) return fail("expected it to begin with http://");
-  std::string_view rest = text.substr(kScheme.size());
+  std::string_view rest = text.substr(scheme.size());
   if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
   for (char c : rest) {
     if (c <= ' ' || c == '/' || c == '?' || c == '#' || c == '@' || c == '\x7f') {
@@ -175,10 +178,38 @@ Result<Url> ParseUrl(std::string_view text) {
     }
   }
   if (url.host.empty()) return fail("the host is missing");
-  if (port.empty()) port = "80";
+  if (port.empty()) port = default_port;
   if (!ValidPort(port)) return fail("the port must be a number from 1 to 65535");
   url.port = port;
   return url;
+}
+
+constexpr std::string_view kPlainScheme = "http://";
+constexpr std::string_view kTlsScheme = "https://";
+
+}  // namespace
+
+Result<Url> ParseUrl(std::string_view text) {
+  constexpr std::string_view kExample = "http://10.0.0.1:7667";
+  if (!text.starts_with(kPlainScheme)) {
+    return Fail(ErrorCode::kInvalid, "address '" + std::string(text.substr(0, 200)) +
+                                         "': expected it to begin with http://, e.g. " +
+                                         std::string(kExample));
+  }
+  return ParseHostAndPort(text, kPlainScheme, "80", kExample);
+}
+
+Result<Origin> ParseOrigin(std::string_view text) {
+  constexpr std::string_view kExample = "https://10.0.0.1:6443";
+  const bool tls = text.starts_with(kTlsScheme);
+  if (!tls && !text.starts_with(kPlainScheme)) {
+    return Fail(ErrorCode::kInvalid, "address '" + std::string(text.substr(0, 200)) +
+                                         "': expected it to begin with https:// or http://, e.g. " +
+                                         std::string(kExample));
+  }
+  auto url = ParseHostAndPort(text, tls ? kTlsScheme : kPlainScheme, tls ? "443" : "80", kExample);
+  if (!url) return Fail(url.error());
+  return Origin{tls, std::move(url->host), std::move(url->port)};
 }
 
 }  // namespace walstitch::http
