@@ -64,6 +64,7 @@ logLevel: {{ $group.agent.logLevel }}
 
 {{/* The ConfigMap of a group's agents, a whole document. */}}
 {{- define "walstitch.agentConfigMap" -}}
+{{- include "walstitch.checkSalvage" (include "walstitch.group" . | fromYaml) -}}
 apiVersion: v1
 kind: ConfigMap
 metadata:

@@ -19,7 +19,7 @@ policies:
   - /etc/walstitch/policies
 maxConcurrentFullSyncs: {{ int $controller.maxConcurrentFullSyncs }}
 maxConcurrentFullSyncsPerZone: {{ int $controller.maxConcurrentFullSyncsPerZone }}
-fullSyncRate: {{ $controller.fullSyncRate }}
+fullSyncRate: {{ kindIs "float64" $controller.fullSyncRate | ternary (int64 $controller.fullSyncRate) $controller.fullSyncRate }}
 logLevel: {{ $controller.logLevel }}
 lease:
   {{- toYaml $controller.lease | nindent 2 }}

@@ -4,7 +4,7 @@ topologySpreadConstraints:
   {{- $selector := .selector }}
   {{- range .constraints }}
   {{- $own := dict "labelSelector" (dict "matchLabels" $selector) }}
-  - {{- merge (dict) . $own | toYaml | nindent 4 }}
+  - {{ merge (dict) . $own | toYaml | nindent 4 | trim }}
   {{- end }}
 {{- end -}}
 

@@ -21,7 +21,7 @@ kvrocks-password: {{ include "walstitch.secretValue" (dict "root" . "key" "kvroc
 {{- if not $auth.agent.existingSecret }}
 agent-token: {{ include "walstitch.secretValue" (dict "root" . "key" "agent-token" "given" $auth.agent.token) }}
 {{- end }}
-{{- if not $auth.controller.existingSecret }}
+{{- if and .Values.controller.enabled (not $auth.controller.existingSecret) }}
 controller-token: {{ include "walstitch.secretValue" (dict "root" . "key" "controller-token" "given" $auth.controller.token) }}
 {{- end }}
 {{- end -}}
@@ -38,7 +38,6 @@ controller-token: {{ include "walstitch.secretValue" (dict "root" . "key" "contr
 {{- define "walstitch.agentSecretsVolume" -}}
 - name: walstitch-secrets
   projected:
-    # Of the group's volumes: owned by root, read by fsGroup.
     defaultMode: 0440
     sources:
       {{- if .Values.auth.kvrocks.enabled }}
