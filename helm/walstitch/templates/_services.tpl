@@ -54,7 +54,6 @@ spec:
     walstitch.io/group: {{ $group.name }}
   ports:
     {{- $ports | nindent 4 }}
-    - {name: agent, port: 7667, targetPort: 7667}
 {{- end -}}
 
 {{/* The PodDisruptionBudget of a group, a whole document. */}}
