@@ -47,7 +47,11 @@ expect_same "packages that build, of ./x and of helm/Dockerfile" \
   "$(sed -n '/^BUILD_PACKAGES=(/,/)/p' "$source/x" | tr -d '()' | sed 's/BUILD_PACKAGES=//' | xargs -n 1 |
     grep -vx 'libgtest-dev\|librapidcheck-dev' | sort)" "$(packages_of_stage 1)"
 
-command -v dpkg-query >/dev/null && command -v objdump >/dev/null || { echo "no Debian, or no objdump: libraries not compared"; exit $((failed ? 1 : 77)); }
+if ! command -v dpkg-query >/dev/null || ! command -v objdump >/dev/null; then
+  echo "LEFT OUT: the comparison of libraries; it needs Debian's dpkg-query, and objdump"
+  exit $((failed ? 1 : 77))
+fi
+
 # package_of FILE. A library of a merged /usr is known under its old name, too.
 package_of() {
   local path
@@ -84,6 +88,7 @@ while [ ${#queue[@]} -gt 0 ]; do
     tr ',|' '\n\n' | sed 's/^ *//; s/[ :(].*//' | grep . || true)
 done
 for package in $(printf '%s\n' "${all[@]}" | sort -u); do
-  [ -n "${brought[$package]:-}" ] || complain "$package: its library is needed, and nothing in helm/Dockerfile brings it"
+  [ -n "${brought[$package]:-}" ] ||
+    complain "$package: its library is needed, and nothing in helm/Dockerfile brings it"
 done
 exit $failed
