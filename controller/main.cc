@@ -1,4 +1,5 @@
 // walstitch-controller: watches the agents of its groups, decides, and carries decisions out.
+#include <linux/close_range.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -50,7 +51,9 @@ int Check(const walstitch::shell::ControllerConfig& config) {
 [[noreturn]] void BeginAnew(char** argv) {
   spdlog::default_logger()->flush();
   constexpr unsigned kFirst = STDERR_FILENO + 1;
-  ::close_range(kFirst, ~0U, 0);
+  // Not at once: other threads still write to theirs, and a number that is free is another file's in a
+  // moment.
+  ::close_range(kFirst, ~0U, CLOSE_RANGE_CLOEXEC);
   ::execv("/proc/self/exe", argv);
   std::_Exit(kExitFailed);  // whoever supervises it starts it again
 }

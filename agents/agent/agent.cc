@@ -175,6 +175,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question) override {
     co_return co_await keys_->Repairable(std::move(question));
   }
+  [[nodiscard]] std::string Identity() const override { return config_.group + "/" + config_.node; }
   [[nodiscard]] bool SlotEncoded() const override;
 
   // LeaseServiceOwner
@@ -328,7 +329,7 @@ Result<void> Agent::Impl::Start() {
   wal_.emplace(config_.data_directory, ClientTo(config_, kWalTimeout));
   RunnerOptions runner_options;
   runner_options.relay = config_.relay;
-  peer_wal_.emplace(config_.token, *command_pool_);
+  peer_wal_.emplace(config_.group, config_.token, *command_pool_);
   SalvageServiceOptions salvage_options;
   salvage_options.executor = executor_;
   salvage_options.node = config_.node;
@@ -344,6 +345,7 @@ Result<void> Agent::Impl::Start() {
   UndoServiceOptions undo_options;
   undo_options.data_directory = config_.data_directory;
   undo_options.client = ClientTo(config_, kWalTimeout);
+  undo_options.group = config_.group;
   undo_options.token = config_.token;
   undo_options.slot_encoded = [this] { return SlotEncoded(); };
   undo_options.planner = undo_planner_;
@@ -351,6 +353,7 @@ Result<void> Agent::Impl::Start() {
   KeyServiceOptions key_options;
   key_options.data_directory = config_.data_directory;
   key_options.client = ClientTo(config_, kWalTimeout);
+  key_options.group = config_.group;
   key_options.token = config_.token;
   key_options.slot_encoded = [this] { return SlotEncoded(); };
   key_options.role_change_waits = [this] { return commands_->RoleChangeWaits(); };

@@ -260,6 +260,12 @@ asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend) {
 
 asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
   const auto& segments = request.segments;
+  const auto meant = request.query.find(std::string(kFor));
+  if (meant != request.query.end() && meant->second != backend->Identity()) {
+    co_return http::JsonError(
+        Error(ErrorCode::kUnavailable, "this is the agent of " + backend->Identity() + ", and not of " +
+                                           ToPrintable(meant->second) + ": its address is another's by now"));
+  }
   if (segments.size() >= 2 && segments[0] == "v1" && segments[1] == "salvage") {
     co_return co_await backend->HandleSalvage(std::move(request));
   }

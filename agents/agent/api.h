@@ -40,11 +40,16 @@ class ApiBackend {
   virtual boost::asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) = 0;
   virtual boost::asio::awaitable<Result<ValuesAnswer>> Values(KeysQuestion question) = 0;
   virtual boost::asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question) = 0;
+  // "group/node"
+  [[nodiscard]] virtual std::string Identity() const = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.
   [[nodiscard]] virtual bool SlotEncoded() const = 0;
 };
 
 inline constexpr std::string_view kStreamPath = "/v1/stream";
+// The query parameter that says whom a request is for, "group/node": one that is for another is refused, for
+// an address may be given to another. Absent: whoever is there.
+inline constexpr std::string_view kFor = "for";
 
 // The backend must outlive the coroutine.
 boost::asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request);

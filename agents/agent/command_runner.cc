@@ -484,8 +484,8 @@ CommandRunner::Step CommandRunner::Do(RescueAction action, Deadline deadline) {
     const milliseconds timeout = std::min(Left(deadline), options_.peer_timeout);
     if (timeout.count() == 0) co_return failed("the command's deadline has passed");
     const Sequence next = last + 1;
-    auto asked = action.alive ? peer_.Lent(action.source_url, next, kTailBytes, timeout)
-                              : peer_.Tail(action.source_url, next, kTailBytes, timeout);
+    auto asked = action.alive ? peer_.Lent(action.source, action.source_url, next, kTailBytes, timeout)
+                              : peer_.Tail(action.source, action.source_url, next, kTailBytes, timeout);
     auto tail = co_await std::move(asked);
     if (!tail) co_return failed(source + tail.error().Message());
     auto feed = TakeUpTo(action.target, next, std::move(*tail));

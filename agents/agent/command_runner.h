@@ -103,16 +103,16 @@ class KeyControl {
   [[nodiscard]] virtual bool RoleChangeWaits() const = 0;
 };
 
-// The WAL of another node, served by its agent, "http://host:port".
+// The WAL of another node, by its name, served by its agent, "http://host:port".
 class PeerWal {
  public:
   virtual ~PeerWal() = default;
   // Whole batches from exactly `from` on; at least one, if there is any, however large it is. Of a server
   // that is dead; and of one that is alive.
-  virtual boost::asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from,
+  virtual boost::asio::awaitable<Result<TailBatches>> Tail(std::string node, std::string url, Sequence from,
                                                            std::uint64_t max_bytes,
                                                            std::chrono::milliseconds timeout) = 0;
-  virtual boost::asio::awaitable<Result<TailBatches>> Lent(std::string url, Sequence from,
+  virtual boost::asio::awaitable<Result<TailBatches>> Lent(std::string node, std::string url, Sequence from,
                                                            std::uint64_t max_bytes,
                                                            std::chrono::milliseconds timeout) = 0;
 };

@@ -115,8 +115,9 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::AskSurvivor(const CompareActio
   // must not wait until the question is given up.
   using asio::experimental::awaitable_operators::operator||;
   std::string body = Dump(ToJson(question));
+  std::string target = http::AddressedTo("/v1/keys/values", options_.group, action.survivor);
   auto asked =
-      http::FetchBody(*url, "POST", "/v1/keys/values", std::move(body), options_.token, kPeerTimeout);
+      http::FetchBody(*url, "POST", std::move(target), std::move(body), options_.token, kPeerTimeout);
   auto waited = AwaitRoleChange();
   auto first = std::move(asked) || std::move(waited);
   auto ended = co_await std::move(first);

@@ -25,6 +25,7 @@ namespace walstitch::agent {
 struct KeyServiceOptions {
   std::string data_directory;  // empty: the server is asked for everything
   node::ClientOptions client;
+  std::string group;
   std::string token;                   // of the other agents' API
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
   // A command that changes what the node is waits: what is under way then ends. Called on the executor.

@@ -1,11 +1,18 @@
 #include "agents/agent/leave.h"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
 namespace walstitch::agent {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::chrono::minutes kVoidAfter{30};
+
+}  // namespace
 
 bool MayStop(const LeaveFacts& facts) {
   if (facts.down) return true;
@@ -24,7 +31,20 @@ bool LeaveFiles::Look(const LeaveFacts& facts) {
     fs::remove(answer, problem);  // an old answer is none to the next question
     return false;
   }
-  if (!MayStop(facts)) return true;
+  // 1. The server was restarted, and its agent with it, so that nobody saw it down. 2. It has not asked.
+  // Nobody waits for longer than a pod is given to end.
+  const auto since = fs::file_time_type::clock::now() - fs::last_write_time(asked, problem);
+  if (!problem && since > kVoidAfter) {
+    fs::remove(asked, problem);
+    fs::remove(answer, problem);
+    answered_ = false;
+    return false;
+  }
+  if (!MayStop(facts)) {
+    fs::remove(answer, problem);
+    answered_ = false;
+    return true;
+  }
   if (!answered_) {
     std::ofstream(answer).flush();
     answered_ = fs::exists(answer, problem);

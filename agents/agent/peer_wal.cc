@@ -22,17 +22,17 @@ std::string TargetOf(const std::string& what, Sequence from, std::uint64_t max_b
 
 }  // namespace
 
-boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Tail(std::string url, Sequence from,
-                                                              std::uint64_t max_bytes,
+boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Tail(std::string node, std::string url,
+                                                              Sequence from, std::uint64_t max_bytes,
                                                               std::chrono::milliseconds timeout) {
-  std::string target = TargetOf("tail", from, max_bytes);
+  std::string target = http::AddressedTo(TargetOf("tail", from, max_bytes), group_, node);
   co_return co_await Ask(std::move(url), std::move(target), timeout);
 }
 
-boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Lent(std::string url, Sequence from,
-                                                              std::uint64_t max_bytes,
+boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Lent(std::string node, std::string url,
+                                                              Sequence from, std::uint64_t max_bytes,
                                                               std::chrono::milliseconds timeout) {
-  std::string target = TargetOf("lent", from, max_bytes);
+  std::string target = http::AddressedTo(TargetOf("lent", from, max_bytes), group_, node);
   co_return co_await Ask(std::move(url), std::move(target), timeout);
 }
 

@@ -22,17 +22,21 @@ namespace walstitch::agent {
 
 class HttpPeerWal : public PeerWal {
  public:
-  HttpPeerWal(std::string token, boost::asio::thread_pool& pool) : token_(std::move(token)), pool_(pool) {}
+  HttpPeerWal(std::string group, std::string token, boost::asio::thread_pool& pool)
+      : group_(std::move(group)), token_(std::move(token)), pool_(pool) {}
 
-  boost::asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from, std::uint64_t max_bytes,
+  boost::asio::awaitable<Result<TailBatches>> Tail(std::string node, std::string url, Sequence from,
+                                                   std::uint64_t max_bytes,
                                                    std::chrono::milliseconds timeout) override;
-  boost::asio::awaitable<Result<TailBatches>> Lent(std::string url, Sequence from, std::uint64_t max_bytes,
+  boost::asio::awaitable<Result<TailBatches>> Lent(std::string node, std::string url, Sequence from,
+                                                   std::uint64_t max_bytes,
                                                    std::chrono::milliseconds timeout) override;
 
  private:
   boost::asio::awaitable<Result<TailBatches>> Ask(std::string url, std::string target,
                                                   std::chrono::milliseconds timeout);
 
+  std::string group_;
   std::string token_;
   boost::asio::thread_pool& pool_;
 };

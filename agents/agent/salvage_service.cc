@@ -271,6 +271,7 @@ asio::awaitable<Result<ReplayAnswer>> SalvageService::Replay(ReplayRequest reque
     std::string target = "/v1/salvage/" + request.salvage + "/values?at=";
     for (std::size_t i = begin; i < end; ++i)
       target += (i == begin ? "" : ",") + std::to_string(request.at[i]);
+    target = http::AddressedTo(std::move(target), options_.group, request.source);
     auto body = co_await http::FetchBody(*url, "GET", target, "", options_.token, kPeerTimeout);
     if (!body) co_return Fail(body.error(), where);
     bytes += body->size();

@@ -154,7 +154,7 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   }
   std::string note;
   if (!plan.left.empty() && !question.survivor.empty()) {
-    auto settled = co_await AskSurvivor(question.survivor, question.fork + 1, plan);
+    auto settled = co_await AskSurvivor(question.survivor_node, question.survivor, question.fork + 1, plan);
     if (settled) plan = std::move(*settled);
     if (!settled) note = "; what the survivor wrote since is not known: " + settled.error().Message();
   }
@@ -175,17 +175,20 @@ asio::awaitable<Result<UndoEvidence>> UndoService::Plan(UndoQuestion question) {
   co_return evidence;
 }
 
-asio::awaitable<Result<wal::UndoPlan>> UndoService::AskSurvivor(std::string url, Sequence from,
-                                                                wal::UndoPlan plan) {
+asio::awaitable<Result<wal::UndoPlan>> UndoService::AskSurvivor(std::string node, std::string url,
+                                                                Sequence from, wal::UndoPlan plan) {
   const std::string agent = "agent at " + url;
   const auto parsed = http::ParseUrl(url);
   if (!parsed) co_return Fail(parsed.error(), agent);
   wal::SurvivorAnswer all;
   const std::vector<WrittenQuestion> questions = QuestionsOf(plan, from);
+  // A controller of an older version does not name it.
+  const std::string path = "/v1/wal/written";
+  const std::string target = node.empty() ? path : http::AddressedTo(path, options_.group, node);
   for (std::size_t i = 0; i < std::min(questions.size(), kMaxQuestions); ++i) {
     std::string body = Dump(ToJson(questions[i]));
-    const auto told = co_await http::FetchBody(*parsed, "POST", "/v1/wal/written", std::move(body),
-                                               options_.token, kPeerTimeout);
+    const auto told =
+        co_await http::FetchBody(*parsed, "POST", target, std::move(body), options_.token, kPeerTimeout);
     if (!told) co_return Fail(told.error(), agent);
     const auto json = ParseJson(*told);
     if (!json) co_return Fail(json.error(), agent);

@@ -26,6 +26,7 @@ namespace walstitch::agent {
 struct UndoServiceOptions {
   std::string data_directory;  // empty: the server is asked for everything
   node::ClientOptions client;
+  std::string group;
   std::string token;                   // of the other agents' API
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
   wal::UndoPlanner planner = wal::PlanUndo;
@@ -47,7 +48,7 @@ class UndoService : public UndoControl {
                                                    const std::string& decision) override;
 
  private:
-  boost::asio::awaitable<Result<wal::UndoPlan>> AskSurvivor(std::string url, Sequence from,
+  boost::asio::awaitable<Result<wal::UndoPlan>> AskSurvivor(std::string node, std::string url, Sequence from,
                                                             wal::UndoPlan plan);
   boost::asio::awaitable<std::vector<std::uint64_t>> Lacking(std::vector<UserKeyName> names);
 

@@ -83,4 +83,7 @@ class Subscription {
 // Percent-encodes a path segment or a query value.
 std::string PercentEncode(std::string_view text);
 
+// The target for the agent of that node and no other (agents/agent/api.h, kFor).
+std::string AddressedTo(std::string target, const std::string& group, const std::string& node);
+
 }  // namespace walstitch::http

@@ -212,4 +212,9 @@ Result<Origin> ParseOrigin(std::string_view text) {
   return Origin{tls, std::move(url->host), std::move(url->port)};
 }
 
+std::string AddressedTo(std::string target, const std::string& group, const std::string& node) {
+  target += target.find('?') == std::string::npos ? '?' : '&';
+  return target + "for=" + PercentEncode(group + "/" + node);
+}
+
 }  // namespace walstitch::http

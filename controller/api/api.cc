@@ -332,7 +332,9 @@ asio::awaitable<http::Response> Handle(Front& front, http::Request request) {
   if (versioned && segments.size() == 2 && segments[1] == "status") {
     boost::json::array groups;
     for (const auto& [name, group] : controller.Groups()) groups.push_back(group->Status());
-    co_return Json({{"groups", std::move(groups)}});
+    boost::json::array notes;
+    for (const std::string& note : front.Notes()) notes.push_back(boost::json::string(note));
+    co_return Json({{"groups", std::move(groups)}, {"notes", std::move(notes)}});
   }
   if (versioned && segments.size() == 2 && segments[1] == "decisions")
     co_return Decisions(controller, request);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "agents/http/http_server.h"
 #include "controller/shell/controller.h"
@@ -19,6 +20,8 @@ class Front {
     std::string leader;    // "http://host:port" of the API of the one that does; empty: not known
   };
   [[nodiscard]] virtual Standby StandsBy() const = 0;
+  // What whoever asks for the status of all groups should know beside it, one sentence each.
+  [[nodiscard]] virtual std::vector<std::string> Notes() const = 0;
 };
 
 // `front` outlives the handler.

@@ -4,6 +4,7 @@
 
 #include "controller/cli/render_decision.h"
 #include "controller/cli/render_status.h"
+#include "controller/cli/text.h"
 #include "policies/model/json.h"
 
 namespace walstitch::cli {
@@ -84,6 +85,11 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
   if (console.json) {
     console.PrintJson(*answer);
   } else {
+    if (const auto* notes = answer->if_contains("notes"); notes != nullptr && notes->is_array()) {
+      for (const auto& note : notes->get_array()) {
+        if (note.is_string()) console.Print("note: " + Clean(note.get_string()) + "\n");
+      }
+    }
     console.Print(RenderStatus(groups));
   }
   if (!check) return ExitCode::kDone;

@@ -33,8 +33,12 @@ Task<OperatorAnswer> GroupRunner::OrderAdopt(OperatorRequest request) {
 Task<OperatorAnswer> GroupRunner::CarryOutAdopt(Decision decision) {
   GroupState state = state_;
   if (state.epoch != decision.epoch) {
+    const std::uint64_t before = state.epoch;
     state.epoch = decision.epoch;
-    if (auto written = co_await WriteDown(decision, state); !written) co_return Fail(written.error());
+    const Undo undo = [before, epoch = decision.epoch](GroupState& now) {
+      if (now.epoch == epoch) now.epoch = before;
+    };
+    if (auto written = co_await WriteDown(decision, state, undo); !written) co_return Fail(written.error());
   }
   environment_.FaultPoint("after-decision");
   OutcomeRecord outcome;
@@ -127,10 +131,10 @@ Task<OperatorAnswer> GroupRunner::OrderRelease(OperatorRequest request) {
 
 Task<OperatorAnswer> GroupRunner::CarryOutRelease(Decision decision) {
   environment_.FaultPoint("after-decision");
-  GroupState state = state_;
   OutcomeRecord outcome;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_before = report->counters;
   const Execution execution = co_await Execute(decision);
+  GroupState state = state_;
   outcome.outcome = execution.outcome;
   if (const auto& report = nodes_.at(decision.node).view.report) outcome.survivor_after = report->counters;
   if (execution.outcome == Outcome::kDone) {

@@ -77,6 +77,10 @@ Task<bool> GroupRunner::LookForMaster(Finding trouble) {
   auto found = nodes_.find(state_.master);
   if (found == nodes_.end() || !found->second.view.report) co_return false;
   if (Snapshot().Find(state_.master)->Fresh() != nullptr) co_return false;
+  if (!AddressStands(found->second)) {
+    master_probe_.reset();
+    co_return false;
+  }
   const Look look = LookNow();
   if (look.asked_ms < next_probe_ms_) co_return false;
   next_probe_ms_ = look.asked_ms + kProbeIntervalMs;
@@ -128,7 +132,9 @@ Task<void> GroupRunner::FenceMaster(std::string finding) {
 Task<bool> GroupRunner::FenceDirectly(std::string name, std::string finding) {
   const Node& node = nodes_.at(name);
   if (!node.view.report || node.view.report->relay_endpoint.port == 0) co_return false;
+  if (!AddressStands(node)) co_return false;
   const Endpoint server = node.view.report->endpoint;
+  const bool was_master = name == state_.master;
   const Endpoint relay = node.view.report->relay_endpoint;
   Decision decision = NewDecision(DecisionKind::kRejoin, state_.epoch);
   decision.node = name;
@@ -142,9 +148,10 @@ Task<bool> GroupRunner::FenceDirectly(std::string name, std::string finding) {
   decision.verdict = std::move(verdict);
   if (auto written = co_await WriteDown(decision, std::nullopt); !written) co_return false;
   OutcomeRecord outcome;
-  if (Snapshot().Find(name)->Fresh() != nullptr) {
+  const bool promoted = !was_master && (name == state_.master || state_.suspects.contains(name));
+  if (Snapshot().Find(name)->Fresh() != nullptr || !AddressStands(node) || promoted) {
     outcome.outcome = Outcome::kFailed;
-    outcome.sentence = "not done: its agent answers again";
+    outcome.sentence = "not done: things are not as they were any more";
     (void)Close(decision, outcome, nullptr);
     co_return false;
   }
@@ -192,10 +199,8 @@ Task<void> GroupRunner::WatchMaster() {
     failed_failovers_ = 0;
     next_failover_ms_ = 0;
     for (const auto& finding : FindIn(Snapshot())) {
-      if (finding.code == FindingCode::kMasterRefusesWrites || finding.code == FindingCode::kMasterLeaving) {
+      if (finding.code == FindingCode::kMasterRefusesWrites || finding.code == FindingCode::kMasterLeaving)
         co_await SwitchAwayFrom(finding);
-        break;
-      }
     }
     co_return;
   }
@@ -287,13 +292,25 @@ Task<void> GroupRunner::FailOver(Finding trouble) {
   Wake();
 }
 
+// 1. A pod is gone, and with it the node's agent. 2. Its address is given to another, of another group. 3.
+// The server there would be asked, and made a replica, in this node's place. So a node is looked for at an
+// address that may be another's only while its pod is known to be there.
+bool GroupRunner::AddressStands(const Node& node) const {
+  if (node.settings.own_address) return true;
+  if (!node.view.report || node.view.report->endpoint.host.empty()) return false;
+  const std::string& host = node.view.report->endpoint.host;
+  const bool v6 = host.find(':') != std::string::npos;
+  return node.settings.agent.starts_with("http://" + (v6 ? "[" + host + "]" : host) + ":");
+}
+
 // A master that lives and cannot write is no use to anybody, and one that is about to be stopped will be
 // none. Nothing is lost by changing it. Whoever stops a server has asked for it, so neither the block after a
 // failover nor automatic: false holds that back; and there is little time.
 Task<void> GroupRunner::SwitchAwayFrom(Finding finding) {
   const std::int64_t now = environment_.NowMs();
   const bool leaving = finding.code == FindingCode::kMasterLeaving;
-  if (state_.paused || state_.maintenance.contains(state_.master) || now < next_switchover_ms_) co_return;
+  if (state_.paused || state_.maintenance.contains(state_.master)) co_return;
+  if (switching_away_ || now < next_switchover_ms_) co_return;
   const bool blocked = environment_.UnixMs() < state_.blocked_until_ms;
   if (!leaving && (!settings_.failover.automatic || blocked)) co_return;
   bool somebody = false;
@@ -307,6 +324,7 @@ Task<void> GroupRunner::SwitchAwayFrom(Finding finding) {
   next_switchover_ms_ = now + (leaving ? kLeavingRetryMs : kLastRetryMs);
   OperatorRequest request;
   request.reason = finding.sentence;
+  request.node = finding.node;
   request.reason_code = leaving ? reason::kMasterLeaving : reason::kMasterRefusesWrites;
   // It takes the lock itself.
   tasks_.Spawn(SwitchAwayTask(std::move(request)));
@@ -314,6 +332,12 @@ Task<void> GroupRunner::SwitchAwayFrom(Finding finding) {
 
 Task<void> GroupRunner::SwitchAwayTask(OperatorRequest request) {
   const bool leaving = request.reason_code == reason::kMasterLeaving;
+  struct Away {
+    bool& flag;
+    explicit Away(bool& it) : flag(it) { flag = true; }
+    ~Away() { flag = false; }
+  };
+  const Away away(switching_away_);
   auto answer = co_await OrderSwitchover(std::move(request));
   const bool done = answer && answer->outcome && answer->outcome->outcome == Outcome::kDone;
   if (!done || leaving) co_return;
@@ -329,6 +353,7 @@ Task<void> GroupRunner::FenceStrays() {
   for (auto& [name, node] : nodes_) {
     const std::int64_t now = environment_.NowMs();
     if (name == state_.master || !node.view.report || now < node.next_probe_ms) continue;
+    if (!AddressStands(node)) continue;
     if (now - node.heard_ms < kStrayProbeMs || node.busy) continue;
     node.next_probe_ms = now + kStrayProbeMs;
     node.busy = true;

@@ -119,7 +119,12 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
   decision.finding = "an operator wants it";
   decision.reasons = {{std::string(reason::kOperatorAsked),
                        "an operator asked " + what + (request.reason.empty() ? "" : ": " + request.reason)}};
-  if (auto written = co_await WriteDown(decision, state); !written) co_return Fail(written.error());
+  const Undo undo = [before = state_](GroupState& now) {
+    now.paused = before.paused;
+    now.blocked_until_ms = before.blocked_until_ms;
+    now.maintenance = before.maintenance;
+  };
+  if (auto written = co_await WriteDown(decision, state, undo); !written) co_return Fail(written.error());
   // Meanwhile others may have changed what else it holds.
   state = state_;
   (void)Close(decision, outcome, &state);

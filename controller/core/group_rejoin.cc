@@ -199,7 +199,30 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   std::optional<GroupState> begun;
   if (verdict == Verdict::kSpliced || verdict == Verdict::kPadded || Borrows(decision))
     ApplyBegun(begun.emplace(state_), name, *decision.evidence->rejoiner.last);
-  if (auto written = co_await WriteDown(decision, begun); !written) {
+  // 1. One more full sync may run, and two nodes see that. 2. Both decisions are being written. 3. Both
+  // begin. So its place is taken while it is written, and it counts as a node that is copied; Execute takes
+  // both anew, with nothing in between.
+  const bool takes_place = verdict == Verdict::kFull;
+  const std::string zone = node.settings.zone;
+  if (takes_place) {
+    fleet_.full_syncs.Begin(zone);
+    node.view.rejoining = true;
+  }
+  const auto membership = state_.nodes.find(name);
+  const auto before = membership == state_.nodes.end() ? std::nullopt : std::optional(membership->second);
+  Undo undo;
+  if (begun) {
+    undo = [name, before](GroupState& state) {
+      if (before) state.nodes[name] = *before;
+      if (!before) state.nodes.erase(name);
+    };
+  }
+  auto written = co_await WriteDown(decision, begun, undo);
+  if (takes_place) {
+    fleet_.full_syncs.End(zone);
+    node.view.rejoining = false;
+  }
+  if (!written) {
     Backoff(node);
     co_return;
   }
@@ -433,8 +456,8 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
   }
   if (full && execution.outcome == Outcome::kDone) {
     const std::int64_t now = environment_.NowMs();
-    full_syncs_[name] = {decision, bytes_before, outcome.survivor_before, bytes_before,
-                         now,      now,          execution.salvage,       execution.not_salvaged};
+    full_syncs_[name] = {decision, bytes_before,      outcome.survivor_before, bytes_before,  now,
+                         now,      execution.salvage, execution.not_salvaged,  execution.zone};
     co_return;
   }
   outcome.outcome = execution.outcome;
@@ -544,9 +567,6 @@ Task<void> GroupRunner::WatchFullSyncs() {
       ++entry;
       continue;
     }
-    GroupState state = state_;
-    // The copy is the survivor's whole history.
-    if (done) ApplyJoin(state, entry->first, Sequence(0));
     outcome.survivor_before = open.survivor_before;
     outcome.salvage = open.salvage;
     if (report != nullptr && BytesToNode(*report) >= open.bytes_before) {
@@ -557,6 +577,9 @@ Task<void> GroupRunner::WatchFullSyncs() {
     const Node& survivor = nodes_.at(open.decision.survivor);
     if (survivor.view.report) outcome.survivor_after = survivor.view.report->counters;
     environment_.FaultPoint("before-outcome");
+    // Not before the wait: others write theirs meanwhile. The copy is the survivor's whole history.
+    GroupState state = state_;
+    if (done) ApplyJoin(state, entry->first, Sequence(0));
     (void)Close(open.decision, outcome, done ? &state : nullptr);
     if (done) {
       node.failures = 0;
@@ -568,7 +591,7 @@ Task<void> GroupRunner::WatchFullSyncs() {
     } else {
       Backoff(node);
     }
-    fleet_.full_syncs.End(node.settings.zone);
+    fleet_.full_syncs.End(open.zone);
     entry = full_syncs_.erase(entry);
   }
 }

@@ -316,6 +316,11 @@ Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "switchover");
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
+  // 1. A master is about to be stopped, and rejoins are waited for. 2. Meanwhile another has taken over. 3.
+  // That one is not about to be stopped.
+  if (!request.reason_code.empty() && request.node != state_.master) {
+    co_return Fail(ErrorCode::kConflict, request.node + " is not the master any more");
+  }
   co_await RefreshAll();
   Decision decision = NewDecision(DecisionKind::kSwitchover, NextEpoch());
   decision.survivor = state_.master;
@@ -499,20 +504,24 @@ void GroupRunner::CloseUnpromoted(const Decision& decision, const OutcomeRecord&
 // report tells.
 Task<OperatorAnswer> GroupRunner::CarryOutPromotion(Decision decision, std::int64_t deadline_ms,
                                                     bool taken_back) {
+  if (state_.epoch != decision.epoch) {
+    // The epoch is used up with the decision, whatever comes of it; but for one that nobody will ever act on.
+    // Until it is durable, the old master goes on, with leases of its own epoch.
+    GroupState state = state_;
+    const std::uint64_t before = state.epoch;
+    state.epoch = decision.epoch;
+    const Undo undo = [before, epoch = decision.epoch](GroupState& now) {
+      if (now.epoch == epoch) now.epoch = before;
+    };
+    if (auto written = co_await WriteDown(decision, std::move(state), undo); !written)
+      co_return Fail(written.error());
+  }
   struct Switching {
     bool& flag;
     explicit Switching(bool& it) : flag(it) { flag = true; }
     ~Switching() { flag = false; }
   };
-  // Before the decision is written: with it the old master's epoch is over, and nobody gets a lease for it.
   const Switching switching(switching_);
-  if (state_.epoch != decision.epoch) {
-    // The epoch is used up with the decision, whatever comes of it.
-    GroupState state = state_;
-    state.epoch = decision.epoch;
-    if (auto written = co_await WriteDown(decision, std::move(state)); !written)
-      co_return Fail(written.error());
-  }
   Info(decision.id + " " + std::string(ToString(decision.kind)) + " to " + decision.node + ", epoch " +
        std::to_string(decision.epoch));
   environment_.FaultPoint("after-decision");

@@ -198,7 +198,10 @@ std::optional<LeaseGrant> GroupRunner::MakeGrant(const Node& node) const {
   LeaseGrant grant;
   grant.group = settings_.name;
   grant.node = node.settings.name;
-  grant.epoch = state_.epoch;
+  // 1. A promotion is being written down, and its epoch counts already. 2. The master gets a lease for it,
+  // and its peers hear of it. 3. It is never durable: whoever leads next knows only the epoch before, and is
+  // refused.
+  grant.epoch = durable_epoch_.value_or(state_.epoch);
   grant.boot_id = node.view.report->boot_id;
   grant.anchor_ms = node.view.report->boot_ms;
   grant.terms = settings_.failover.lease;
@@ -477,6 +480,10 @@ Task<CommandResult> GroupRunner::RunCommand(Decision decision, Command command, 
   if (!nodes_.contains(command.node)) {
     result.outcome = Outcome::kFailed;
     result.error = "node " + command.node + " is no longer in the configuration";
+  } else if (auto settled = co_await Settled(); !settled) {
+    // What was done before, and what may follow from it, must be on record before anything more is.
+    result.outcome = Outcome::kFailed;
+    result.error = "not sent: " + settled.error().Message();
   } else {
     Node& node = nodes_.at(command.node);
     const bool promotes = std::holds_alternative<PromoteAction>(command.action);
@@ -557,7 +564,11 @@ Task<Result<CommandResult>> GroupRunner::Ask(Command command) {
   }
 }
 
-Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<GroupState> state) {
+Task<Result<void>> GroupRunner::Settled() {
+  co_return co_await Answer<Result<void>>([&](auto done) { environment_.Settle(std::move(done)); });
+}
+
+Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<GroupState> state, Undo undo) {
   auto written = environment_.Store().AppendDecision(decision, state ? &*state : nullptr);
   if (!written) {
     store_problem_ = written.error().Message();
@@ -565,8 +576,12 @@ Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<Group
     co_return written;
   }
   // Not later: another task's write, which follows this one, is made from it.
+  const std::uint64_t epoch_before = state_.epoch;
   if (state) state_ = std::move(*state);
-  auto durable = co_await Answer<Result<void>>([&](auto done) { environment_.Settle(std::move(done)); });
+  const bool raises = state_.epoch != epoch_before && !durable_epoch_;
+  if (raises) durable_epoch_ = epoch_before;
+  auto durable = co_await Settled();
+  if (raises) durable_epoch_.reset();
   if (durable) {
     store_problem_.clear();
     co_return durable;
@@ -576,7 +591,8 @@ Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<Group
   OutcomeRecord outcome;
   outcome.outcome = Outcome::kFailed;
   outcome.sentence = "nothing was done: " + store_problem_;
-  (void)Close(decision, outcome, nullptr);
+  if (undo) undo(state_);
+  (void)Close(decision, outcome, undo ? &state_ : nullptr);
   co_return durable;
 }
 
@@ -593,6 +609,9 @@ void GroupRunner::LogStep(const Decision& decision, const StepRecord& step) {
 std::string GroupRunner::WhyNotOn(const Decision& decision, std::size_t step) {
   if (decision.kind != DecisionKind::kRejoin) return "";
   if (Superseded(decision)) return "the group's master was changed in between";
+  const bool moves = decision.verdict && decision.verdict->verdict != Verdict::kHold;
+  if (step == 0 && moves && Snapshot().LiveMaster() == nullptr)
+    return "master " + state_.master + " was lost in between";
   if (step == 0) return "";
   if (!std::holds_alternative<SalvageAction>(decision.plan[step - 1].action)) return "";
   if (state_.paused) return "the group was paused in between";
@@ -624,6 +643,7 @@ Task<GroupRunner::Execution> GroupRunner::Execute(Decision decision) {
       if (salvage == nullptr) nodes_.at(decision.node).view.rejoining = true;
     }
     const std::string zone = full_sync ? nodes_.at(decision.node).settings.zone : std::string();
+    if (full_sync) execution.zone = zone;
     if (full_sync) fleet_.full_syncs.Begin(zone);  // until WatchFullSyncs sees its end
     auto result = co_await RunCommand(decision, CommandOf(decision, step));
     if (full_sync && result.outcome != Outcome::kDone) fleet_.full_syncs.End(zone);

@@ -50,7 +50,9 @@ struct OperatorRequest {
   std::string node;                 // maintenance
   bool on = true;                   // maintenance
   std::string reason;               // pause, maintenance
-  std::string_view reason_code{};   // of a switchover that is decided without being asked, with its reason
+  // Of a switchover that is decided without being asked, with its reason: away from `node`, if that is the
+  // master.
+  std::string_view reason_code{};
 };
 
 // The answer: the decision's record, closed; for a dry run the decision only, with an empty id.
@@ -151,6 +153,7 @@ class GroupRunner {
     std::int64_t begun_ms = 0;
     std::optional<SalvageRef> salvage;
     std::string not_salvaged;  // see Execution
+    std::string zone;          // of its node, when it began
   };
   // An outcome that could not be written: nothing is decided before it is.
   struct Unclosed {
@@ -191,6 +194,7 @@ class GroupRunner {
     std::optional<SalvageRef> salvage;
     std::string not_salvaged;  // why the tail was given up without a salvage, which the policy allows
     std::optional<KeysMended> keys;
+    std::string zone;  // of the full sync that was begun
   };
 
   void Enter(const NodeSettings& node);
@@ -223,9 +227,13 @@ class GroupRunner {
   [[nodiscard]] std::string WhyNotOn(const Decision& decision, std::size_t step);
   Task<Execution> Execute(Decision decision);
   void LogStep(const Decision& decision, const StepRecord& step);
-  // Writes the decision, and the state if given, which counts from then on; true to what it says, nothing may
-  // be done before this has returned well. If it has not, the decision is closed, and nothing is done.
-  Task<Result<void>> WriteDown(Decision decision, std::optional<GroupState> state);
+  // Writes the decision, and the state if given, which counts from then on: others' writes are made from it.
+  // Nothing of it may be done before this has returned well. If it has not, the decision is closed, nothing
+  // is done, and `undo` takes back what of the state was only this decision's.
+  using Undo = std::function<void(GroupState&)>;
+  Task<Result<void>> WriteDown(Decision decision, std::optional<GroupState> state, Undo undo = nullptr);
+  // Everything that was written is durable.
+  Task<Result<void>> Settled();
   // The outcomes that could not be written: true when none is left.
   bool WriteUnclosed();
   // Higher than any epoch that the controller or an agent has seen.
@@ -283,6 +291,8 @@ class GroupRunner {
   Task<void> FailOver(Finding trouble);
   Task<void> SwitchAwayFrom(Finding finding);
   Task<void> SwitchAwayTask(OperatorRequest request);
+  // The node's server is where its last report says, as far as is known: nobody else has its address by now.
+  [[nodiscard]] bool AddressStands(const Node& node) const;
   Task<void> FenceStrays();
   Task<void> FenceStray(std::string name);
   CandidateRules RulesFor(const GroupSnapshot& snapshot);
@@ -358,6 +368,9 @@ class GroupRunner {
   std::vector<Unclosed> unclosed_;
   std::int64_t next_bootstrap_ms_ = 0;
 
+  // The epoch that leases are given for, while a later one is being written down; absent: the state's.
+  std::optional<std::uint64_t> durable_epoch_;
+
   // No lease that was ever given runs beyond it. At the start, as if one had been given just now.
   std::int64_t lease_until_ms_ = 0;
   std::int64_t granted_ms_ = -1;
@@ -375,6 +388,7 @@ class GroupRunner {
   int failed_failovers_ = 0;  // in a row
   std::int64_t next_failover_ms_ = 0;
   std::int64_t next_switchover_ms_ = 0;
+  bool switching_away_ = false;    // a switchover that nobody ordered is under way
   std::string refused_for_;        // the code that was recorded last
   std::string waits_;              // for the status
   std::uint64_t given_up_in_ = 0;  // the epoch in which a rescue was given up

@@ -23,7 +23,7 @@ struct LeaderTerms {
 };
 
 struct LeaderRecord {
-  std::string holder;  // empty: given back
+  std::string holder;  // empty: given back, if the address is empty, too
   std::int64_t duration_ms = 0;
   std::string renewed;            // when, by the holder's own clock: only ever compared for equality
   std::uint64_t transitions = 0;  // how often the holder has changed
@@ -42,8 +42,10 @@ class Leadership {
     kTake,    // the record is free, or has not been renewed for too long
     kRenew,   // it is this one's, and due
   };
-  // The record as it was read; nullopt: there is none. `now_ms`: when the answer was here.
-  void Saw(const std::optional<LeaderRecord>& record, std::int64_t now_ms);
+  // The record as it was read; nullopt: there is none. `now_ms`: when the answer was here. `ever`: there was
+  // a leader before. A record that is not there, or names nobody and was not given back, may have been taken
+  // away under one who leads and cannot know: it is waited for as if it were another's.
+  void Saw(const std::optional<LeaderRecord>& record, bool ever, std::int64_t now_ms);
   [[nodiscard]] Step Next(std::int64_t now_ms) const;
   // What kCreate, kTake and kRenew write. `renewed`: the time of day.
   [[nodiscard]] LeaderRecord Mine(std::string renewed, std::string address) const;
@@ -58,12 +60,14 @@ class Leadership {
   [[nodiscard]] const std::optional<LeaderRecord>& Record() const { return record_; }
 
  private:
+  [[nodiscard]] bool Waited(std::int64_t duration_ms, std::int64_t now_ms) const;
   [[nodiscard]] std::string Identity() const { return place_ + "/" + run_; }
 
   std::string place_;
   std::string run_;
   LeaderTerms terms_;
   std::optional<LeaderRecord> record_;
+  bool ever_ = false;
   std::int64_t seen_ms_ = 0;  // since when the record is as it is
   std::int64_t begun_ms_ = 0;
   std::int64_t leads_until_ms_ = 0;

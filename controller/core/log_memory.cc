@@ -125,6 +125,20 @@ void LogMemory::Trim(const Trimming& trimming) {
   trimmed_ = trimming.trimmed;
 }
 
+LogEnds EndsOf(const std::vector<std::string>& lines) {
+  LogEnds ends;
+  std::uint64_t first = UINT64_MAX;
+  for (const std::string& line : lines) {
+    const auto entry = ParseEntry(line, nullptr);
+    if (!entry || entry->index == 0) continue;
+    if (entry->index > ends.head.index) ends.head = {entry->index, Sha256Hex(line)};
+    if (entry->index >= first) continue;
+    first = entry->index;
+    ends.trimmed = {entry->index - 1, entry->previous};
+  }
+  return ends;
+}
+
 Result<std::string> ResolveDecision(const std::vector<std::string>& ids, const std::string& part) {
   std::vector<std::string> matches;
   if (part.size() >= 4) {

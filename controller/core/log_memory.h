@@ -70,6 +70,14 @@ class LogMemory {
   std::set<std::string> open_;
 };
 
+// Where the log ends that these lines are of, in any order; and the entry before its first, which is not
+// kept.
+struct LogEnds {
+  LogHead trimmed;
+  LogHead head;  // index 0: there is no entry
+};
+LogEnds EndsOf(const std::vector<std::string>& lines);
+
 // Of many records, those that an id, or its beginning or end, of 4 characters or more, names.
 Result<std::string> ResolveDecision(const std::vector<std::string>& ids, const std::string& part);
 

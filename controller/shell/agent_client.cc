@@ -31,8 +31,9 @@ Result<void> AgentClient::CheckAddress() const {
 boost::asio::awaitable<Result<boost::json::value>> AgentClient::Call(
     std::string method, std::string target, std::string body, std::chrono::milliseconds timeout) const {
   if (auto known = CheckAddress(); !known) co_return Fail(known.error());
-  auto answer =
-      co_await http::FetchBody(url_, std::move(method), std::move(target), std::move(body), token_, timeout);
+  std::string addressed = http::AddressedTo(std::move(target), group_, node_);
+  auto answer = co_await http::FetchBody(url_, std::move(method), std::move(addressed), std::move(body),
+                                         token_, timeout);
   if (!answer) co_return Fail(answer.error(), "agent of " + node_);
   auto json = ParseJson(*answer);
   if (!json) co_return Fail(json.error(), "agent of " + node_);

@@ -23,8 +23,9 @@ namespace walstitch::shell {
 
 class AgentClient {
  public:
-  AgentClient(std::string node, http::Url url, std::string token)
-      : node_(std::move(node)), url_(std::move(url)), token_(std::move(token)) {}
+  // Each request says whom it is for, and another agent refuses it: its address may be another's by now.
+  AgentClient(std::string group, std::string node, http::Url url, std::string token)
+      : group_(std::move(group)), node_(std::move(node)), url_(std::move(url)), token_(std::move(token)) {}
 
   // INFO asked anew.
   boost::asio::awaitable<Result<Report>> FreshReport() const;
@@ -57,6 +58,7 @@ class AgentClient {
   boost::asio::awaitable<Result<Role>> RoleOfUpstream(Endpoint server) const;
 
   [[nodiscard]] std::string Url() const;
+  [[nodiscard]] const std::string& Node() const { return node_; }
 
   // Whatever the agent answers there; for what the controller only passes on.
   boost::asio::awaitable<Result<boost::json::value>> Ask(
@@ -74,6 +76,7 @@ class AgentClient {
   boost::asio::awaitable<Result<boost::json::value>> Get(std::string target,
                                                          std::chrono::milliseconds timeout) const;
 
+  std::string group_;
   std::string node_;
   http::Url url_;
   std::string token_;

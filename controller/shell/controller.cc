@@ -7,11 +7,12 @@
 namespace walstitch::shell {
 
 Controller::Controller(boost::asio::any_io_executor executor, ControllerConfig config,
-                       std::unique_ptr<Store> store, std::function<bool()> leads)
+                       std::unique_ptr<Store> store, std::function<bool()> leads, bool over_without)
     : executor_(std::move(executor)),
       config_(std::move(config)),
       store_(std::move(store)),
       leads_(std::move(leads)),
+      over_without_(over_without),
       policies_(config_.policies) {
   fleet_.full_syncs.limit = config_.max_concurrent_full_syncs;
   fleet_.full_syncs.zone_limit = config_.max_concurrent_full_syncs_per_zone;
@@ -20,13 +21,17 @@ Controller::Controller(boost::asio::any_io_executor executor, ControllerConfig c
 
 Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_executor executor,
                                                        ControllerConfig config, std::unique_ptr<Store> store,
-                                                       std::function<bool()> leads) {
-  std::unique_ptr<Controller> controller(
-      new Controller(std::move(executor), std::move(config), std::move(store), std::move(leads)));
+                                                       std::function<bool()> leads, bool over_without) {
+  std::unique_ptr<Controller> controller(new Controller(std::move(executor), std::move(config),
+                                                        std::move(store), std::move(leads), over_without));
   controller->policies_.Refresh();
-  // At the start there is no policy in force to fall back to, so a bad file is a bad start.
-  if (!controller->policies_.Problem().empty())
-    return Fail(ErrorCode::kInvalid, controller->policies_.Problem());
+  // At the start there is no policy in force to fall back to, so a bad file is a bad start; but not in
+  // Kubernetes, where a pod is started anew whenever it must be, and nobody is there to see it: until the
+  // files are mended, nothing may differ.
+  if (!controller->policies_.Problem().empty()) {
+    if (!controller->config_.kubernetes) return Fail(ErrorCode::kInvalid, controller->policies_.Problem());
+    spdlog::error("the default policy (fullsync) is in force: {}", controller->policies_.Problem());
+  }
   for (const auto& group : controller->config_.groups) {
     if (auto added = controller->AddGroup(group); !added) return Fail(added.error());
     (void)controller->policies_.For(group.name);
@@ -51,8 +56,8 @@ Result<void> Controller::AddGroup(GroupConfig group) {
     master.own_address = false;
     group.nodes.push_back(std::move(master));
   }
-  HostContext context{executor_, pool_, config_.agent_token, config_.kvrocks_password, *store_, policies_,
-                      fleet_,    leads_};
+  HostContext context{executor_, pool_,  config_.agent_token, config_.kvrocks_password, *store_, policies_,
+                      fleet_,    leads_, over_without_};
   const std::string name = group.name;
   groups_.emplace(name, std::make_unique<GroupHost>(std::move(context), std::move(group), config_.failover));
   return {};

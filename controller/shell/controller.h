@@ -19,10 +19,11 @@ namespace walstitch::shell {
 class Controller {
  public:
   // Reads the policies, and makes a host for each group of the configuration: an Error if either cannot be
-  // had. `leads`: see HostContext.
+  // had. `leads`, `over_without`: see HostContext.
   static Result<std::unique_ptr<Controller>> Create(boost::asio::any_io_executor executor,
                                                     ControllerConfig config, std::unique_ptr<Store> store,
-                                                    std::function<bool()> leads = nullptr);
+                                                    std::function<bool()> leads = nullptr,
+                                                    bool over_without = false);
 
   // Begins to watch the groups.
   Result<void> Start();
@@ -41,13 +42,14 @@ class Controller {
 
  private:
   Controller(boost::asio::any_io_executor executor, ControllerConfig config, std::unique_ptr<Store> store,
-             std::function<bool()> leads);
+             std::function<bool()> leads, bool over_without);
   Result<void> AddGroup(GroupConfig group);
 
   boost::asio::any_io_executor executor_;
   ControllerConfig config_;
   std::unique_ptr<Store> store_;
   std::function<bool()> leads_;
+  bool over_without_;
   PolicyStore policies_;
   core::Fleet fleet_;
   boost::asio::thread_pool pool_{2};  // what blocks: the controller's own connections to servers

@@ -215,6 +215,7 @@ asio::awaitable<void> CollectUndo(EvidenceRequest request, Evidence* evidence) {
   question.fork = fork;
   question.last = last;
   question.survivor = request.survivor.Url();
+  question.survivor_node = request.survivor.Node();
   question.scan_bytes = request.limits.undo_scan_bytes;
   auto plan = co_await request.rejoiner.PlanUndo(std::move(question));
   if (!plan) {

@@ -92,7 +92,7 @@ GroupHost::GroupHost(HostContext context, GroupConfig config, core::FailoverSett
 
 void GroupHost::Enter(NodeConfig node) {
   const std::string name = node.name;
-  AgentClient client(name, node.agent_url, context_.agent_token);
+  AgentClient client(config_.name, name, node.agent_url, context_.agent_token);
   nodes_.emplace(name, Node{std::move(node), std::move(client), nullptr});
 }
 
@@ -127,7 +127,7 @@ void GroupHost::PutNode(NodeConfig node) {
   if (!known) {
     Enter(std::move(node));
   } else {
-    if (moved) found->second.client = AgentClient(name, node.agent_url, context_.agent_token);
+    if (moved) found->second.client = AgentClient(config_.name, name, node.agent_url, context_.agent_token);
     found->second.config = std::move(node);
   }
   if (!moved || !started_) return;
@@ -298,12 +298,16 @@ void GroupHost::FreshReport(const std::string& node, Done<Result<Report>> done) 
   Spawn<Result<Report>>(context_.executor, work(nodes_.at(node).client), std::move(done));
 }
 
+template <typename T>
+void GroupHost::Refuse(Done<Result<T>> done) {
+  if (context_.over_without) return;
+  asio::post(context_.executor, [done = std::move(done)] {
+    done(Fail(ErrorCode::kUnavailable, "nothing may be done now: the store in stateDir cannot be written"));
+  });
+}
+
 void GroupHost::Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) {
-  if (!Leads()) {
-    return asio::post(context_.executor, [done = std::move(done)] {
-      done(Fail(ErrorCode::kUnavailable, "this controller does not lead any more"));
-    });
-  }
+  if (!Leads()) return Refuse(std::move(done));
   auto work = [](AgentClient client, Command what,
                  milliseconds patience) -> asio::awaitable<Result<CommandResult>> {
     co_return co_await client.Run(std::move(what), patience);
@@ -375,6 +379,7 @@ void GroupHost::FindUnrepairable(const std::string& node, std::vector<UserKeyNam
 }
 
 void GroupHost::CarryOutReplay(core::ReplayOrder order, Done<Result<core::ReplaySummary>> done) {
+  if (!Leads()) return Refuse(std::move(done));
   const Node& source = nodes_.at(order.source);
   const AgentClient& master = nodes_.at(order.master).client;
   ReplayTask task{std::move(order), config_.name, source.client, source.config.agent, master, Policy()};
@@ -397,11 +402,7 @@ void GroupHost::ProbeThrough(const std::string& node, const Endpoint& server, Do
 }
 
 void GroupHost::Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) {
-  if (!Leads()) {
-    return asio::post(context_.executor, [done = std::move(done)] {
-      done(Fail(ErrorCode::kUnavailable, "this controller does not lead any more"));
-    });
-  }
+  if (!Leads()) return Refuse(std::move(done));
   asio::post(context_.pool,
              [executor = context_.executor, options = ClientTo(server, context_.kvrocks_password), relay,
               done = std::move(done)] {

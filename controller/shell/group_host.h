@@ -31,9 +31,13 @@ struct HostContext {
   Store& store;
   PolicyStore& policies;
   core::Fleet& fleet;
-  // Whether this controller leads at this very moment; empty: it is the only one. Asked before everything
-  // that changes anything outside: a process may be paused for long, and wakes in the middle of what it did.
+  // Whether this controller leads at this very moment; empty: it is the only one. Asked before leases and
+  // commands are given, and servers are fenced: a process may be paused for long, and wakes in the middle of
+  // what it did.
   std::function<bool()> leads;
+  // Who does not lead is over: what it has begun gets no answer any more, as in a crash, so that nothing of
+  // it is closed as undone. False: it may lead again.
+  bool over_without = false;
 };
 
 class GroupHost : public core::Environment {
@@ -109,6 +113,8 @@ class GroupHost : public core::Environment {
 
   void Enter(NodeConfig node);
   void Subscribe(const std::string& node);
+  template <typename T>
+  void Refuse(Done<Result<T>> done);
   [[nodiscard]] bool Leads() const { return !context_.leads || context_.leads(); }
   void OnMessage(const std::string& node, const std::string& message);
 

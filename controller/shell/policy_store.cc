@@ -105,6 +105,7 @@ bool PolicyStore::Refresh() {
   auto files = ReadFiles();
   if (!files) {
     problem_ = files.error().Message();
+    fingerprint_ = "not read";  // what is read next is looked at whole, though it be what is in force
     return false;
   }
   std::string all;

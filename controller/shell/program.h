@@ -34,6 +34,7 @@ class Program : public api::Front {
 
   [[nodiscard]] Controller* Leading() override;
   [[nodiscard]] Standby StandsBy() const override;
+  [[nodiscard]] std::vector<std::string> Notes() const override;
 
  private:
   class Impl;

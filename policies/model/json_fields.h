@@ -421,6 +421,7 @@ void Fields(V& visit, S& s) {
   visit("last", s.last);
   visit("survivor", s.survivor);
   visit("scan_bytes", s.scan_bytes);
+  visit.Defaulted("survivor_node", s.survivor_node);
 }
 
 template <typename V, Like<RawKey> S>

@@ -28,6 +28,7 @@ struct UndoQuestion {
   Sequence last;         // of the node
   std::string survivor;  // the survivor's agent, "http://host:port", which is asked what it wrote since
   std::uint64_t scan_bytes = 0;  // of WAL before the fork, at most
+  std::string survivor_node{};   // its name; empty: whoever is there
   bool operator==(const UndoQuestion&) const = default;
 };
 

@@ -26,7 +26,7 @@ TEST(SimulationTest, RandomSchedulesBreakNothing) {
   std::uint64_t rescues = 0;
   std::uint64_t borrows = 0;
   std::uint64_t full_syncs = 0;
-  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
     const RunResult result = RunSeed(seed);
     promotions += result.promotions;
     pads += result.pads;

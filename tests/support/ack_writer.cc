@@ -58,7 +58,7 @@ WriteState StateOf(const Reply& reply) {
 }  // namespace
 
 AckWriter::AckWriter(AckLog& log, std::string node, uint16_t port, AckWriterOptions options)
-    : log_(log), node_(std::move(node)), port_(port), options_(std::move(options)) {
+    : log_(log), target_{node, "127.0.0.1", port}, node_(std::move(node)), options_(std::move(options)) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -90,7 +90,12 @@ WriteState AckWriter::WriteOnce(std::optional<RedisClient>* client, uint64_t n) 
   std::lock_guard turn(turn_);
   if (stop_) return WriteState::kRefused;
   if (!*client) {
-    client->emplace(port_, "127.0.0.1", options_.timeout);
+    if (options_.resolve) {
+      auto target = options_.resolve();
+      if (!target) return WriteState::kRefused;
+      target_ = std::move(*target);
+    }
+    client->emplace(target_.port, target_.host, options_.timeout);
     if ((*client)->IsConnected() && !options_.password.empty()) (**client)("AUTH", options_.password);
     if (!(*client)->IsConnected()) {
       client->reset();
@@ -98,13 +103,13 @@ WriteState AckWriter::WriteOnce(std::optional<RedisClient>* client, uint64_t n) 
     }
   }
   Planned planned = Plan(options_.prefix, node_, n);
-  const uint64_t write = log_.Begin(node_, std::move(planned.registers), planned.counter);
+  const uint64_t write = log_.Begin(target_.node, std::move(planned.registers), planned.counter);
   const Reply reply = (**client).Command(planned.command);
   const int64_t done_us = AckLog::NowMicros();
   const WriteState state = StateOf(reply);
   log_.End(write, state, done_us);
   // After a timeout the answer may still come, and be taken for that of another write.
-  if (reply.IsBroken()) client->reset();
+  if (reply.IsBroken() || (options_.resolve && state == WriteState::kRefused)) client->reset();
   return state;
 }
 

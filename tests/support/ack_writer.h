@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -23,12 +24,22 @@
 
 namespace walstitch::test {
 
+// Whom to connect to.
+struct AckTarget {
+  std::string node;
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;
+};
+
 struct AckWriterOptions {
   std::string password;
   std::string prefix;                        // of every key
   std::chrono::milliseconds timeout{500};    // of connecting, and of each answer
   std::chrono::microseconds pause{1000};     // after a write that was acknowledged
   std::chrono::microseconds patience{2000};  // after one that was refused, or got no connection
+  // Whom to connect to, asked for each connection, as a client asks a Service; nullopt: nobody now. A write
+  // that is refused ends the connection then. Empty: always the node it is for.
+  std::function<std::optional<AckTarget>()> resolve{};
 };
 
 class AckWriter {
@@ -51,8 +62,8 @@ class AckWriter {
   WriteState WriteOnce(std::optional<RedisClient>* client, uint64_t n);
 
   AckLog& log_;
+  AckTarget target_;
   const std::string node_;
-  const uint16_t port_;
   const AckWriterOptions options_;
   std::atomic<bool> stop_{false};
   std::mutex turn_;  // held for each write, and while it pauses

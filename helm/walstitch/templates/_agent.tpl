@@ -168,6 +168,7 @@ exec:
     - sh
     - -c
     - |
+      rm -f /run/walstitch/left
       touch /run/walstitch/leave
       tenths=0
       while [ ! -e /run/walstitch/left ] && [ "$tenths" -lt {{ mul $group.leaveSeconds 10 }} ]; do

@@ -40,6 +40,7 @@ class FiveBatches : public wal::WalSource {
 };
 
 struct FakeBackend : ApiBackend {
+  [[nodiscard]] std::string Identity() const override { return "shop/n1"; }
   Report CurrentReport() override {
     Report report;
     report.node = "n1";
@@ -166,6 +167,16 @@ TEST_F(ApiTest, ReportIsGiven) {
   ASSERT_TRUE(fresh);
   EXPECT_EQ(fresh->node, "fresh");
   EXPECT_EQ(Ask("GET", {"v1", "report"}, {{"fresh", "yes"}}).status, 400);
+}
+
+// An address may be another agent's by now.
+TEST_F(ApiTest, RequestThatIsForAnotherNodeIsRefused) {
+  EXPECT_EQ(Ask("GET", {"v1", "report"}, {{"for", "shop/n1"}}).status, 200);
+  const http::Response other = Ask("GET", {"v1", "report"}, {{"for", "shop/n2"}});
+  EXPECT_EQ(other.status, 503);
+  EXPECT_NE(other.body.find("this is the agent of shop/n1, and not of shop/n2"), std::string::npos)
+      << other.body;
+  EXPECT_EQ(Ask("POST", {"v1", "command"}, {{"for", "bank/n1"}}, CommandBody(5)).status, 503);
 }
 
 TEST_F(ApiTest, CommandIsAnsweredWithItsResult) {

@@ -241,14 +241,14 @@ struct World : NodeControl,
     co_return Result<void>();
   }
   asio::awaitable<Result<std::string>> MarkerAt(Sequence) override { co_return marker; }
-  asio::awaitable<Result<TailBatches>> Tail(std::string url, Sequence from, std::uint64_t max_bytes,
-                                            milliseconds) override {
+  asio::awaitable<Result<TailBatches>> Tail(std::string, std::string url, Sequence from,
+                                            std::uint64_t max_bytes, milliseconds) override {
     asked.push_back("tail " + url + " " + from.ToString());
     EXPECT_LE(max_bytes, std::uint64_t{4} << 20);
     if (tails_given == tails.size()) co_return Fail(ErrorCode::kUnavailable, "the peer is gone");
     co_return tails[tails_given++];
   }
-  asio::awaitable<Result<TailBatches>> Lent(std::string url, Sequence from, std::uint64_t,
+  asio::awaitable<Result<TailBatches>> Lent(std::string, std::string url, Sequence from, std::uint64_t,
                                             milliseconds) override {
     asked.push_back("lent " + url + " " + from.ToString());
     if (tails_given == tails.size()) co_return Fail(ErrorCode::kUnavailable, "the peer is gone");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -82,6 +83,14 @@ TEST_F(LeaveFilesTest, OldAnswerIsNoneToTheNextQuestion) {
   std::ofstream(fs::path(scratch_.Path()) / "left").flush();
   EXPECT_FALSE(files_.Look(LeasedMaster()));
   EXPECT_FALSE(Answered());
+}
+
+TEST_F(LeaveFilesTest, QuestionThatNobodyWaitsForAnyMoreIsForgotten) {
+  Ask();
+  const fs::path asked = fs::path(scratch_.Path()) / "leave";
+  fs::last_write_time(asked, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_FALSE(files_.Look(LeasedMaster()));
+  EXPECT_FALSE(fs::exists(asked));
 }
 
 TEST_F(LeaveFilesTest, AnswerThatCannotBeMadeIsASentence) {

@@ -36,11 +36,11 @@ class PeerWalTest : public ::testing::Test {
         context.get_executor(), options, [this](http::Request request) { return Answer(std::move(request)); },
         [](const http::Request&, std::shared_ptr<http::Stream>) {});
     EXPECT_TRUE(server.Start());
-    HttpPeerWal peer(token_, pool);
+    HttpPeerWal peer("shop", token_, pool);
     const std::string at = url.value_or("http://127.0.0.1:" + std::to_string(server.Port()));
     std::optional<Result<TailBatches>> result;
-    auto asked =
-        lent_ ? peer.Lent(at, Sequence(101), 4096, timeout) : peer.Tail(at, Sequence(101), 4096, timeout);
+    auto asked = lent_ ? peer.Lent("n1", at, Sequence(101), 4096, timeout)
+                       : peer.Tail("n1", at, Sequence(101), 4096, timeout);
     asio::co_spawn(context, std::move(asked), [&](std::exception_ptr broken, Result<TailBatches> value) {
       if (broken) std::rethrow_exception(broken);
       result = std::move(value);

@@ -224,7 +224,7 @@ TEST(ControllerConfigTest, MistakesOfKubernetesAreNamedWithTheirPlace) {
       "c.yaml:2:20: a name of an object in Kubernetes has 1 to 63 of a-z 0-9 -, and no - at either end");
   EXPECT_EQ(with("leadership: {duration: 2500ms}"), "c.yaml:2:37: duration: expected whole seconds");
   EXPECT_EQ(ErrorOf(With("kubernetes: {}")),
-            "c.yaml:3:3: groups: with kubernetes, they come from the labels of the pods; leave them out");
+            "c.yaml:4:3: groups: with kubernetes, they come from the labels of the pods; leave them out");
 }
 
 TEST(ControllerConfigTest, SeveralControllersNeedNames) {

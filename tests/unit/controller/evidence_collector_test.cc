@@ -78,8 +78,10 @@ class Agent : public agent::ApiBackend {
     EXPECT_TRUE(started) << started.error().Message();
   }
   void Stop() { server_.Stop(); }
+  [[nodiscard]] std::string Identity() const override { return "shop/" + name_; }
   AgentClient Client(const std::string& name) {
-    return AgentClient(name, {"127.0.0.1", std::to_string(server_.Port())}, "");
+    name_ = name;
+    return AgentClient("shop", name, {"127.0.0.1", std::to_string(server_.Port())}, "");
   }
   Report ReportOf(const std::string& name) {
     Report report;
@@ -133,6 +135,7 @@ class Agent : public agent::ApiBackend {
   std::vector<http::Request> asked_;
 
  private:
+  std::string name_;
   http::Server server_;
 };
 
@@ -210,7 +213,7 @@ TEST_F(BorrowTest, NobodyIsAskedWhereTheSurvivorsWalReaches) {
 }
 
 TEST_F(BorrowTest, ALenderThatIsNotHeardMayAnswerLater) {
-  lenders_.front().client = AgentClient("n3", {"127.0.0.1", "1"}, "");
+  lenders_.front().client = AgentClient("shop", "n3", {"127.0.0.1", "1"}, "");
   const Evidence evidence = Collect(known_);
   EXPECT_FALSE(evidence.borrow);
   EXPECT_TRUE(evidence.lender_unheard);

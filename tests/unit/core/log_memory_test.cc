@@ -141,6 +141,21 @@ TEST_F(LogMemoryTest, WhatReachesIntoWhatStaysIsKeptWhole) {
   EXPECT_FALSE(excess);
 }
 
+TEST_F(LogMemoryTest, EndsAreKnownByTheLinesAlone) {
+  for (const std::string id : {"AAAA", "BBBB"}) {
+    Decide(id);
+    Close(id);
+  }
+  const LogEnds all = EndsOf({lines_[2], lines_[0], lines_[3], lines_[1]});
+  EXPECT_EQ(all.head, log_.Head());
+  EXPECT_EQ(all.trimmed, LogHead());
+  log_.Trim(*log_.Excess(1));
+  const LogEnds rest = EndsOf({lines_[2], lines_[3]});
+  EXPECT_EQ(rest.head, log_.Head());
+  EXPECT_EQ(rest.trimmed, log_.Trimmed());
+  EXPECT_EQ(EndsOf({"no line"}).head.index, 0U);
+}
+
 TEST(ResolveDecisionTest, APartIsTakenIfItIsUnique) {
   const std::vector<std::string> ids = {"01AAAA", "01BBBB", "01AAAC"};
   EXPECT_EQ(*ResolveDecision(ids, "BBBB"), "01BBBB");

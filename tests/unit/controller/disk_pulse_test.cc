@@ -1,0 +1,34 @@
+#include "controller/shell/disk_pulse.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/support/environment.h"
+
+namespace walstitch::shell {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(DiskPulseTest, BeatsWhileTheDiskTakesWhatIsWritten) {
+  test::TempDirectory directory;
+  DiskPulse pulse(directory.path());
+  EXPECT_TRUE(
+      test::Eventually(seconds(5), [&] { return std::filesystem::exists(directory.path() + "/pulse"); }));
+  std::this_thread::sleep_for(milliseconds(2000));  // longer than a beat lasts
+  EXPECT_TRUE(pulse.Beats());
+}
+
+TEST(DiskPulseTest, StopsSoonAfterTheDiskIsGone) {
+  auto directory = std::make_unique<test::TempDirectory>();
+  DiskPulse pulse(directory->path());
+  EXPECT_TRUE(pulse.Beats());
+  directory.reset();
+  EXPECT_TRUE(test::Eventually(seconds(5), [&] { return !pulse.Beats(); }));
+}
+
+}  // namespace
+}  // namespace walstitch::shell
