@@ -1,0 +1,174 @@
+// Two controllers that share their store in the API, of which one leads.
+#include <algorithm>
+#include <boost/json.hpp>
+#include <csignal>
+
+#include "tests/integration/kubernetes/pods_fixture.h"
+
+namespace walstitch::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// The chart's 15 s, and what a standby needs to see it and to begin.
+constexpr seconds kTakeOver{30};
+
+class ControllersTest : public PodsTest {
+ protected:
+  [[nodiscard]] std::string Standby() const {
+    const std::string leader = ControllerPod();
+    for (const std::string& pod : player_->Pods("walstitch")) {
+      if (pod != leader) return pod;
+    }
+    return "";
+  }
+  bool WaitLeaderIsNot(const std::string& old) {
+    return WaitUntil([&] { return !ControllerPod().empty() && ControllerPod() != old; }, kTakeOver);
+  }
+  [[nodiscard]] bool Logged(const std::string& pod, const std::string& text) const {
+    return player_->OutputOf(pod, "controller").find(text) != std::string::npos;
+  }
+};
+
+TEST_F(ControllersTest, OneLeadsAndTheOtherNamesItToTheCommandLine) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  ASSERT_TRUE(WaitUntil([&] { return !Standby().empty(); }, seconds(20)));
+  // It has to look at the Lease first.
+  PodPlayer::Output status;
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        status = player_->Exec(Standby(), "controller", {"walstitch", "status", "--check"});
+        return status.exit_code == 0;
+      },
+      seconds(10)))
+      << status.text;
+  EXPECT_EQ(StatusOf(Standby(), 7700, "/readyz"), 200);
+  ExpectNothingLost();
+}
+
+TEST_F(ControllersTest, DecisionsAreObjectsOfTheApi) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  ASSERT_TRUE(WaitUntil(
+      [&] { return admin_->List("walstitch.io/v1alpha1", "decisions").size() == Decisions().size(); },
+      seconds(20)));
+  bool promoted = false;
+  for (const auto& decision : admin_->List("walstitch.io/v1alpha1", "decisions")) {
+    const auto& spec = decision.at("spec").as_object();
+    if (spec.at("kind").as_string() != "bootstrap") continue;
+    promoted = true;
+    EXPECT_EQ(spec.at("group").as_string(), "shop");
+    EXPECT_EQ(decision.at("status").at("outcome").as_string(), "done");
+  }
+  EXPECT_TRUE(promoted);
+  const auto verified = player_->Exec(ControllerPod(), "controller", {"walstitch", "decisions", "verify"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.text;
+}
+
+TEST_F(ControllersTest, KilledLeaderIsReplacedWithinItsLeasesTimeAndTheOtherFailsOver) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  const std::string leader = ControllerPod();
+  const std::uint64_t epoch = Epoch();
+  player_->LosePod(leader);
+  player_->KillContainer(Master(), "kvrocks");
+  ASSERT_TRUE(WaitLeaderIsNot(leader));
+  ASSERT_TRUE(WaitFailedOver(epoch));
+  ASSERT_TRUE(WaitAllReady());
+  ExpectNothingLost();
+}
+
+TEST_F(ControllersTest, LeaderThatEndsGivesItsLeaseBack) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  const std::string leader = ControllerPod();
+  player_->DeletePod(leader);
+  EXPECT_TRUE(WaitUntil([&] { return !ControllerPod().empty() && ControllerPod() != leader; }, seconds(6)));
+  ASSERT_TRUE(WaitAllReady());
+  ExpectNothingLost();
+}
+
+TEST_F(ControllersTest, LeaderThatWasPausedBeyondItsLeaseDoesNothingMoreWhenItWakes) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  const std::string leader = ControllerPod();
+  const std::uint64_t epoch = Epoch();
+  player_->SignalContainer(leader, "controller", SIGSTOP);
+  player_->KillContainer(Master(), "kvrocks");
+  ASSERT_TRUE(WaitLeaderIsNot(leader));
+  ASSERT_TRUE(WaitFailedOver(epoch));
+  const std::size_t decisions = Decisions().size();
+  player_->SignalContainer(leader, "controller", SIGCONT);
+  ASSERT_TRUE(WaitUntil([&] { return Logged(leader, "beginning anew"); }, seconds(10)));
+  ASSERT_TRUE(WaitAllReady());
+  EXPECT_NE(ControllerPod(), leader);
+  EXPECT_GE(Decisions().size(), decisions);
+  ExpectNothingLost();
+  const auto verified = player_->Exec(ControllerPod(), "controller", {"walstitch", "decisions", "verify"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.text;
+}
+
+TEST_F(ControllersTest, GroupGoesOnWithoutTheApiServerAndFailsOverWhenItIsBack) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  StopApiServer();
+  ASSERT_TRUE(WaitWritten(500));
+  const std::uint64_t epoch = Epoch();
+  player_->KillContainer(Master(), "kvrocks");
+  StartApiServer();
+  ASSERT_TRUE(WaitFailedOver(epoch));
+  ASSERT_TRUE(WaitAllReady());
+  ExpectNothingLost();
+}
+
+TEST_F(ControllersTest, FailoverHappensWhileTheApiServerIsSlowAndClosesWatches) {
+  if (IsRealApiServer()) GTEST_SKIP() << "a real API server has no switch for faults";
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  ApiFault slow;
+  slow.action = ApiFault::Action::kDelayBefore;
+  slow.delay = milliseconds(700);
+  slow.user = "system:serviceaccount:walstitch:walstitch";
+  slow.times = -1;
+  Fake().AddFault(slow);
+  Fake().CloseWatches();
+  const std::string leader = ControllerPod();
+  const std::uint64_t epoch = Epoch();
+  player_->KillContainer(Master(), "kvrocks");
+  ASSERT_TRUE(WaitFailedOver(epoch));
+  EXPECT_EQ(ControllerPod(), leader);
+  Fake().ClearFaults();
+  ASSERT_TRUE(WaitAllReady());
+  ExpectNothingLost();
+}
+
+TEST_F(ControllersTest, WritesOfUnknownFateAreSeenThroughAndNothingIsWrittenTwice) {
+  if (IsRealApiServer()) GTEST_SKIP() << "a real API server has no switch for faults";
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  for (const auto action : {ApiFault::Action::kCloseAfter, ApiFault::Action::kCloseBefore}) {
+    ApiFault fault;
+    fault.action = action;
+    fault.verb = "update";
+    fault.resource = "decisionlogs";
+    fault.times = 3;
+    Fake().AddFault(fault);
+  }
+  for (const auto& [status, reason] :
+       {std::pair(409, "Conflict"), std::pair(429, "TooManyRequests"), std::pair(500, "InternalError")}) {
+    ApiFault fault;
+    fault.action = ApiFault::Action::kStatus;
+    fault.verb = "update";
+    fault.resource = "decisionlogs";
+    fault.status = status;
+    fault.reason = reason;
+    fault.times = 2;
+    Fake().AddFault(fault);
+  }
+  const std::string leader = ControllerPod();
+  const std::string old = Master();
+  player_->KillContainer(old, "kvrocks");
+  ASSERT_TRUE(WaitNewMaster(old));
+  ASSERT_TRUE(WaitAllReady());
+  EXPECT_EQ(ControllerPod(), leader);
+  ExpectNothingLost();
+  const auto verified = player_->Exec(ControllerPod(), "controller", {"walstitch", "decisions", "verify"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.text;
+}
+
+}  // namespace
+}  // namespace walstitch::test
