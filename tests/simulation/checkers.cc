@@ -93,6 +93,10 @@ void Checkers::Spliced(std::size_t node, std::size_t upstream, std::uint64_t met
                        std::uint64_t last) {
   const ServerModel& server = world_.machines[node]->server;
   const ServerModel& source = world_.machines[upstream]->server;
+  // 1. The last of the replay is under way. 2. The upstream's machine loses its power, and with it what it
+  // had not synced. 3. The replay arrives, and is compared with what is no more. The upstream is judged anew
+  // when it is back.
+  if (source.Next() < met) return;
   const Data theirs = source.Log().DataBefore(met);
   const Data& ours = server.Keys();
   const Data theirs_before = source.Log().DataBefore(fork + 1);
