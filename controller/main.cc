@@ -71,6 +71,13 @@ int main(int argc, char** argv) {
   app.add_option("--identity", overrides.identity,
                  "this controller's name among others, as its pod has; it is shown, and marks who leads");
   app.add_flag("--check", check, "only check the configuration and the policies");
+  app.add_flag_callback(
+      "--config-reference",
+      [] {
+        std::fputs(shell::ControllerConfigReferenceText().c_str(), stdout);
+        throw CLI::Success();
+      },
+      "print what the configuration file may say (Markdown), and exit");
   app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample +
              "\nIn Kubernetes, instead of groups (the chart in helm/ writes it):\n\n" +
              shell::kKubernetesConfigExample);

@@ -84,6 +84,19 @@ Quantity<std::int64_t> PermilleFromText(std::string_view text) {
   return static_cast<std::int64_t>(*percent) * 10 + tenths;
 }
 
+std::string ByteCountText(std::uint64_t bytes) {
+  constexpr Unit kUnits[] = {{"Ti", 1ULL << 40}, {"Gi", 1ULL << 30}, {"Mi", 1ULL << 20}, {"Ki", 1ULL << 10}};
+  for (const auto& [name, factor] : kUnits) {
+    if (bytes != 0 && bytes % factor == 0) return std::to_string(bytes / factor) + std::string(name);
+  }
+  return std::to_string(bytes);
+}
+
+std::string PercentText(std::int64_t permille) {
+  const std::string tenths = permille % 10 == 0 ? "" : "." + std::to_string(permille % 10);
+  return std::to_string(permille / 10) + tenths + "%";
+}
+
 std::string DurationText(std::int64_t ms) {
   if (ms == 0) return "0s";
   if (ms % 3'600'000 == 0) return std::to_string(ms / 3'600'000) + "h";

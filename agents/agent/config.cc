@@ -20,124 +20,125 @@ bool ValidName(std::string_view name) {
   return true;
 }
 
-void ReadName(ConfigReader& reader, std::string_view key, std::string& field) {
-  reader.RequiredText(key, field);
-  if (!field.empty() && !ValidName(field)) {
-    reader.Refuse(key, "expected a name of at most 64 letters, digits, '-', '_' and '.'");
-  }
+constexpr const char* kNameRule = "expected a name of at most 64 letters, digits, '-', '_' and '.'";
+
+void ReadName(ConfigReader& reader, std::string_view key, std::string& field, const KeyWords& words) {
+  reader.RequiredText(key, field, words);
+  if (!field.empty() && !ValidName(field)) reader.Refuse(key, kNameRule);
 }
 
-// A secret stands in `key` or, as a file's content, in the file that `file_key` names.
-void ReadSecret(ConfigReader& reader, std::string_view key, std::string_view file_key, std::string& field) {
-  std::string file;
-  reader.Text(key, field);
-  reader.Text(file_key, file);
-  if (file.empty()) return;
-  if (!field.empty()) {
-    reader.Refuse(file_key,
-                  "give either " + std::string(key) + " or " + std::string(file_key) + ", not both");
-    return;
-  }
-  auto secret = ReadSecretFile(file);
-  if (!secret) {
-    reader.Refuse(file_key, secret.error().Message());
-  } else {
-    field = *secret;
-  }
-}
-
-void ReadEndpoint(ConfigReader& reader, Endpoint& endpoint) {
-  reader.Text("host", endpoint.host);
-  reader.Port("port", endpoint.port);
+void ReadEndpoint(ConfigReader& reader, Endpoint& endpoint, const KeyWords& host, const KeyWords& port) {
+  reader.Text("host", endpoint.host, host);
+  reader.Port("port", endpoint.port, port);
   if (endpoint.host.empty()) reader.Refuse("host", "expected a host name or address");
 }
 
-}  // namespace
-
-Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content,
-                                const ConfigOverrides& overrides) {
-  auto tree = ParseYaml(path, content);
-  if (!tree) return Fail(tree.error());
+AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
   AgentConfig config;
-  ConfigReader reader(path, *tree);
+  const KeyWords node_words =
+      "This node's name, unique in its group; or `--node`: at most 64 letters, digits, `-`, `_` and `.`.";
   if (overrides.node.empty()) {
-    ReadName(reader, "node", config.node);
+    ReadName(reader, "node", config.node, node_words);
   } else {
     std::string ignored;
-    reader.Text("node", ignored);
+    reader.Text("node", ignored, node_words);
     config.node = overrides.node;
-    if (!ValidName(config.node)) {
-      return Fail(ErrorCode::kInvalid,
-                  "--node: expected a name of at most 64 letters, digits, '-', '_' and '.'");
-    }
   }
-  ReadName(reader, "group", config.group);
-
-  if (const YamlNode* node = reader.Node("kvrocks")) {
-    ConfigReader part(path, *node);
-    ReadEndpoint(part, config.kvrocks);
-    ReadSecret(part, "password", "passwordFile", config.password);
-    part.Text("dir", config.data_directory);
-    reader.Adopt(part.Finish());
-  }
+  ReadName(reader, "group", config.group, "The group that the node is in, as the controller names it.");
+  reader.Section("kvrocks", "The Kvrocks beside this agent.", [&](ConfigReader& part) {
+    ReadEndpoint(part, config.kvrocks, "Where the agent reaches it.", "Its port.");
+    part.Secret("password", "passwordFile", config.password,
+                "Kvrocks' own `requirepass`. Leave it out if there is none.");
+    part.Text("dir", config.data_directory,
+              "Kvrocks' own `dir`, the one that holds `db/`; it is only read. Without it the WAL is read "
+              "through the server, and nothing can be padded or salvaged.");
+  });
   config.announce = config.kvrocks;
-  if (const YamlNode* node = reader.Node("announce")) {
-    ConfigReader part(path, *node);
-    ReadEndpoint(part, config.announce);
-    reader.Adopt(part.Finish());
-  }
-  if (const YamlNode* node = reader.Node("relay")) {
-    ConfigReader part(path, *node);
-    ReadEndpoint(part, config.relay);
-    reader.Adopt(part.Finish());
-  }
-  if (const YamlNode* node = reader.Node("api")) {
-    ConfigReader part(path, *node);
-    ReadEndpoint(part, config.api);
-    ReadSecret(part, "token", "tokenFile", config.token);
-    reader.Adopt(part.Finish());
-  }
+  reader.Section("announce", "Where other nodes reach this node's server. Without it: as `kvrocks` says.",
+                 [&](ConfigReader& part) {
+                   ReadEndpoint(part, config.announce, "A host name or address; or `--host`.",
+                                "The server's port there.");
+                 });
+  reader.Section("relay", "The listener that the Kvrocks beside this agent follows.",
+                 [&](ConfigReader& part) {
+                   ReadEndpoint(part, config.relay, "Where the relay listens: on loopback.",
+                                "Its port: start Kvrocks with `--slaveof \"127.0.0.1 7666\"`.");
+                 });
+  reader.Section("api", "The HTTP API, for the controller and for other agents.", [&](ConfigReader& part) {
+    ReadEndpoint(part, config.api, "Where the API listens; or `--host`.", "Its port.");
+    part.Secret("token", "tokenFile", config.token,
+                "The bearer token that is asked of who speaks to the API. Without it none is.");
+  });
   if (!overrides.host.empty()) {
     config.announce.host = overrides.host;
     config.api.host = overrides.host;
   }
-  ReadSecret(reader, "upstreamPassword", "upstreamPasswordFile", config.upstream_password);
-  reader.RequiredText("stateDir", config.state_directory);
-  if (const YamlNode* node = reader.Node("leave")) {
-    ConfigReader part(path, *node);
-    part.RequiredText("directory", config.leave_directory);
-    reader.Adopt(part.Finish());
-  }
-  reader.Text("databaseName", config.database_name);
-  if (const YamlNode* node = reader.Node("salvage")) {
-    ConfigReader part(path, *node);
-    part.Duration("keepFor", 0, kMaxKeepMs, config.salvage.keep_for_ms);
-    part.Duration("keepAtLeast", 0, kMaxKeepMs, config.salvage.keep_at_least_ms);
-    part.Bytes("keepBytes", config.salvage.keep_bytes);
-    part.Bytes("diskFloor", config.salvage.disk_floor);
-    reader.Adopt(part.Finish());
-  }
-  reader.Text("logLevel", config.log_level);
-  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
-  bool known_level = false;
-  for (std::string_view level : kLevels) known_level = known_level || level == config.log_level;
-  if (!known_level) reader.Refuse("logLevel", "expected one of trace, debug, info, warn, error");
+  reader.Secret("upstreamPassword", "upstreamPasswordFile", config.upstream_password,
+                "`requirepass` of the other nodes, that the relay follows. Leave it out if they have none.");
+  reader.RequiredText("stateDir", config.state_directory,
+                      "A directory of the agent's own: the lease, the commands that it has carried out, "
+                      "salvages. It must outlive the process.");
+  reader.Section("leave", "How a server that is about to be stopped says so.", [&](ConfigReader& part) {
+    part.RequiredText("directory", config.leave_directory,
+                      "Who stops the server makes the file `leave` there, and waits for `left`: another "
+                      "node has taken over.");
+  });
+  reader.Text("databaseName", config.database_name, "Kvrocks' own `db-name`. Without it the node is asked.");
+  reader.Section("salvage", "Tails that were given up, in `stateDir`/salvage.", [&](ConfigReader& part) {
+    part.Duration("keepFor", 0, kMaxKeepMs, config.salvage.keep_for_ms,
+                  "Older ones are removed, but never the newest.");
+    part.Duration("keepAtLeast", 0, kMaxKeepMs, config.salvage.keep_at_least_ms,
+                  "None is removed for `salvage.keepBytes` before.");
+    part.Bytes("keepBytes", config.salvage.keep_bytes,
+               "The oldest are removed until the rest is no more than this.");
+    part.Bytes("diskFloor", config.salvage.disk_floor,
+               "With less free space nothing is salvaged, and the node stays parked.");
+  });
+  reader.Choice("logLevel", {"trace", "debug", "info", "warn", "error"}, config.log_level,
+                "The least level that is logged, to standard error.");
 
   // 1. The relay listens where its node does, or the API where the relay does. 2. One of them cannot
   // start, or the node follows itself. Better said here than found out there.
   if (config.relay == config.api) reader.Refuse("api", "api and relay need different ports");
   if (config.relay == config.kvrocks) reader.Refuse("relay", "relay and kvrocks need different ports");
   if (config.api == config.kvrocks) reader.Refuse("api", "api and kvrocks need different ports");
-
-  auto finished = reader.Finish();
-  if (!finished) return Fail(finished.error());
   return config;
+}
+
+}  // namespace
+
+Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content,
+                                const ConfigOverrides& overrides) {
+  if (!overrides.node.empty() && !ValidName(overrides.node)) {
+    return Fail(ErrorCode::kInvalid, std::string("--node: ") + kNameRule);
+  }
+  auto tree = ParseYaml(path, content);
+  if (!tree) return Fail(tree.error());
+  ConfigReader reader(path, *tree);
+  AgentConfig config = ReadConfig(reader, overrides);
+  if (auto finished = reader.Finish(); !finished) return Fail(finished.error());
+  return config;
+}
+
+ConfigReference DescribeConfig() {
+  ConfigReference reference;
+  ConfigReader reader(reference);
+  (void)ReadConfig(reader, {});
+  return reference;
 }
 
 Result<AgentConfig> LoadConfig(const std::string& path, const ConfigOverrides& overrides) {
   auto content = ReadConfigFile(path);
   if (!content) return Fail(content.error());
   return ParseConfig(path, *content, overrides);
+}
+
+std::string ConfigReferenceText() {
+  return "## walstitch-agent\n\n"
+         "One file in YAML, named by `--config`. It is read once, at the start. `walstitch-agent --check "
+         "--config FILE` says whether it is good.\n\n" +
+         ReferenceMarkdown(DescribeConfig()) + "An example:\n\n```yaml\n" + std::string(ExampleConfig()) +
+         "```\n";
 }
 
 std::string_view ExampleConfig() {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "agents/agent/salvage_store.h"
+#include "policies/config_reference.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
 
@@ -40,6 +41,11 @@ struct ConfigOverrides {
 Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content,
                                 const ConfigOverrides& overrides = {});
 Result<AgentConfig> LoadConfig(const std::string& path, const ConfigOverrides& overrides = {});
+
+// Every key that the file may have.
+ConfigReference DescribeConfig();
+// The same for people, in Markdown, with the example.
+std::string ConfigReferenceText();
 
 // For --help.
 std::string_view ExampleConfig();

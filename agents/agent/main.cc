@@ -63,6 +63,13 @@ int main(int argc, char** argv) {
                  "where the API listens and the server is announced, instead of the file's `api.host` and "
                  "`announce.host`");
   app.add_flag("--check", check, "check the configuration file, and exit");
+  app.add_flag_callback(
+      "--config-reference",
+      [] {
+        std::fputs(walstitch::agent::ConfigReferenceText().c_str(), stdout);
+        throw CLI::Success();
+      },
+      "print what the configuration file may say (Markdown), and exit");
   app.set_version_flag("--version", "walstitch-agent 0.1.0");
   try {
     app.parse(argc, argv);

@@ -24,71 +24,50 @@ bool IsZone(std::string_view text) {
 
 constexpr std::string_view kNameRule = "a name has 1 to 64 of a-z A-Z 0-9 - _ .";
 
-void ReadSecret(ConfigReader& reader, std::string_view key, std::string_view file_key, std::string& secret) {
-  std::string file;
-  reader.Text(key, secret);
-  reader.Text(file_key, file);
-  if (file.empty()) return;
-  if (!secret.empty()) {
-    return reader.Refuse(file_key,
-                         "give " + std::string(key) + " or " + std::string(file_key) + ", not both");
-  }
-  auto read = ReadSecretFile(file);
-  if (!read) return reader.Refuse(file_key, read.error().Message());
-  secret = *read;
-}
-
 constexpr std::int64_t kSecond = 1000;
 constexpr std::int64_t kHour = 60 * 60 * kSecond;
 constexpr std::int64_t kDay = 24 * kHour;
 
 // An error stands at the setting that is most likely meant; one that is not in the file has its default,
 // and then it is the other that does not fit.
-void ReadFailover(const std::string& path, ConfigReader& reader, core::FailoverSettings& settings) {
-  YamlNode none;
-  none.kind = YamlNode::Kind::kMapping;
-  const YamlNode* lease_node = reader.Node("lease");
-  const YamlNode* failover_node = reader.Node("failover");
-  ConfigReader lease(path, lease_node == nullptr ? none : *lease_node);
-  lease.Duration("duration", 0, kHour, settings.lease.duration_ms);
-  lease.Percent("drift", settings.lease.drift_permille);
-  lease.Duration("park", 0, kHour, settings.lease.park_ms);
-  auto lease_read = lease.Finish();
-
-  ConfigReader failover(path, failover_node == nullptr ? none : *failover_node);
-  failover.Flag("automatic", settings.automatic);
-  failover.Duration("unreachableAfter", 0, kHour, settings.unreachable_ms);
-  failover.Duration("hungAfter", 0, kHour, settings.hung_ms);
-  failover.Duration("loadingAfter", kSecond, kDay, settings.loading_ms);
-  failover.Duration("stuckFeedAfter", 0, kDay, settings.stuck_feed_ms);
-  failover.Duration("purgeWarning", 0, 30 * kDay, settings.purge_warning_ms);
-  failover.Bytes("diskLow", settings.disk_low_bytes);
-  failover.Duration("blockAfter", 0, 30 * kDay, settings.block_ms);
-  failover.Number("maxConcurrent", 1, 1000, settings.max_concurrent);
-  auto failover_read = failover.Finish();
-
-  reader.Adopt(lease_read);
-  reader.Adopt(failover_read);
-  if (!lease_read || !failover_read) return;
+void ReadFailover(ConfigReader& reader, core::FailoverSettings& settings) {
+  reader.Section("lease", "How a master's right to be one is limited in time.", [&](ConfigReader& part) {
+    part.Duration("duration", 0, kHour, settings.lease.duration_ms,
+                  "A lost machine is replaced after about so long.");
+    part.Percent("drift", settings.lease.drift_permille, "How much any clock may gain or lose.");
+    part.Duration("park", 0, kHour, settings.lease.park_ms,
+                  "So long before the end of its lease a master begins to park itself.");
+  });
+  reader.Section("failover", "When a master is replaced, and what is a finding.", [&](ConfigReader& part) {
+    part.Flag("automatic", settings.automatic, "`false`: only when an operator asks.");
+    part.Duration("unreachableAfter", 0, kHour, settings.unreachable_ms,
+                  "An agent silent for so long counts as gone.");
+    part.Duration("hungAfter", 0, kHour, settings.hung_ms,
+                  "A server that does not answer its agent for so long is hung.");
+    part.Duration("loadingAfter", kSecond, kDay, settings.loading_ms, "Loading for longer is a finding.");
+    part.Duration("stuckFeedAfter", 0, kDay, settings.stuck_feed_ms,
+                  "A replica that advances no more while its master does is a finding.");
+    part.Duration("purgeWarning", 0, 30 * kDay, settings.purge_warning_ms,
+                  "A resume point that will be purged within is a finding; `0s`: never.");
+    part.Bytes("diskLow", settings.disk_low_bytes, "Less free space is a finding; `0`: never.");
+    part.Duration("blockAfter", 0, 30 * kDay, settings.block_ms,
+                  "A group is not failed over again for so long.");
+    part.Number("maxConcurrent", 1, 1000, settings.max_concurrent, "Groups failed over at once.");
+  });
   const auto problem = core::CheckSettings(settings);
   if (!problem) return;
   for (std::string_view setting : problem->settings) {
-    const auto dot = setting.find('.');
-    ConfigReader& part = setting.substr(0, dot) == "lease" ? lease : failover;
-    const std::string_view key = setting.substr(dot + 1);
-    if (!part.Has(key)) continue;
-    part.Refuse(key, problem->sentence);
-    return reader.Adopt(part.Finish());
+    if (reader.Has(setting)) return reader.Refuse(setting, problem->sentence);
   }
   reader.Refuse("failover", problem->sentence);
 }
 
-Result<NodeConfig> ReadNode(const std::string& path, const YamlNode& node) {
+NodeConfig ReadNode(ConfigReader& reader) {
   NodeConfig config;
-  ConfigReader reader(path, node);
-  reader.RequiredText("name", config.name);
+  reader.RequiredText("name", config.name,
+                      "The node's name, unique in its group, as its agent's configuration has it.");
   if (!config.name.empty() && !IsName(config.name)) reader.Refuse("name", kNameRule);
-  reader.RequiredText("agent", config.agent);
+  reader.RequiredText("agent", config.agent, "Where the API of its agent is: `http://host:port`.");
   if (!config.agent.empty()) {
     auto url = http::ParseUrl(config.agent);
     if (url) {
@@ -97,42 +76,40 @@ Result<NodeConfig> ReadNode(const std::string& path, const YamlNode& node) {
       reader.Refuse("agent", url.error().Message());
     }
   }
-  reader.Number("priority", -1000000, 1000000, config.priority);
-  reader.Text("zone", config.zone);
+  reader.Number("priority", -1000000, 1000000, config.priority,
+                "Of equally advanced nodes, the one with the higher priority is promoted.");
+  reader.Text(
+      "zone", config.zone,
+      "What fails together, in your own words: 1 to 64 printable characters. It is compared and shown.");
   if (reader.Has("zone") && !IsZone(config.zone)) {
     reader.Refuse("zone", "zone: expected 1 to 64 printable characters, or leave zone out");
   }
-  reader.Flag("candidate", config.candidate);
-  if (auto done = reader.Finish(); !done) return Fail(done.error());
+  reader.Flag("candidate", config.candidate, "`false`: never promoted.");
   return config;
 }
 
-Result<GroupConfig> ReadGroup(const std::string& path, const YamlNode& node) {
+GroupConfig ReadGroup(ConfigReader& reader) {
   GroupConfig config;
-  ConfigReader reader(path, node);
-  reader.RequiredText("name", config.name);
+  reader.RequiredText("name", config.name,
+                      "The group's name, as its agents and policies say it: 1 to 64 of a-z A-Z 0-9 - _ .");
   if (!config.name.empty() && !IsName(config.name)) reader.Refuse("name", kNameRule);
-  const YamlNode* nodes = reader.Node("nodes");
-  if (nodes == nullptr || nodes->kind != YamlNode::Kind::kSequence || nodes->elements.empty()) {
+  std::set<std::string> names;
+  reader.Each("nodes", "The nodes of the group, at least one; one of them at least may be promoted.",
+              [&](ConfigReader& part) {
+                NodeConfig node = ReadNode(part);
+                if (!node.name.empty() && !names.insert(node.name).second) {
+                  part.RefuseWhole("node '" + node.name + "' is named twice in this group");
+                }
+                config.nodes.push_back(std::move(node));
+              });
+  if (config.nodes.empty()) {
     reader.Refuse("nodes", "nodes: expected a list of at least one {name, agent}");
-  } else {
-    std::set<std::string> names;
-    for (const auto& element : nodes->elements) {
-      auto read = ReadNode(path, element);
-      if (!read) return Fail(read.error());
-      if (!names.insert(read->name).second) {
-        return Fail(YamlError(path, element.mark, "node '" + read->name + "' is named twice in this group"));
-      }
-      config.nodes.push_back(std::move(*read));
-    }
-    if (std::none_of(config.nodes.begin(), config.nodes.end(),
-                     [](const NodeConfig& each) { return each.candidate; })) {
-      reader.Refuse("nodes",
-                    "nodes: candidate is false for all of them, so the group could never have a master; "
-                    "expected at least one that may be promoted");
-    }
+  } else if (std::none_of(config.nodes.begin(), config.nodes.end(),
+                          [](const NodeConfig& each) { return each.candidate; })) {
+    reader.Refuse("nodes",
+                  "nodes: candidate is false for all of them, so the group could never have a master; "
+                  "expected at least one that may be promoted");
   }
-  if (auto done = reader.Finish(); !done) return Fail(done.error());
   return config;
 }
 
@@ -146,54 +123,89 @@ bool IsObjectName(std::string_view text) {
 constexpr std::string_view kObjectNameRule =
     "a name of an object in Kubernetes has 1 to 63 of a-z 0-9 -, and no - at either end";
 
-Result<KubernetesConfig> ReadKubernetes(const std::string& path, const YamlNode& node) {
+KubernetesConfig ReadKubernetes(ConfigReader& reader) {
   KubernetesConfig config;
   config.service_account = "/var/run/secrets/kubernetes.io/serviceaccount";
-  ConfigReader reader(path, node);
-  reader.Text("server", config.server);
-  reader.Text("serviceAccount", config.service_account);
+  reader.Text("server", config.server,
+              Rare("The API server, `https://host:port`. Without it: as the environment of a pod says."));
+  reader.Text("serviceAccount", config.service_account,
+              Rare("A directory with `token`, `ca.crt` and `namespace`."));
   std::string store = "local";
-  reader.Text("store", store);
-  if (store != "local" && store != "shared") {
-    reader.Refuse("store", "store: expected local (one controller) or shared (several)");
-  }
+  reader.Choice("store", {"local", "shared"}, store,
+                "`local`: one controller, with its store in `stateDir`. `shared`: several, of which one "
+                "leads, with custom resources as their store; each needs `--identity`.");
   config.shared_store = store == "shared";
-  reader.Text("name", config.name);
+  reader.Text("name", config.name, "Of the Lease and of the shared log.");
   if (!IsObjectName(config.name)) reader.Refuse("name", kObjectNameRule);
-  if (const YamlNode* leadership = reader.Node("leadership")) {
-    ConfigReader part(path, *leadership);
-    part.Duration("duration", 2 * kSecond, 10 * 60 * kSecond, config.leadership.duration_ms);
-    part.Percent("drift", config.leadership.drift_permille);
+  reader.Section("leadership", "Which of several controllers leads.", [&](ConfigReader& part) {
+    part.Duration("duration", 2 * kSecond, 10 * 60 * kSecond, config.leadership.duration_ms,
+                  "Another controller leads after about so long; in whole seconds.");
+    part.Percent("drift", config.leadership.drift_permille,
+                 "How much any clock may gain or lose, at most `10%`.");
     // A Lease counts whole seconds.
     if (config.leadership.duration_ms % kSecond != 0)
       part.Refuse("duration", "duration: expected whole seconds");
     if (config.leadership.drift_permille > 100) part.Refuse("drift", "drift: expected at most 10%");
-    reader.Adopt(part.Finish());
-  }
-  reader.Number("keepDecisions", 10, 100000, config.keep_decisions);
-  reader.Text("policyConfigMap", config.policy_config_map);
-  if (auto done = reader.Finish(); !done) return Fail(done.error());
+  });
+  reader.Number("keepDecisions", 10, 100000, config.keep_decisions,
+                "With `store: shared`, older decisions are removed.");
+  reader.Text("policyConfigMap", config.policy_config_map,
+              "The ConfigMap that events about the policies are about. Without it none are written.");
   return config;
 }
 
-Result<std::vector<GroupConfig>> ReadGroups(const std::string& path, const YamlNode& list) {
-  std::vector<GroupConfig> groups;
+ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
+  ControllerConfig config;
+  reader.Section("api", "The HTTP API, for people and programs.", [&](ConfigReader& part) {
+    part.Text("host", config.api_host, "Where the API listens; or `--host`.");
+    part.Port("port", config.api_port, "Its port.");
+    part.Secret("token", "tokenFile", config.api_token,
+                "The bearer token that is asked of who speaks to the API. Without it none is.");
+  });
+  if (!overrides.host.empty()) config.api_host = overrides.host;
+  config.identity = overrides.identity;
+  reader.Secret("agentToken", "agentTokenFile", config.agent_token,
+                "The bearer token that the APIs of the agents ask for.");
+  reader.Secret("kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password,
+                "`requirepass` of the servers, to park one directly whose agent is gone. Leave it out if "
+                "they have none.");
+  reader.RequiredText("stateDir", config.state_dir,
+                      "A directory of the controller's own: epochs, leases, decisions. It must outlive the "
+                      "process.");
+  reader.Texts("policies", config.policies,
+               "Tolerance policies: files, or directories of `*.yaml`; read again when they change.");
+  reader.Number("maxConcurrentFullSyncs", 1, 1000, config.max_concurrent_full_syncs,
+                "Full syncs at once, in all groups together; the others wait in a queue.");
+  reader.Number("maxConcurrentFullSyncsPerZone", 0, 1000, config.max_concurrent_full_syncs_per_zone,
+                "The same of nodes in one zone; `0`: no limit of its own.");
+  reader.Bytes("fullSyncRate", config.full_sync_rate,
+               "Bytes a second of each full sync, such as `100Mi`; `0`: as fast as it goes.");
+  ReadFailover(reader, config.failover);
+  reader.Choice("logLevel", {"trace", "debug", "info", "warning", "error"}, config.log_level,
+                "The least level that is logged, to standard error.");
+  const bool in_kubernetes =
+      reader.Section("kubernetes", "With it, groups and agents come from the labels of pods.",
+                     [&](ConfigReader& part) { config.kubernetes = ReadKubernetes(part); });
   std::set<std::string> names;
-  for (const auto& element : list.elements) {
-    auto read = ReadGroup(path, element);
-    if (!read) return Fail(read.error());
-    if (!names.insert(read->name).second) {
-      return Fail(YamlError(path, element.mark, "group '" + read->name + "' is named twice"));
+  reader.Each("groups", "The groups, at least one. Not with `kubernetes`.", [&](ConfigReader& part) {
+    GroupConfig group = ReadGroup(part);
+    if (!group.name.empty() && !names.insert(group.name).second) {
+      part.RefuseWhole("group '" + group.name + "' is named twice");
     }
-    groups.push_back(std::move(*read));
+    config.groups.push_back(std::move(group));
+  });
+  if (in_kubernetes && reader.Has("groups")) {
+    reader.Refuse("groups", "groups: with kubernetes, they come from the labels of the pods; leave them out");
+  } else if (!in_kubernetes && config.groups.empty()) {
+    reader.Refuse("groups", "groups: expected a list of at least one {name, nodes}");
   }
-  return groups;
+  return config;
 }
 
 }  // namespace
 
 const char kControllerConfigExample[] =
-    R"(api: {host: 127.0.0.1, port: 7700}      # tokenFile: /etc/walstitch/token
+    R"(api: {host: 127.0.0.1, port: 7700, tokenFile: /etc/walstitch/token}
 stateDir: /var/lib/walstitch-controller
 agentTokenFile: /etc/walstitch/agent-token   # optional
 kvrocksPasswordFile: /etc/walstitch/requirepass   # of the servers; leave out if they have none
@@ -237,55 +249,34 @@ Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::str
                                                const ConfigOverrides& overrides) {
   auto tree = ParseYaml(path, content);
   if (!tree) return Fail(tree.error());
-  ControllerConfig config;
   ConfigReader reader(path, *tree);
-  if (const YamlNode* api = reader.Node("api")) {
-    ConfigReader sub(path, *api);
-    sub.Text("host", config.api_host);
-    sub.Port("port", config.api_port);
-    ReadSecret(sub, "token", "tokenFile", config.api_token);
-    reader.Adopt(sub.Finish());
-  }
-  if (!overrides.host.empty()) config.api_host = overrides.host;
-  config.identity = overrides.identity;
-  ReadSecret(reader, "agentToken", "agentTokenFile", config.agent_token);
-  ReadSecret(reader, "kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password);
-  reader.RequiredText("stateDir", config.state_dir);
-  reader.Texts("policies", config.policies);
-  reader.Number("maxConcurrentFullSyncs", 1, 1000, config.max_concurrent_full_syncs);
-  reader.Number("maxConcurrentFullSyncsPerZone", 0, 1000, config.max_concurrent_full_syncs_per_zone);
-  reader.Bytes("fullSyncRate", config.full_sync_rate);
-  ReadFailover(path, reader, config.failover);
-  reader.Text("logLevel", config.log_level);
-  static const std::set<std::string> kLevels = {"trace", "debug", "info", "warning", "error"};
-  if (!kLevels.contains(config.log_level)) {
-    reader.Refuse("logLevel", "logLevel: expected trace, debug, info, warning or error");
-  }
-  if (const YamlNode* kubernetes = reader.Node("kubernetes")) {
-    auto read = ReadKubernetes(path, *kubernetes);
-    if (!read) return Fail(read.error());
-    config.kubernetes = std::move(*read);
-    if (reader.Has("groups")) {
-      reader.Refuse("groups",
-                    "groups: with kubernetes, they come from the labels of the pods; leave them out");
-    }
-    if (config.kubernetes->shared_store && config.identity.empty()) {
-      return Fail(ErrorCode::kInvalid,
-                  "--identity: with kubernetes.store: shared, each controller needs a name of "
-                  "its own, as its pod has");
-    }
-  } else {
-    const YamlNode* groups = reader.Node("groups");
-    if (groups == nullptr || groups->kind != YamlNode::Kind::kSequence || groups->elements.empty()) {
-      reader.Refuse("groups", "groups: expected a list of at least one {name, nodes}");
-    } else {
-      auto read = ReadGroups(path, *groups);
-      if (!read) return Fail(read.error());
-      config.groups = std::move(*read);
-    }
-  }
+  ControllerConfig config = ReadConfig(reader, overrides);
   if (auto done = reader.Finish(); !done) return Fail(done.error());
+  if (config.kubernetes && config.kubernetes->shared_store && config.identity.empty()) {
+    return Fail(ErrorCode::kInvalid,
+                "--identity: with kubernetes.store: shared, each controller needs a name of "
+                "its own, as its pod has");
+  }
   return config;
+}
+
+ConfigReference DescribeControllerConfig() {
+  ConfigReference reference;
+  ConfigReader reader(reference);
+  (void)ReadConfig(reader, {});
+  return reference;
+}
+
+std::string ControllerConfigReferenceText() {
+  return "## walstitch-controller\n\n"
+         "One file in YAML, named by `--config`. It is read once, at the start; policies and secret files "
+         "are "
+         "described with their keys. `walstitch-controller --check --config FILE` says whether it is "
+         "good.\n\n" +
+         ReferenceMarkdown(DescribeControllerConfig()) + "An example:\n\n```yaml\n" +
+         kControllerConfigExample +
+         "```\n\nIn Kubernetes, instead of `groups` (the chart writes it):\n\n```yaml\n" +
+         kKubernetesConfigExample + "```\n";
 }
 
 Result<ControllerConfig> LoadControllerConfig(const std::string& path, const ConfigOverrides& overrides) {

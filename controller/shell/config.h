@@ -9,6 +9,7 @@
 #include "agents/http/http_client.h"
 #include "controller/core/leadership.h"
 #include "controller/core/settings.h"
+#include "policies/config_reference.h"
 #include "policies/model/result.h"
 
 namespace walstitch::shell {
@@ -62,6 +63,11 @@ struct ConfigOverrides {
 
 extern const char kControllerConfigExample[];
 extern const char kKubernetesConfigExample[];  // instead of groups
+
+// Every key that the file may have.
+ConfigReference DescribeControllerConfig();
+// The same for people, in Markdown, with the examples.
+std::string ControllerConfigReferenceText();
 
 // `path` is for the errors.
 Result<ControllerConfig> ParseControllerConfig(const std::string& path, std::string_view content,
