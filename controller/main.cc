@@ -99,8 +99,11 @@ int main(int argc, char** argv) {
   http::ServerOptions server_options;
   server_options.host = config->api_host;
   server_options.port = config->api_port;
-  server_options.token = config->api_token;
-  server_options.open_paths = {"/healthz", "/readyz"};  // probes carry no token
+  server_options.need = api::NeedOf;
+  server_options.audit = [](const std::string& line) { spdlog::info("{}", line); };
+  http::RaiseFileLimit();
+  if (auto guarded = http::Guard(config->api_access, &server_options); !guarded)
+    return Complain(guarded.error(), CodeOf(guarded.error()));
   shell::Program program(context.get_executor(), std::move(*config), [argv] { BeginAnew(argv); });
   if (auto opened = program.Open(); !opened) return Complain(opened.error(), CodeOf(opened.error()));
   http::Server server(context.get_executor(), server_options, api::MakeHandler(program));

@@ -206,6 +206,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   wal::UndoPlanner undo_planner_;
   std::atomic<bool> stop_{false};
 
+  std::optional<http::Credentials> peers_;  // shown to other agents
   std::optional<StateFile> state_file_;
   std::optional<asio::thread_pool> command_pool_;
   std::optional<relay::Relay> relay_;
@@ -295,7 +296,7 @@ Result<void> Agent::Impl::StartLeases() {
   }
   LeaseServiceOptions options;
   options.node = config_.node;
-  options.token = config_.token;
+  options.peers = *peers_;
   options.relay = config_.relay;
   options.client = ClientTo(config_, kHealthTimeout);
   leases_.emplace(executor_, *this, std::move(options), std::move(keeper), std::move(*file));
@@ -303,6 +304,9 @@ Result<void> Agent::Impl::StartLeases() {
 }
 
 Result<void> Agent::Impl::Start() {
+  auto peers = http::Credentials::Load(config_.access.Own(), config_.peer_tls);
+  if (!peers) return Fail(peers.error(), "peers");
+  peers_ = std::move(*peers);
   auto ledger = RestoreLedger();
   if (!ledger) return Fail(ledger.error());
   if (auto leases = StartLeases(); !leases) return leases;
@@ -329,7 +333,7 @@ Result<void> Agent::Impl::Start() {
   wal_.emplace(config_.data_directory, ClientTo(config_, kWalTimeout));
   RunnerOptions runner_options;
   runner_options.relay = config_.relay;
-  peer_wal_.emplace(config_.group, config_.token, *command_pool_);
+  peer_wal_.emplace(config_.group, *peers_, *command_pool_);
   SalvageServiceOptions salvage_options;
   salvage_options.executor = executor_;
   salvage_options.node = config_.node;
@@ -337,7 +341,7 @@ Result<void> Agent::Impl::Start() {
   salvage_options.state_directory = config_.state_directory;
   salvage_options.data_directory = config_.data_directory;
   salvage_options.client = ClientTo(config_, kWalTimeout);
-  salvage_options.token = config_.token;
+  salvage_options.peers = *peers_;
   salvage_options.limits = config_.salvage;
   salvage_options.slot_encoded = [this] { return SlotEncoded(); };
   salvages_.emplace(std::move(salvage_options));
@@ -346,7 +350,7 @@ Result<void> Agent::Impl::Start() {
   undo_options.data_directory = config_.data_directory;
   undo_options.client = ClientTo(config_, kWalTimeout);
   undo_options.group = config_.group;
-  undo_options.token = config_.token;
+  undo_options.peers = *peers_;
   undo_options.slot_encoded = [this] { return SlotEncoded(); };
   undo_options.planner = undo_planner_;
   undo_.emplace(std::move(undo_options));
@@ -354,7 +358,7 @@ Result<void> Agent::Impl::Start() {
   key_options.data_directory = config_.data_directory;
   key_options.client = ClientTo(config_, kWalTimeout);
   key_options.group = config_.group;
-  key_options.token = config_.token;
+  key_options.peers = *peers_;
   key_options.slot_encoded = [this] { return SlotEncoded(); };
   key_options.role_change_waits = [this] { return commands_->RoleChangeWaits(); };
   keys_.emplace(std::move(key_options));
@@ -374,8 +378,10 @@ Result<void> Agent::Impl::Start() {
   http::ServerOptions server_options;
   server_options.host = config_.api.host;
   server_options.port = config_.api.port;
-  server_options.token = config_.token;
-  server_options.open_paths = {"/healthz", "/readyz"};  // probes carry no token
+  server_options.need = NeedOf;
+  server_options.audit = [](const std::string& line) { spdlog::info("{}", line); };
+  if (auto guarded = http::Guard(config_.access, &server_options); !guarded)
+    return Fail(guarded.error(), "api");
   server_.emplace(
       executor_, server_options,
       [this](http::Request request) { return HandleRequest(this, std::move(request)); },

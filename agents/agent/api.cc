@@ -258,6 +258,23 @@ asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend) {
 
 }  // namespace
 
+http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments) {
+  const auto is = [&](std::initializer_list<std::string_view> path) {
+    return std::equal(segments.begin(), segments.end(), path.begin(), path.end());
+  };
+  using http::AccessRole;
+  if (is({"healthz"}) || is({"readyz"})) return {std::nullopt, false};  // probes carry no token
+  const bool reads = method == "GET" || method == "HEAD";
+  if (is({"v1", "stream"})) return {AccessRole::kOperate, true};
+  if (!reads) {
+    const bool question = is({"v1", "undo"}) || is({"v1", "wal", "written"}) ||
+                          is({"v1", "keys", "values"}) || is({"v1", "keys", "repairable"});
+    return {AccessRole::kOperate, !question};
+  }
+  const bool view = is({"metrics"}) || is({"openapi.json"}) || is({"v1", "report"});
+  return {view ? AccessRole::kView : AccessRole::kOperate, false};
+}
+
 asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
   const auto& segments = request.segments;
   const auto meant = request.query.find(std::string(kFor));

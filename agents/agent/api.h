@@ -4,6 +4,8 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "agents/agent/wal_service.h"
 #include "agents/http/http_server.h"
@@ -50,6 +52,10 @@ inline constexpr std::string_view kStreamPath = "/v1/stream";
 // The query parameter that says whom a request is for, "group/node": one that is for another is refused, for
 // an address may be given to another. Absent: whoever is there.
 inline constexpr std::string_view kFor = "for";
+
+// Pure: what a token must be good for, and whether the audit is told. `view` shows how a node is; everything
+// that changes something or shows what users have written needs `operate`. On the stream leases come in.
+http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments);
 
 // The backend must outlive the coroutine.
 boost::asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request);

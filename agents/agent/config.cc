@@ -66,13 +66,16 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
                  });
   reader.Section("api", "The HTTP API, for the controller and for other agents.", [&](ConfigReader& part) {
     ReadEndpoint(part, config.api, "Where the API listens; or `--host`.", "Its port.");
-    part.Secret("token", "tokenFile", config.token,
-                "The bearer token that is asked of who speaks to the API. Without it none is.");
+    http::ReadApiAccess(part, config.access);
   });
   if (!overrides.host.empty()) {
     config.announce.host = overrides.host;
     config.api.host = overrides.host;
   }
+  if (const std::string why = http::WhyNotListen(config.api.host, config.access); !why.empty())
+    reader.Refuse("api", why);
+  http::ReadClientTls(reader, "peerTls", config.peer_tls,
+                      Rare("How other agents are spoken to where the controller names them by `https://`."));
   reader.Secret("upstreamPassword", "upstreamPasswordFile", config.upstream_password,
                 "`requirepass` of the other nodes, that the relay follows. Leave it out if they have none.");
   reader.RequiredText("stateDir", config.state_directory,
@@ -152,7 +155,14 @@ kvrocks:
 announce: {host: 10.0.0.1, port: 6666}       # where other nodes reach this node's server
 relay: {host: 127.0.0.1, port: 7666}         # start Kvrocks with --slaveof "127.0.0.1 7666"
 upstreamPasswordFile: /etc/walstitch/masterauth   # requirepass of the other nodes
-api: {host: 127.0.0.1, port: 7667, tokenFile: /etc/walstitch/agent-token}
+api:
+  host: 127.0.0.1             # elsewhere only with a token or a clientCaFile, or withoutToken: true
+  port: 7667
+  tokenFile: /etc/walstitch/agent-token      # of the controller and of the other agents; may do everything
+  tokens:                                    # more of them; a file may hold several, one a line
+    - {name: metrics, role: view, file: /etc/walstitch/view-token}   # role: view or operate
+  # tls: {certificateFile: tls.crt, keyFile: tls.key, clientCaFile: ca.crt}   # clientCaFile: clients show theirs
+# peerTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}       # other agents by https://
 stateDir: /var/lib/walstitch-agent
 leave: {directory: /run/walstitch}           # who stops the server makes the file "leave" there, and waits for "left"
 salvage:                      # tails that were given up, in stateDir/salvage

@@ -2,10 +2,12 @@
 // Plain data, no ownership. Secrets can stand in files of their own.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "agents/agent/salvage_store.h"
+#include "agents/http/access_config.h"
 #include "policies/config_reference.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
@@ -22,7 +24,8 @@ struct AgentConfig {
   Endpoint relay{"127.0.0.1", 7666};
   std::string upstream_password;  // requirepass of the other nodes
   Endpoint api{"127.0.0.1", 7667};
-  std::string token;  // bearer token of the API; empty: none is asked for
+  http::ApiAccess access;                  // who may speak to the API; its own token is shown to other agents
+  std::optional<http::TlsFiles> peer_tls;  // towards agents that are named by https://
   std::string state_directory;
   std::string leave_directory;  // see leave.h; empty: nobody asks
   std::string database_name;    // Kvrocks' db-name; empty: asked from the node

@@ -117,7 +117,7 @@ asio::awaitable<Result<ValuesAnswer>> KeyService::AskSurvivor(const CompareActio
   std::string body = Dump(ToJson(question));
   std::string target = http::AddressedTo("/v1/keys/values", options_.group, action.survivor);
   auto asked =
-      http::FetchBody(*url, "POST", std::move(target), std::move(body), options_.token, kPeerTimeout);
+      http::FetchBody(*url, "POST", std::move(target), std::move(body), options_.peers, kPeerTimeout);
   auto waited = AwaitRoleChange();
   auto first = std::move(asked) || std::move(waited);
   auto ended = co_await std::move(first);

@@ -17,6 +17,7 @@
 #include "agents/agent/key_compare.h"
 #include "agents/agent/key_values.h"
 #include "agents/agent/wal_service.h"
+#include "agents/http/credentials.h"
 #include "policies/model/result.h"
 #include "policies/model/values.h"
 
@@ -26,7 +27,7 @@ struct KeyServiceOptions {
   std::string data_directory;  // empty: the server is asked for everything
   node::ClientOptions client;
   std::string group;
-  std::string token;                   // of the other agents' API
+  http::Credentials peers;             // for the other agents' API
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
   // A command that changes what the node is waits: what is under way then ends. Called on the executor.
   std::function<bool()> role_change_waits;

@@ -142,7 +142,7 @@ void LeaseService::BeginRound() {
 
 asio::awaitable<void> LeaseService::AskOne(std::uint64_t round, LeaseKeeper::Question question,
                                            milliseconds timeout) {
-  auto heard = co_await AskPromise(question.member.agent, question.request, options_.token, timeout);
+  auto heard = co_await AskPromise(question.member.agent, question.request, options_.peers, timeout);
   if (stopped_) co_return;
   const bool leased = keeper_.LeftMs(BootMs()).has_value();
   if (heard.heard == LeaseKeeper::Heard::kNothing) {

@@ -24,6 +24,7 @@
 #include "agents/agent/lease_keeper.h"
 #include "agents/agent/offload.h"
 #include "agents/agent/state_file.h"
+#include "agents/http/credentials.h"
 #include "agents/node/kvrocks_client.h"
 #include "policies/model/lease.h"
 #include "policies/model/report.h"
@@ -32,7 +33,7 @@ namespace walstitch::agent {
 
 struct LeaseServiceOptions {
   std::string node;
-  std::string token;           // shown to the other agents
+  http::Credentials peers;     // for the other agents' API
   Endpoint relay;              // what the node is told to be the slave of
   node::ClientOptions client;  // the fence's
 };

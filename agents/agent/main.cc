@@ -11,6 +11,7 @@
 
 #include "agents/agent/agent.h"
 #include "agents/agent/config.h"
+#include "agents/http/http_server.h"
 
 namespace {
 
@@ -27,6 +28,7 @@ void SetUpLog(const std::string& level) {
 int Run(const walstitch::agent::AgentConfig& config) {
   signal(SIGPIPE, SIG_IGN);  // hiredis writes without MSG_NOSIGNAL
   SetUpLog(config.log_level);
+  walstitch::http::RaiseFileLimit();
   boost::asio::io_context context(1);
   walstitch::agent::Agent agent(context.get_executor(), config);
   boost::asio::signal_set signals(context, SIGTERM, SIGINT);

@@ -8,7 +8,8 @@
 
 namespace walstitch::agent {
 
-boost::asio::awaitable<HeardPromise> AskPromise(std::string url, PromiseRequest request, std::string token,
+boost::asio::awaitable<HeardPromise> AskPromise(std::string url, PromiseRequest request,
+                                                http::Credentials credentials,
                                                 std::chrono::milliseconds timeout) {
   HeardPromise heard;
   const std::string agent = "agent of node " + request.node + " at " + url + ": ";
@@ -19,7 +20,7 @@ boost::asio::awaitable<HeardPromise> AskPromise(std::string url, PromiseRequest 
   }
   std::string body = Dump(ToJson(request));
   auto exchange = co_await http::FetchOrRefused(*parsed, "POST", "/v1/promise", std::move(body),
-                                                std::move(token), timeout);
+                                                std::move(credentials), timeout);
   if (!exchange.response) {
     if (exchange.refused) heard.heard = LeaseKeeper::Heard::kRefusedByMachine;
     heard.why = agent + exchange.response.error().Message();

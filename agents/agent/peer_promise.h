@@ -1,8 +1,9 @@
 // Asks another node's agent for a promise (policies/model/lease.h), over its API, with this agent's own
-// token.
+// token and certificate.
 //
 // The address must be that agent's own. Where a load balancer, a Kubernetes Service or a firewall stands
-// between, a refused connection may be theirs, and would be taken for an agent that does not run.
+// between, a refused connection may be theirs, and would be taken for an agent that does not run. TLS that
+// does not come about is never taken for that: somebody listens.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "agents/agent/lease_keeper.h"
+#include "agents/http/credentials.h"
 #include "policies/model/lease.h"
 
 namespace walstitch::agent {
@@ -22,7 +24,8 @@ struct HeardPromise {
 };
 
 // `url` as in GroupMember.
-boost::asio::awaitable<HeardPromise> AskPromise(std::string url, PromiseRequest request, std::string token,
+boost::asio::awaitable<HeardPromise> AskPromise(std::string url, PromiseRequest request,
+                                                http::Credentials credentials,
                                                 std::chrono::milliseconds timeout);
 
 }  // namespace walstitch::agent

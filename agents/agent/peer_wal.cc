@@ -41,7 +41,7 @@ boost::asio::awaitable<Result<TailBatches>> HttpPeerWal::Ask(std::string url, st
   const std::string agent = "agent at " + url;
   const auto parsed = http::ParseUrl(url);
   if (!parsed) co_return Fail(parsed.error(), agent);
-  auto body = co_await http::FetchBody(*parsed, "GET", target, "", token_, timeout);
+  auto body = co_await http::FetchBody(*parsed, "GET", target, "", credentials_, timeout);
   if (!body) co_return Fail(body.error(), agent);
   auto work = [answer = std::move(*body)] { return ReadTail(answer); };
   auto tail = co_await RunOn(pool_, std::move(work));

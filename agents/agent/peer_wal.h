@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "agents/agent/command_runner.h"
+#include "agents/http/credentials.h"
 #include "policies/model/batch.h"
 #include "policies/model/result.h"
 
@@ -22,8 +23,8 @@ namespace walstitch::agent {
 
 class HttpPeerWal : public PeerWal {
  public:
-  HttpPeerWal(std::string group, std::string token, boost::asio::thread_pool& pool)
-      : group_(std::move(group)), token_(std::move(token)), pool_(pool) {}
+  HttpPeerWal(std::string group, http::Credentials credentials, boost::asio::thread_pool& pool)
+      : group_(std::move(group)), credentials_(std::move(credentials)), pool_(pool) {}
 
   boost::asio::awaitable<Result<TailBatches>> Tail(std::string node, std::string url, Sequence from,
                                                    std::uint64_t max_bytes,
@@ -37,7 +38,7 @@ class HttpPeerWal : public PeerWal {
                                                   std::chrono::milliseconds timeout);
 
   std::string group_;
-  std::string token_;
+  http::Credentials credentials_;
   boost::asio::thread_pool& pool_;
 };
 

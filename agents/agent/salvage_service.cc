@@ -272,7 +272,7 @@ asio::awaitable<Result<ReplayAnswer>> SalvageService::Replay(ReplayRequest reque
     for (std::size_t i = begin; i < end; ++i)
       target += (i == begin ? "" : ",") + std::to_string(request.at[i]);
     target = http::AddressedTo(std::move(target), options_.group, request.source);
-    auto body = co_await http::FetchBody(*url, "GET", target, "", options_.token, kPeerTimeout);
+    auto body = co_await http::FetchBody(*url, "GET", target, "", options_.peers, kPeerTimeout);
     if (!body) co_return Fail(body.error(), where);
     bytes += body->size();
     auto values = ReadPeerValues(*body);

@@ -20,6 +20,7 @@
 #include "agents/agent/command_runner.h"
 #include "agents/agent/salvage_store.h"
 #include "agents/agent/wal_service.h"
+#include "agents/http/credentials.h"
 #include "agents/node/kvrocks_client.h"
 #include "policies/model/result.h"
 #include "policies/model/salvage.h"
@@ -36,7 +37,7 @@ struct SalvageServiceOptions {
   std::string state_directory;
   std::string data_directory;  // empty: the server is asked for everything
   node::ClientOptions client;
-  std::string token;  // of the other agents' API
+  http::Credentials peers;  // for the other agents' API
   SalvageLimits limits;
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
 };

@@ -188,7 +188,7 @@ asio::awaitable<Result<wal::UndoPlan>> UndoService::AskSurvivor(std::string node
   for (std::size_t i = 0; i < std::min(questions.size(), kMaxQuestions); ++i) {
     std::string body = Dump(ToJson(questions[i]));
     const auto told =
-        co_await http::FetchBody(*parsed, "POST", target, std::move(body), options_.token, kPeerTimeout);
+        co_await http::FetchBody(*parsed, "POST", target, std::move(body), options_.peers, kPeerTimeout);
     if (!told) co_return Fail(told.error(), agent);
     const auto json = ParseJson(*told);
     if (!json) co_return Fail(json.error(), agent);

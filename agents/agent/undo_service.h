@@ -17,6 +17,7 @@
 #include "agents/agent/command_runner.h"
 #include "agents/agent/key_values.h"
 #include "agents/agent/wal_service.h"
+#include "agents/http/credentials.h"
 #include "agents/wal/undo.h"
 #include "policies/model/result.h"
 #include "policies/model/undo.h"
@@ -27,7 +28,7 @@ struct UndoServiceOptions {
   std::string data_directory;  // empty: the server is asked for everything
   node::ClientOptions client;
   std::string group;
-  std::string token;                   // of the other agents' API
+  http::Credentials peers;             // for the other agents' API
   std::function<bool()> slot_encoded;  // cluster-enabled; called on the executor
   wal::UndoPlanner planner = wal::PlanUndo;
 };

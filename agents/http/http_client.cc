@@ -1,5 +1,7 @@
 #include "agents/http/http_client.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -9,7 +11,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -22,8 +23,10 @@
 #include <exception>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "agents/http/connect.h"
+#include "agents/http/wire.h"
 #include "policies/model/json.h"
 #include "policies/model/names.h"
 
@@ -34,6 +37,7 @@ namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 using asio::ip::tcp;
 using boost::system::error_code;
+using std::chrono::steady_clock;
 
 namespace {
 
@@ -41,44 +45,80 @@ constexpr std::uint64_t kMaxResponseBytes = 256ULL << 20;
 constexpr std::size_t kMaxStreamMessage = 16ULL << 20;
 constexpr std::size_t kMaxOutgoingMessages = 64;  // queued towards a slow server
 constexpr std::size_t kMaxOutgoingBytes = 1ULL << 20;
+constexpr int kUnauthorized = 401;
+// A connection that has stood for so long is made anew at once when it is lost.
+constexpr std::chrono::seconds kStood{1};
 
-asio::awaitable<Result<ClientResponse>> FetchTelling(Url url, std::string method, std::string target,
-                                                     std::string body, std::string token,
-                                                     std::chrono::milliseconds timeout, bool* refused) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  beast::tcp_stream stream(co_await asio::this_coro::executor);
-  auto connected = co_await Connect(&stream, url, deadline, refused);
+// Connects, in TLS where the URL says so. An Error is kUnavailable: nothing was sent.
+asio::awaitable<Result<void>> Reach(Wire* wire, Url url, Credentials credentials,
+                                    steady_clock::time_point deadline, bool* refused) {
+  if (url.tls && !credentials.Tls()) {
+    co_return Fail(ErrorCode::kUnavailable, ToString(url) +
+                                                ": no TLS is set up on this side: which certificates "
+                                                "are trusted?");
+  }
+  auto connected = co_await Connect(&wire->Tcp(), url, deadline, refused);
+  if (!connected || !url.tls) co_return connected;
+  auto context = credentials.Tls()->Context();
+  const std::string& name = credentials.Tls()->Files().server_name;
+  wire->Tcp().expires_at(deadline);
+  const std::string wrong = co_await wire->Greet(std::move(context), name.empty() ? url.host : name);
+  if (wrong.empty()) co_return Result<void>();
+  wire->Close();
+  co_return Fail(ErrorCode::kUnavailable, HostField(url) + ": " + wrong);
+}
+
+// What is asked, whoever it is shown by.
+struct Question {
+  Url url;
+  std::string method;
+  std::string target;
+  std::string body;
+  std::chrono::milliseconds timeout;
+};
+
+asio::awaitable<Result<ClientResponse>> AskOnce(const Question* question, Credentials credentials,
+                                                std::string token, steady_clock::time_point deadline,
+                                                bool* refused) {
+  const Url& url = question->url;
+  Wire wire(co_await asio::this_coro::executor);
+  auto connected = co_await Reach(&wire, url, credentials, deadline, refused);
   if (!connected) co_return Fail(connected.error());
 
   beast::http::request<beast::http::string_body> request;
   request.version(11);
-  request.method_string(method);
-  request.target(target);
+  request.method_string(question->method);
+  request.target(question->target);
   request.set(beast::http::field::host, HostField(url));
   request.set(beast::http::field::user_agent, "walstitch");
   if (!token.empty()) request.set(beast::http::field::authorization, "Bearer " + token);
-  if (!body.empty()) request.set(beast::http::field::content_type, "application/json");
+  if (!question->body.empty()) request.set(beast::http::field::content_type, "application/json");
   request.keep_alive(false);
-  request.body() = std::move(body);
+  request.body() = question->body;
   request.prepare_payload();
 
   error_code error;
-  stream.expires_at(deadline);
-  co_await beast::http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
+  wire.Tcp().expires_at(deadline);
+  co_await beast::http::async_write(wire, request, asio::redirect_error(asio::use_awaitable, error));
   beast::flat_buffer buffer;
   beast::http::response_parser<beast::http::string_body> parser;
   parser.body_limit(kMaxResponseBytes);
-  if (method == "HEAD") parser.skip(true);
+  if (question->method == "HEAD") parser.skip(true);
   // A server may answer and close before it has read the whole request: so read in any case.
   error_code read_error;
-  co_await beast::http::async_read(stream, buffer, parser,
+  co_await beast::http::async_read(wire, buffer, parser,
                                    asio::redirect_error(asio::use_awaitable, read_error));
   if (read_error) {
     // Without its query, which may hold a key, and is of no use to a reader of logs.
-    const std::string what = method + " " + target.substr(0, target.find('?'));
+    const std::string what = question->method + " " + question->target.substr(0, question->target.find('?'));
     if (read_error == beast::error::timeout || error == beast::error::timeout) {
       co_return Fail(ErrorCode::kTimeout, HostField(url) + ": no answer to " + what + " after " +
-                                              std::to_string(timeout.count()) + " ms");
+                                              std::to_string(question->timeout.count()) + " ms");
+    }
+    // The last word of a handshake comes after the first of the request.
+    if (IsTlsRefusal(read_error)) {
+      co_return Fail(ErrorCode::kUnavailable,
+                     HostField(url) + ": it refuses the TLS connection: " + read_error.message());
     }
     co_return Fail(ErrorCode::kTimeout, HostField(url) + ": the connection was lost before the answer to " +
                                             what + ": " + read_error.message());
@@ -87,47 +127,64 @@ asio::awaitable<Result<ClientResponse>> FetchTelling(Url url, std::string method
   response.status = static_cast<int>(parser.get().result_int());
   response.body = std::move(parser.get().body());
   error_code ignored;
-  stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
+  wire.Tcp().socket().shutdown(tcp::socket::shutdown_both, ignored);
+  co_return response;
+}
+
+asio::awaitable<Result<ClientResponse>> FetchTelling(Url url, std::string method, std::string target,
+                                                     std::string body, Credentials credentials,
+                                                     std::chrono::milliseconds timeout, bool* refused) {
+  const auto deadline = steady_clock::now() + timeout;
+  const Question question{std::move(url), std::move(method), std::move(target), std::move(body), timeout};
+  const std::string token = credentials.Token();
+  auto response = co_await AskOnce(&question, credentials, token, deadline, refused);
+  if (!response || response->status != kUnauthorized) co_return response;
+  // Nothing was done. A token that is being exchanged is not in every file at the same time.
+  for (const std::string& other : credentials.Instead(token)) {
+    auto again = co_await AskOnce(&question, credentials, other, deadline, refused);
+    if (!again || again->status != kUnauthorized) co_return again;
+  }
   co_return response;
 }
 
 }  // namespace
 
 asio::awaitable<Result<ClientResponse>> Fetch(Url url, std::string method, std::string target,
-                                              std::string body, std::string token,
+                                              std::string body, Credentials credentials,
                                               std::chrono::milliseconds timeout) {
-  return FetchTelling(std::move(url), std::move(method), std::move(target), std::move(body), std::move(token),
-                      timeout, nullptr);
+  return FetchTelling(std::move(url), std::move(method), std::move(target), std::move(body),
+                      std::move(credentials), timeout, nullptr);
 }
 
 asio::awaitable<Result<std::string>> FetchBody(Url url, std::string method, std::string target,
-                                               std::string body, std::string token,
+                                               std::string body, Credentials credentials,
                                                std::chrono::milliseconds timeout) {
   auto response = co_await Fetch(std::move(url), std::move(method), std::move(target), std::move(body),
-                                 std::move(token), timeout);
+                                 std::move(credentials), timeout);
   if (!response) co_return Fail(response.error());
   if (response->status != 200) co_return Fail(ErrorOf(*response));
   co_return std::move(response->body);
 }
 
 asio::awaitable<Exchange> FetchOrRefused(Url url, std::string method, std::string target, std::string body,
-                                         std::string token, std::chrono::milliseconds timeout) {
+                                         Credentials credentials, std::chrono::milliseconds timeout) {
   bool refused = false;
   auto response = co_await FetchTelling(std::move(url), std::move(method), std::move(target), std::move(body),
-                                        std::move(token), timeout, &refused);
+                                        std::move(credentials), timeout, &refused);
   co_return Exchange{std::move(response), refused};
 }
 
 Result<ClientResponse> FetchBlocking(const Url& url, std::string method, std::string target, std::string body,
-                                     std::string token, std::chrono::milliseconds timeout) {
+                                     Credentials credentials, std::chrono::milliseconds timeout) {
   asio::io_context context(1);
   std::optional<Result<ClientResponse>> result;
-  asio::co_spawn(context,
-                 Fetch(url, std::move(method), std::move(target), std::move(body), std::move(token), timeout),
-                 [&result](std::exception_ptr exception, Result<ClientResponse> response) {
-                   if (exception) std::rethrow_exception(exception);
-                   result = std::move(response);
-                 });
+  asio::co_spawn(
+      context,
+      Fetch(url, std::move(method), std::move(target), std::move(body), std::move(credentials), timeout),
+      [&result](std::exception_ptr exception, Result<ClientResponse> response) {
+        if (exception) std::rethrow_exception(exception);
+        result = std::move(response);
+      });
   // Not run(): that would also wait for a name resolution which has been given up.
   while (!result && context.run_one() > 0) {
   }
@@ -137,14 +194,14 @@ Result<ClientResponse> FetchBlocking(const Url& url, std::string method, std::st
 
 class Subscription::Impl : public std::enable_shared_from_this<Subscription::Impl> {
  public:
-  Impl(asio::any_io_executor executor, Url url, std::string target, std::string token,
+  Impl(asio::any_io_executor executor, Url url, std::string target, Credentials credentials,
        std::chrono::milliseconds retry, std::chrono::milliseconds silence,
        std::function<void(std::string)> message, std::function<void(bool)> state)
       : executor_(std::move(executor)),
         timer_(executor_),
         url_(std::move(url)),
         target_(std::move(target)),
-        token_(std::move(token)),
+        credentials_(std::move(credentials)),
         retry_(retry),
         silence_(silence),
         message_(std::move(message)),
@@ -155,7 +212,7 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   void Stop() {
     stopped_ = true;
     timer_.cancel();
-    if (stream_) stream_->next_layer().close();
+    if (stream_) stream_->next_layer().Close();
   }
 
   bool Send(std::string message) {
@@ -170,7 +227,7 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   }
 
  private:
-  using WebSocket = websocket::stream<beast::tcp_stream>;
+  using WebSocket = websocket::stream<Wire, false>;
 
   // The first of the queue stays there until it is written.
   void Write() {
@@ -182,7 +239,7 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
                           // What an earlier connection comes to is nobody's business any more.
                           if (self->stream_ != stream || !self->open_) return;
                           if (error) {
-                            stream->next_layer().close();  // the read ends, and with it the connection
+                            stream->next_layer().Close();  // the read ends, and with it the connection
                             return;
                           }
                           self->outgoing_bytes_ -= message->size();
@@ -196,17 +253,24 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
       // The stream outlives a Stop() in the middle of an operation: both hold it.
       auto stream = std::make_shared<WebSocket>(self->executor_);
       self->stream_ = stream;
-      if (co_await Open(self, stream)) {
+      bool at_once = false;
+      const auto begun = steady_clock::now();
+      const Opened opened = co_await Open(self, stream);
+      if (opened == Opened::kYes) {
         self->open_ = true;
         if (self->state_) self->state_(true);
         co_await Read(self, stream);
         self->open_ = false;
         self->outgoing_.clear();
         self->outgoing_bytes_ = 0;
+        at_once = steady_clock::now() - begun >= kStood;
         if (!self->stopped_ && self->state_) self->state_(false);
+      } else if (opened == Opened::kTokenRefused) {
+        at_once = self->ShowAnother();
       }
-      stream->next_layer().close();
+      stream->next_layer().Close();
       if (self->stopped_) break;
+      if (at_once) continue;
       error_code ignored;
       self->timer_.expires_after(self->retry_);
       co_await self->timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -214,26 +278,61 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
     self->stream_.reset();
   }
 
-  static asio::awaitable<bool> Open(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream) {
-    auto deadline = std::chrono::steady_clock::now() + self->silence_;
-    auto connected = co_await Connect(&stream->next_layer(), self->url_, deadline);
-    if (!connected || self->stopped_) co_return false;
-    stream->next_layer().expires_never();
+  enum class Opened { kYes, kNo, kTokenRefused };
+
+  // Another token of the file, for the next attempt. False: all of them were refused.
+  bool ShowAnother() {
+    if (!trying_) instead_ = credentials_.Instead(token_);
+    trying_ = !instead_.empty();
+    if (!trying_) return false;
+    token_ = instead_.front();
+    instead_.erase(instead_.begin());
+    return true;
+  }
+
+  static asio::awaitable<Opened> Open(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream) {
+    auto deadline = steady_clock::now() + self->silence_;
+    auto connected = co_await Reach(&stream->next_layer(), self->url_, self->credentials_, deadline, nullptr);
+    if (!connected && !self->stopped_) self->Complain(connected.error().Message());
+    if (!connected || self->stopped_) co_return Opened::kNo;
+    stream->next_layer().Tcp().expires_never();
     websocket::stream_base::timeout timeout{};
     timeout.handshake_timeout = self->silence_;
     timeout.idle_timeout = self->silence_;
     timeout.keep_alive_pings = true;
     stream->set_option(timeout);
     stream->read_message_max(kMaxStreamMessage);
+    if (!self->trying_) self->token_ = self->credentials_.Token();
     std::string token = self->token_;
     stream->set_option(websocket::stream_base::decorator([token](websocket::request_type& request) {
       request.set(beast::http::field::user_agent, "walstitch");
       if (!token.empty()) request.set(beast::http::field::authorization, "Bearer " + token);
     }));
     error_code error;
-    co_await stream->async_handshake(HostField(self->url_), self->target_,
+    websocket::response_type response;
+    co_await stream->async_handshake(response, HostField(self->url_), self->target_,
                                      asio::redirect_error(asio::use_awaitable, error));
-    co_return !error && !self->stopped_;
+    if (self->stopped_) co_return Opened::kNo;
+    if (!error) {
+      self->trying_ = false;
+      self->complaint_.clear();
+      co_return Opened::kYes;
+    }
+    if (error == websocket::error::upgrade_declined) {
+      self->Complain("HTTP status " + std::to_string(response.result_int()));
+      if (response.result_int() == kUnauthorized) co_return Opened::kTokenRefused;
+    } else if (IsTlsRefusal(error)) {
+      self->Complain("it refuses the TLS connection: " + error.message());
+    }
+    self->trying_ = false;
+    co_return Opened::kNo;
+  }
+
+  // What comes again and again is said once.
+  void Complain(const std::string& why) {
+    if (why == complaint_) return;
+    complaint_ = why;
+    spdlog::warn("There is no stream from {}{}: {}.", ToString(url_), target_, why);
   }
 
   static asio::awaitable<void> Read(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream) {
@@ -252,7 +351,11 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   asio::steady_timer timer_;
   Url url_;
   std::string target_;
-  std::string token_;
+  Credentials credentials_;
+  std::string token_;                 // what the next attempt shows
+  std::vector<std::string> instead_;  // what it shows after that one was refused
+  bool trying_ = false;               // one of those
+  std::string complaint_;
   std::chrono::milliseconds retry_;
   std::chrono::milliseconds silence_;
   std::function<void(std::string)> message_;
@@ -264,11 +367,13 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   bool stopped_ = false;
 };
 
-Subscription::Subscription(asio::any_io_executor executor, Url url, std::string target, std::string token,
-                           std::chrono::milliseconds retry, std::chrono::milliseconds silence,
-                           std::function<void(std::string)> message, std::function<void(bool)> state)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(url), std::move(target), std::move(token),
-                                   retry, silence, std::move(message), std::move(state))) {
+Subscription::Subscription(asio::any_io_executor executor, Url url, std::string target,
+                           Credentials credentials, std::chrono::milliseconds retry,
+                           std::chrono::milliseconds silence, std::function<void(std::string)> message,
+                           std::function<void(bool)> state)
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(url), std::move(target),
+                                   std::move(credentials), retry, silence, std::move(message),
+                                   std::move(state))) {
   impl_->Start();
 }
 Subscription::~Subscription() { impl_->Stop(); }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "agents/http/connect.h"
 #include "agents/http/http_client.h"
 #include "agents/http/rest_client.h"
 
@@ -114,15 +115,6 @@ std::string BearerToken(std::string_view authorization) {
   return std::string(authorization);
 }
 
-bool SameSecret(std::string_view left, std::string_view right) {
-  unsigned difference = left.size() == right.size() ? 0 : 1;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    char other = right.empty() ? '\0' : right[i % right.size()];
-    difference |= static_cast<unsigned>(static_cast<unsigned char>(left[i] ^ other));
-  }
-  return difference == 0;
-}
-
 std::string PercentEncode(std::string_view text) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
   std::string encoded;
@@ -191,13 +183,18 @@ constexpr std::string_view kTlsScheme = "https://";
 
 Result<Url> ParseUrl(std::string_view text) {
   constexpr std::string_view kExample = "http://10.0.0.1:7667";
-  if (!text.starts_with(kPlainScheme)) {
+  const bool tls = text.starts_with(kTlsScheme);
+  if (!tls && !text.starts_with(kPlainScheme)) {
     return Fail(ErrorCode::kInvalid, "address '" + std::string(text.substr(0, 200)) +
-                                         "': expected it to begin with http://, e.g. " +
+                                         "': expected it to begin with http:// or https://, e.g. " +
                                          std::string(kExample));
   }
-  return ParseHostAndPort(text, kPlainScheme, "80", kExample);
+  auto url = ParseHostAndPort(text, tls ? kTlsScheme : kPlainScheme, tls ? "443" : "80", kExample);
+  if (url) url->tls = tls;
+  return url;
 }
+
+std::string ToString(const Url& url) { return (url.tls ? "https://" : "http://") + HostField(url); }
 
 Result<Origin> ParseOrigin(std::string_view text) {
   constexpr std::string_view kExample = "https://10.0.0.1:6443";

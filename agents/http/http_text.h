@@ -28,7 +28,4 @@ Result<std::string> PercentDecode(std::string_view text, bool plus_is_space);
 // The token of "Bearer <token>" (the scheme in any case), or empty.
 std::string BearerToken(std::string_view authorization);
 
-// Compares in a time that does not depend on where the two differ.
-bool SameSecret(std::string_view left, std::string_view right);
-
 }  // namespace walstitch::http

@@ -372,7 +372,7 @@ class RestClient::Impl : public std::enable_shared_from_this<RestClient::Impl> {
     const Active active(self.get(), connection);
     std::optional<Wake> wake;
     if (interrupt) wake.emplace(&*interrupt, connection);
-    const Url url{self->origin_.host, self->origin_.port};
+    const Url url{self->origin_.host, self->origin_.port, self->origin_.tls};
     auto connected = co_await Connect(&connection->Tcp(), url, connect_by);
     if (!connected) co_return Fail(connected.error());
     if (self->stopped_) co_return Fail(ErrorCode::kUnavailable, stopped);

@@ -351,6 +351,23 @@ asio::awaitable<http::Response> Handle(Front& front, http::Request request) {
 
 }  // namespace
 
+http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments) {
+  using http::AccessRole;
+  const std::size_t size = segments.size();
+  const auto at = [&](std::size_t i) {
+    return i < size ? std::string_view(segments[i]) : std::string_view();
+  };
+  if (size == 1 && (at(0) == "healthz" || at(0) == "readyz")) return {std::nullopt, false};
+  if (method != "GET" && method != "HEAD") return {AccessRole::kOperate, true};
+  bool view = size == 1 && (at(0) == "metrics" || at(0) == "openapi.json");
+  if (size >= 2 && at(0) == "v1") {
+    if (size == 2) view = at(1) == "status" || at(1) == "log";
+    if (at(1) == "decisions") view = size <= 3;
+    if (at(1) == "groups") view = size == 3 || (size == 4 && at(3) == "plan");
+  }
+  return {view ? AccessRole::kView : AccessRole::kOperate, false};
+}
+
 http::Handler MakeHandler(Front& front) {
   return [&front](http::Request request) { return Handle(front, std::move(request)); };
 }

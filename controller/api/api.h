@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agents/http/http_server.h"
@@ -17,12 +18,16 @@ class Front {
   [[nodiscard]] virtual shell::Controller* Leading() = 0;
   struct Standby {
     std::string sentence;  // why it does not lead, and who does
-    std::string leader;    // "http://host:port" of the API of the one that does; empty: not known
+    std::string leader;    // "http(s)://host:port" of the API of the one that does; empty: not known
   };
   [[nodiscard]] virtual Standby StandsBy() const = 0;
   // What whoever asks for the status of all groups should know beside it, one sentence each.
   [[nodiscard]] virtual std::vector<std::string> Notes() const = 0;
 };
+
+// Pure: what a token must be good for, and whether the audit is told. `view` shows status, plans, decisions
+// and metrics; everything that changes something or shows what users have written needs `operate`.
+http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments);
 
 // `front` outlives the handler.
 http::Handler MakeHandler(Front& front);

@@ -36,13 +36,14 @@ Examples:
   walstitch decisions show latest
   walstitch COMMAND --help
 
---controller, --token-file, --timeout and --output may stand before or behind the command.
-A token may also come in the environment variable WALSTITCH_TOKEN.)";
+--controller, --token-file, --ca-file, --certificate-file, --key-file, --server-name, --timeout and --output
+may stand before or behind the command.)";
 
 // What CLI11 fills in; one of each, whatever the command.
 struct Parsed {
   ControllerOptions controller;
   std::string token_file;
+  http::TlsFiles tls;
   std::string timeout;
   std::string output = "table";
   std::string group;
@@ -82,15 +83,34 @@ Result<std::string> ReadSecret(const std::string& path, std::string_view option)
   return secret;
 }
 
+// What the controller is shown, and by what it is known.
+Result<void> ReadCredentials(Parsed* parsed) {
+  http::TokenSource token;
+  token.file = parsed->token_file;
+  if (token.file.empty() && std::getenv("WALSTITCH_TOKEN") != nullptr) {
+    return Fail(
+        ErrorCode::kInvalid,
+        "WALSTITCH_TOKEN is not read, as other programs may see an environment: put the token in a file, "
+        "and name that in WALSTITCH_TOKEN_FILE");
+  }
+  auto shown = http::Credentials::Load(token, std::nullopt);
+  if (!shown) return Fail(ErrorCode::kInvalid, "--token-file: " + shown.error().Message());
+  http::TlsFiles& tls = parsed->tls;
+  if (tls.certificate.empty() != tls.key.empty())
+    return Fail(ErrorCode::kInvalid, "--certificate-file and --key-file belong together: give both or none");
+  if (tls != http::TlsFiles() || parsed->controller.url.starts_with("https://")) {
+    shown = http::Credentials::Load(token, tls);
+    if (!shown)
+      return Fail(ErrorCode::kInvalid,
+                  "--ca-file, --certificate-file, --key-file: " + shown.error().Message());
+  }
+  parsed->controller.credentials = std::move(*shown);
+  return {};
+}
+
 // The parts of Parsed that are more than text.
 Result<void> Complete(Parsed* parsed) {
-  if (!parsed->token_file.empty()) {
-    auto token = ReadSecret(parsed->token_file, "--token-file");
-    if (!token) return Fail(token.error());
-    parsed->controller.token = *token;
-  } else if (const char* token = std::getenv("WALSTITCH_TOKEN")) {
-    parsed->controller.token = token;
-  }
+  if (auto shown = ReadCredentials(parsed); !shown) return shown;
   if (!parsed->timeout.empty()) {
     auto timeout = ParseDuration(parsed->timeout);
     if (!timeout) return Fail(timeout.error(), "--timeout");
@@ -142,13 +162,31 @@ class CommandLine {
     app_.footer(kMainFooter);
     app_.require_subcommand(1);
     app_.fallthrough();
-    app_.add_option("--controller", parsed_.controller.url, "The controller, http://host:port")
+    app_.add_option("--controller", parsed_.controller.url,
+                    "The controller, http://host:port or https://host:port")
         ->type_name("URL")
         ->envname("WALSTITCH_CONTROLLER")
         ->capture_default_str();
     app_.add_option("--token-file", parsed_.token_file, "File with the controller's token")
         ->type_name("FILE")
         ->envname("WALSTITCH_TOKEN_FILE");
+    app_.add_option(
+            "--ca-file", parsed_.tls.authority,
+            "File with the certificates that the controller's must come from (https; default: what the "
+            "system trusts)")
+        ->type_name("FILE")
+        ->envname("WALSTITCH_CA_FILE");
+    app_.add_option("--certificate-file", parsed_.tls.certificate,
+                    "File with the certificate to show to the controller")
+        ->type_name("FILE")
+        ->envname("WALSTITCH_CERTIFICATE_FILE");
+    app_.add_option("--key-file", parsed_.tls.key, "File with the key of that certificate")
+        ->type_name("FILE")
+        ->envname("WALSTITCH_KEY_FILE");
+    app_.add_option("--server-name", parsed_.tls.server_name,
+                    "The name that the controller's certificate must be for, if not the address's")
+        ->type_name("NAME")
+        ->envname("WALSTITCH_SERVER_NAME");
     app_.add_option("--timeout", parsed_.timeout,
                     "How long to wait for an answer, such as 500ms, 5s, 2m (default: 10s; for orders 60s)")
         ->type_name("DURATION");

@@ -30,15 +30,16 @@ ExitCode CodeOf(int status, bool changes) {
   }
 }
 
-// The address that a controller which stands by gives of the one that leads.
-std::optional<http::Url> LeaderOf(const http::ClientResponse& response) {
+// The address that a controller which stands by gives of the one that leads. What was asked in TLS is not
+// asked again without.
+std::optional<http::Url> LeaderOf(const http::ClientResponse& response, bool tls) {
   if (response.status != 503) return std::nullopt;
   const auto json = ParseJson(response.body);
   const auto* object = json ? json->if_object() : nullptr;
   const auto* leader = object == nullptr ? nullptr : object->if_contains("leader");
   if (leader == nullptr || !leader->is_string()) return std::nullopt;
   auto url = http::ParseUrl(leader->get_string());
-  return url ? std::optional(*url) : std::nullopt;
+  return url && (url->tls || !tls) ? std::optional(*url) : std::nullopt;
 }
 
 }  // namespace
@@ -71,10 +72,10 @@ Answer<boost::json::object> ControllerClient::Ask(const std::string& method, con
   };
   auto url = http::ParseUrl(options_.url);
   if (!url) return refuse(ExitCode::kUsage, "--controller: " + url.error().Message());
-  auto response = fetch_(*url, method, target, body, options_.token, timeout);
+  auto response = fetch_(*url, method, target, body, options_.credentials, timeout);
   // Of several controllers one leads, and the others say which. Once: two that name each other know nothing.
-  if (const auto leader = response ? LeaderOf(*response) : std::nullopt) {
-    response = fetch_(*leader, method, target, std::move(body), options_.token, timeout);
+  if (const auto leader = response ? LeaderOf(*response, url->tls) : std::nullopt) {
+    response = fetch_(*leader, method, target, std::move(body), options_.credentials, timeout);
   }
   if (!response) {
     const Error& error = response.error();
@@ -99,9 +100,13 @@ Answer<boost::json::object> ControllerClient::Ask(const std::string& method, con
     const auto* error = object->if_contains("error");
     if (error != nullptr && error->is_string()) sentence = std::string_view(error->get_string());
   }
-  if (response->status == 401 || response->status == 403) {
-    sentence = "the controller wants " + std::string(options_.token.empty() ? "a token" : "another token") +
-               ": --token-file FILE, or WALSTITCH_TOKEN" + (sentence.empty() ? "" : " (" + sentence + ")");
+  if (response->status == 403) {
+    sentence = "the controller refuses this" + (sentence.empty() ? "" : ": " + sentence);
+  } else if (response->status == 401) {
+    sentence = "the controller wants " +
+               std::string(options_.credentials.Token().empty() ? "a token" : "another token") +
+               ": --token-file FILE, or WALSTITCH_TOKEN_FILE" +
+               (sentence.empty() ? "" : " (" + sentence + ")");
   } else if (sentence.empty()) {
     sentence = options_.url + target + " answers with HTTP status " + std::to_string(response->status) +
                ": is it a Walstitch controller?";

@@ -17,12 +17,12 @@ namespace walstitch::cli {
 
 // http::FetchBlocking, or what a test puts in its place.
 using Fetcher = std::function<Result<http::ClientResponse>(
-    const http::Url& url, std::string method, std::string target, std::string body, std::string token,
-    std::chrono::milliseconds timeout)>;
+    const http::Url& url, std::string method, std::string target, std::string body,
+    http::Credentials credentials, std::chrono::milliseconds timeout)>;
 
 struct ControllerOptions {
   std::string url = "http://127.0.0.1:7700";
-  std::string token;
+  http::Credentials credentials;
   std::optional<std::chrono::milliseconds> timeout;  // --timeout; absent: what fits the request
 };
 

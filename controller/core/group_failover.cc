@@ -300,7 +300,9 @@ bool GroupRunner::AddressStands(const Node& node) const {
   if (!node.view.report || node.view.report->endpoint.host.empty()) return false;
   const std::string& host = node.view.report->endpoint.host;
   const bool v6 = host.find(':') != std::string::npos;
-  return node.settings.agent.starts_with("http://" + (v6 ? "[" + host + "]" : host) + ":");
+  const std::string address = "://" + (v6 ? "[" + host + "]" : host) + ":";
+  return node.settings.agent.starts_with("http" + address) ||
+         node.settings.agent.starts_with("https" + address);
 }
 
 // A master that lives and cannot write is no use to anybody, and one that is about to be stopped will be

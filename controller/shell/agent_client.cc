@@ -33,7 +33,7 @@ boost::asio::awaitable<Result<boost::json::value>> AgentClient::Call(
   if (auto known = CheckAddress(); !known) co_return Fail(known.error());
   std::string addressed = http::AddressedTo(std::move(target), group_, node_);
   auto answer = co_await http::FetchBody(url_, std::move(method), std::move(addressed), std::move(body),
-                                         token_, timeout);
+                                         credentials_, timeout);
   if (!answer) co_return Fail(answer.error(), "agent of " + node_);
   auto json = ParseJson(*answer);
   if (!json) co_return Fail(json.error(), "agent of " + node_);
@@ -55,7 +55,8 @@ boost::asio::awaitable<Result<CommandResult>> AgentClient::Run(Command command,
                                                                std::chrono::milliseconds patience) const {
   const std::string id = command.id;
   if (auto known = CheckAddress(); !known) co_return Fail(known.error());
-  auto response = co_await http::Fetch(url_, "POST", "/v1/command", Dump(ToJson(command)), token_, patience);
+  auto response =
+      co_await http::Fetch(url_, "POST", "/v1/command", Dump(ToJson(command)), credentials_, patience);
   if (!response) {
     if (response.error().Code() == ErrorCode::kUnavailable)
       co_return Fail(response.error(), "agent of " + node_);
@@ -207,10 +208,7 @@ boost::asio::awaitable<Result<SalvagedKeys>> AgentClient::SalvageKeys(std::strin
   co_return std::move(*keys);
 }
 
-std::string AgentClient::Url() const {
-  const bool v6 = url_.host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + url_.host + "]" : url_.host) + ":" + url_.port;
-}
+std::string AgentClient::Url() const { return http::ToString(url_); }
 
 boost::asio::awaitable<Result<UndoEvidence>> AgentClient::PlanUndo(UndoQuestion question) const {
   auto json = co_await Call("POST", "/v1/undo", Dump(ToJson(question)), kUndoTimeout);

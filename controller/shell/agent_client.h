@@ -24,8 +24,11 @@ namespace walstitch::shell {
 class AgentClient {
  public:
   // Each request says whom it is for, and another agent refuses it: its address may be another's by now.
-  AgentClient(std::string group, std::string node, http::Url url, std::string token)
-      : group_(std::move(group)), node_(std::move(node)), url_(std::move(url)), token_(std::move(token)) {}
+  AgentClient(std::string group, std::string node, http::Url url, http::Credentials credentials)
+      : group_(std::move(group)),
+        node_(std::move(node)),
+        url_(std::move(url)),
+        credentials_(std::move(credentials)) {}
 
   // INFO asked anew.
   boost::asio::awaitable<Result<Report>> FreshReport() const;
@@ -79,7 +82,7 @@ class AgentClient {
   std::string group_;
   std::string node_;
   http::Url url_;
-  std::string token_;
+  http::Credentials credentials_;
 };
 
 }  // namespace walstitch::shell

@@ -115,7 +115,7 @@ class ClusterView::Impl : public std::enable_shared_from_this<Impl> {
       if (auto set = ReadStatefulSet(object)) sets.emplace(name, std::move(*set));
     }
     std::vector<std::string> problems;
-    groups_ = GroupsOf(pods_, sets, &problems);
+    groups_ = GroupsOf(pods_, sets, &problems, options_.agents_tls);
     for (const auto& problem : problems) {
       if (!told_.contains(problem)) spdlog::warn("{}", problem);
     }

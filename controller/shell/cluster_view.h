@@ -23,6 +23,7 @@ struct ClusterViewOptions {
   kubernetes::ApiClient client;
   std::string identity;           // who writes Events
   std::string policy_config_map;  // empty: no Events about policies
+  bool agents_tls = false;        // agents are reached by https://
 };
 
 class ClusterView {

@@ -62,16 +62,24 @@ void ReadFailover(ConfigReader& reader, core::FailoverSettings& settings) {
   reader.Refuse("failover", problem->sentence);
 }
 
-NodeConfig ReadNode(ConfigReader& reader) {
+NodeConfig ReadNode(ConfigReader& reader, bool agent_tls) {
   NodeConfig config;
   reader.RequiredText("name", config.name,
                       "The node's name, unique in its group, as its agent's configuration has it.");
   if (!config.name.empty() && !IsName(config.name)) reader.Refuse("name", kNameRule);
-  reader.RequiredText("agent", config.agent, "Where the API of its agent is: `http://host:port`.");
+  reader.RequiredText("agent", config.agent,
+                      "Where the API of its agent is: `http://host:port`, or `https://` with `agentTls`.");
   if (!config.agent.empty()) {
     auto url = http::ParseUrl(config.agent);
     if (url) {
       config.agent_url = *url;
+      if (url->tls && !agent_tls)
+        reader.Refuse("agent",
+                      "agent: https:// needs agentTls: name the caFile that agents' certificates come from");
+      if (url->tls && !agent_tls) {
+        reader.Refuse("agent",
+                      "agent: https:// needs agentTls: name the caFile that agents' certificates come from");
+      }
     } else {
       reader.Refuse("agent", url.error().Message());
     }
@@ -88,7 +96,7 @@ NodeConfig ReadNode(ConfigReader& reader) {
   return config;
 }
 
-GroupConfig ReadGroup(ConfigReader& reader) {
+GroupConfig ReadGroup(ConfigReader& reader, bool agent_tls) {
   GroupConfig config;
   reader.RequiredText("name", config.name,
                       "The group's name, as its agents and policies say it: 1 to 64 of a-z A-Z 0-9 - _ .");
@@ -96,7 +104,7 @@ GroupConfig ReadGroup(ConfigReader& reader) {
   std::set<std::string> names;
   reader.Each("nodes", "The nodes of the group, at least one; one of them at least may be promoted.",
               [&](ConfigReader& part) {
-                NodeConfig node = ReadNode(part);
+                NodeConfig node = ReadNode(part, agent_tls);
                 if (!node.name.empty() && !names.insert(node.name).second) {
                   part.RefuseWhole("node '" + node.name + "' is named twice in this group");
                 }
@@ -159,13 +167,17 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
   reader.Section("api", "The HTTP API, for people and programs.", [&](ConfigReader& part) {
     part.Text("host", config.api_host, "Where the API listens; or `--host`.");
     part.Port("port", config.api_port, "Its port.");
-    part.Secret("token", "tokenFile", config.api_token,
-                "The bearer token that is asked of who speaks to the API. Without it none is.");
+    http::ReadApiAccess(part, config.api_access);
   });
   if (!overrides.host.empty()) config.api_host = overrides.host;
+  if (const std::string why = http::WhyNotListen(config.api_host, config.api_access); !why.empty())
+    reader.Refuse("api", why);
   config.identity = overrides.identity;
-  reader.Secret("agentToken", "agentTokenFile", config.agent_token,
-                "The bearer token that the APIs of the agents ask for.");
+  http::ReadToken(
+      reader, "agentToken", "agentTokenFile", config.agent_token,
+      "The bearer token that the APIs of the agents ask for; of several lines, the first is shown.");
+  http::ReadClientTls(reader, "agentTls", config.agent_tls,
+                      Rare("How agents are spoken to by `https://`; with `kubernetes`, all of them are."));
   reader.Secret("kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password,
                 "`requirepass` of the servers, to park one directly whose agent is gone. Leave it out if "
                 "they have none.");
@@ -188,7 +200,7 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
                      [&](ConfigReader& part) { config.kubernetes = ReadKubernetes(part); });
   std::set<std::string> names;
   reader.Each("groups", "The groups, at least one. Not with `kubernetes`.", [&](ConfigReader& part) {
-    GroupConfig group = ReadGroup(part);
+    GroupConfig group = ReadGroup(part, config.agent_tls.has_value());
     if (!group.name.empty() && !names.insert(group.name).second) {
       part.RefuseWhole("group '" + group.name + "' is named twice");
     }
@@ -205,9 +217,17 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
 }  // namespace
 
 const char kControllerConfigExample[] =
-    R"(api: {host: 127.0.0.1, port: 7700, tokenFile: /etc/walstitch/token}
+    R"(api:
+  host: 127.0.0.1           # elsewhere only with a token or a clientCaFile, or withoutToken: true
+  port: 7700
+  tokenFile: /etc/walstitch/token          # may do everything; a file may hold several, one a line
+  tokens:                                  # more of them, by name
+    - {name: grafana, role: view, file: /etc/walstitch/view-token}   # role: view or operate
+  # tls: {certificateFile: tls.crt, keyFile: tls.key, clientCaFile: ca.crt}   # clientCaFile: clients show theirs
 stateDir: /var/lib/walstitch-controller
 agentTokenFile: /etc/walstitch/agent-token   # optional
+# agentTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}   # agents by https://
+# agentTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}   # agents by https://
 kvrocksPasswordFile: /etc/walstitch/requirepass   # of the servers; leave out if they have none
 policies: [/etc/walstitch/policies]          # files or directories of *.yaml
 maxConcurrentFullSyncs: 1

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agents/http/access_config.h"
 #include "agents/http/http_client.h"
 #include "controller/core/leadership.h"
 #include "controller/core/settings.h"
@@ -39,8 +40,10 @@ struct KubernetesConfig {
 struct ControllerConfig {
   std::string api_host = "127.0.0.1";
   std::uint16_t api_port = 7700;
-  std::string api_token;    // empty: no token is asked
-  std::string agent_token;  // sent to the agents
+  http::ApiAccess api_access;
+  http::TokenSource agent_token;  // sent to the agents
+  std::optional<http::TlsFiles>
+      agent_tls;  // towards agents that are named by https://, or found by pods' labels
   // requirepass of the servers, to park one directly whose agent is gone; empty: they have none
   std::string kvrocks_password;
   std::string state_dir;

@@ -24,6 +24,9 @@ Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_execu
                                                        std::function<bool()> leads, bool over_without) {
   std::unique_ptr<Controller> controller(new Controller(std::move(executor), std::move(config),
                                                         std::move(store), std::move(leads), over_without));
+  auto agents = http::Credentials::Load(controller->config_.agent_token, controller->config_.agent_tls);
+  if (!agents) return Fail(agents.error(), "agents");
+  controller->agents_ = std::move(*agents);
   controller->policies_.Refresh();
   // At the start there is no policy in force to fall back to, so a bad file is a bad start; but not in
   // Kubernetes, where a pod is started anew whenever it must be, and nobody is there to see it: until the
@@ -56,7 +59,7 @@ Result<void> Controller::AddGroup(GroupConfig group) {
     master.own_address = false;
     group.nodes.push_back(std::move(master));
   }
-  HostContext context{executor_, pool_,  config_.agent_token, config_.kvrocks_password, *store_, policies_,
+  HostContext context{executor_, pool_,  agents_,      config_.kvrocks_password, *store_, policies_,
                       fleet_,    leads_, over_without_};
   const std::string name = group.name;
   groups_.emplace(name, std::make_unique<GroupHost>(std::move(context), std::move(group), config_.failover));

@@ -50,6 +50,7 @@ class Controller {
   std::unique_ptr<Store> store_;
   std::function<bool()> leads_;
   bool over_without_;
+  http::Credentials agents_;  // shown to the agents
   PolicyStore policies_;
   core::Fleet fleet_;
   boost::asio::thread_pool pool_{2};  // what blocks: the controller's own connections to servers

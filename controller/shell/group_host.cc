@@ -92,7 +92,7 @@ GroupHost::GroupHost(HostContext context, GroupConfig config, core::FailoverSett
 
 void GroupHost::Enter(NodeConfig node) {
   const std::string name = node.name;
-  AgentClient client(config_.name, name, node.agent_url, context_.agent_token);
+  AgentClient client(config_.name, name, node.agent_url, context_.agents);
   nodes_.emplace(name, Node{std::move(node), std::move(client), nullptr});
 }
 
@@ -110,7 +110,7 @@ void GroupHost::Subscribe(const std::string& name) {
   node.subscription.reset();
   if (node.config.agent_url.host.empty()) return;
   node.subscription = std::make_unique<http::Subscription>(
-      context_.executor, node.config.agent_url, "/v1/stream", context_.agent_token, kResubscribe, kSilence,
+      context_.executor, node.config.agent_url, "/v1/stream", context_.agents, kResubscribe, kSilence,
       [this, name](const std::string& message) { OnMessage(name, message); },
       [this, name](bool connected) {
         nodes_.at(name).connected = connected;
@@ -127,7 +127,7 @@ void GroupHost::PutNode(NodeConfig node) {
   if (!known) {
     Enter(std::move(node));
   } else {
-    if (moved) found->second.client = AgentClient(config_.name, name, node.agent_url, context_.agent_token);
+    if (moved) found->second.client = AgentClient(config_.name, name, node.agent_url, context_.agents);
     found->second.config = std::move(node);
   }
   if (!moved || !started_) return;

@@ -26,7 +26,7 @@ namespace walstitch::shell {
 struct HostContext {
   boost::asio::any_io_executor executor;
   boost::asio::thread_pool& pool;
-  std::string agent_token;
+  http::Credentials agents;
   std::string kvrocks_password;  // requirepass of the servers; empty: none
   Store& store;
   PolicyStore& policies;

@@ -18,7 +18,7 @@ struct LeaderElectionOptions {
   std::string name;     // of the Lease
   std::string place;    // this controller's pod
   std::string run;      // this run of its process
-  std::string address;  // "http://host:port" of its API, for whoever asks another
+  std::string address;  // "http(s)://host:port" of its API, for whoever asks another
   core::LeaderTerms terms;
 };
 

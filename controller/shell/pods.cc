@@ -75,13 +75,7 @@ void ReadAnnotations(const object* annotations, Pod* pod) {
   if (const std::string text = TextAt(annotations, kZone); !text.empty()) pod->zone = text;
 }
 
-std::string Address(const Pod& pod) {
-  if (pod.ip.empty()) return "";
-  const bool v6 = pod.ip.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + pod.ip + "]" : pod.ip) + ":" + std::to_string(pod.agent_port);
-}
-
-NodeConfig NodeOf(const std::string& name, const Pod* pod) {
+NodeConfig NodeOf(const std::string& name, const Pod* pod, bool tls) {
   NodeConfig node;
   node.name = name;
   node.own_address = false;
@@ -89,13 +83,12 @@ NodeConfig NodeOf(const std::string& name, const Pod* pod) {
   node.priority = pod->priority;
   node.zone = pod->zone;
   node.candidate = pod->candidate;
-  node.agent = Address(*pod);
-  if (node.agent.empty()) return node;
-  if (auto url = http::ParseUrl(node.agent)) {
-    node.agent_url = *url;
-  } else {
-    node.agent.clear();
-  }
+  if (pod->ip.empty()) return node;
+  const std::string address = http::ToString(http::Url{pod->ip, std::to_string(pod->agent_port), tls});
+  auto url = http::ParseUrl(address);
+  if (!url) return node;
+  node.agent = address;
+  node.agent_url = *url;
   return node;
 }
 
@@ -155,14 +148,14 @@ std::optional<StatefulSet> ReadStatefulSet(const value& given) {
 
 std::vector<GroupConfig> GroupsOf(const std::map<std::string, Pod>& pods,
                                   const std::map<std::string, StatefulSet>& sets,
-                                  std::vector<std::string>* problems) {
+                                  std::vector<std::string>* problems, bool tls) {
   std::map<std::string, std::map<std::string, NodeConfig>> groups;
   for (const auto& [name, set] : sets) {
     for (std::int64_t at = 0; at < set.replicas; ++at) {
       const std::string node = name + "-" + std::to_string(set.first + at);
       const auto pod = pods.find(node);
       const bool its_own = pod != pods.end() && pod->second.stateful_set == name;
-      groups[set.group].emplace(node, NodeOf(node, its_own ? &pod->second : nullptr));
+      groups[set.group].emplace(node, NodeOf(node, its_own ? &pod->second : nullptr, tls));
     }
   }
   for (const auto& [name, pod] : pods) {
@@ -170,7 +163,7 @@ std::vector<GroupConfig> GroupsOf(const std::map<std::string, Pod>& pods,
     const auto set = sets.find(pod.stateful_set);
     if (set == sets.end()) {
       // Also while a StatefulSet is exchanged for another, and its pods go on.
-      if (!pod.ended) groups[pod.group].emplace(name, NodeOf(name, &pod));
+      if (!pod.ended) groups[pod.group].emplace(name, NodeOf(name, &pod, tls));
       if (pod.stateful_set.empty()) continue;
       problems->push_back("pod " + name + " has the label " + std::string(kGroupLabel) +
                           ", and its StatefulSet " + pod.stateful_set + " has not, or is gone: label both");

@@ -51,10 +51,10 @@ struct StatefulSet {
 std::optional<Pod> ReadPod(const boost::json::value& object);
 std::optional<StatefulSet> ReadStatefulSet(const boost::json::value& object);
 
-// By name, nodes by name. `problems` gets what does not fit, one sentence each.
+// By name, nodes by name. `problems` gets what does not fit, one sentence each. `tls`: agents speak TLS.
 std::vector<GroupConfig> GroupsOf(const std::map<std::string, Pod>& pods,
                                   const std::map<std::string, StatefulSet>& sets,
-                                  std::vector<std::string>* problems);
+                                  std::vector<std::string>* problems, bool tls = false);
 
 // What is to be written on a pod, so that Services and kubelets know what the controller knows.
 struct PodChange {

@@ -130,13 +130,12 @@ Result<void> Program::Impl::OpenKubernetes() {
   options.random = [engine] { return std::uniform_real_distribution<double>(0.0, 1.0)(*engine); };
   client_.emplace(executor_, std::move(options));
   ClusterViewOptions view{*client_, config_.identity.empty() ? config.name : config_.identity,
-                          config.policy_config_map};
+                          config.policy_config_map, config_.agent_tls.has_value()};
   view_ = std::make_unique<ClusterView>(executor_, std::move(view), [this] { GroupsChanged(); });
   if (!config.shared_store) return {};
   LeaderElectionOptions election{*client_, config.name, config_.identity, RandomHex(), "", config.leadership};
-  const bool v6 = config_.api_host.find(':') != std::string::npos;
-  election.address = "http://" + (v6 ? "[" + config_.api_host + "]" : config_.api_host) + ":" +
-                     std::to_string(config_.api_port);
+  election.address = http::ToString(
+      http::Url{config_.api_host, std::to_string(config_.api_port), config_.api_access.tls.has_value()});
   election_ = std::make_unique<LeaderElection>(
       executor_, std::move(election), [this] { asio::co_spawn(executor_, TakeOver(), asio::detached); },
       [this] { BeginAnew("it leads no more: its lease could not be renewed in time, or another has it"); });

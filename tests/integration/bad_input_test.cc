@@ -87,6 +87,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "node: n1\ngroup: g\nstateDir: /tmp/x\nrelay: {port: 65536}\n", "port"},
         BadFile{"AgentSamePorts", "walstitch-agent",
                 "node: n1\ngroup: g\nstateDir: /tmp/x\nrelay: {port: 7000}\napi: {port: 7000}\n", "ports"},
+        BadFile{"AgentForEverybody", "walstitch-agent",
+                "node: n1\ngroup: g\nstateDir: /tmp/x\napi: {host: 0.0.0.0}\n", "obey whoever reaches it"},
+        BadFile{"ControllerForEverybody", "walstitch-controller",
+                "stateDir: /tmp/x\napi: {host: 0.0.0.0}\ngroups: [{name: g, nodes: [{name: n, agent: "
+                "'http://127.0.0.1:1'}]}]\n",
+                "obey whoever reaches it"},
         BadFile{"ControllerNotYaml", "walstitch-controller", "groups: {", "file.yaml:"},
         BadFile{"ControllerNoGroups", "walstitch-controller", "stateDir: /tmp/x\n", "groups"},
         BadFile{"ControllerNodeTwice", "walstitch-controller",

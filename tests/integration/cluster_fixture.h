@@ -25,9 +25,12 @@ class ClusterTest : public ::testing::Test {
       std::cerr << Dump(cluster_->Status()) << "\n" << cluster_->Logs() << std::flush;
   }
 
+  // Without starting it.
+  void MakeCluster(ClusterOptions options) { cluster_ = std::make_unique<Cluster>(std::move(options)); }
+
   // Use with ASSERT_NO_FATAL_FAILURE.
   void StartCluster(ClusterOptions options = {}) {
-    cluster_ = std::make_unique<Cluster>(std::move(options));
+    MakeCluster(std::move(options));
     const auto error = cluster_->Start();
     ASSERT_FALSE(error) << *error;
   }

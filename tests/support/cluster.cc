@@ -108,6 +108,7 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)), control
   }
   fs::create_directories(directory_.path() + "/policies");
   if (!options_.policy.empty()) WritePolicy(options_.policy);
+  if (!options_.token.empty()) WriteFile(TokenFile(), options_.token + "\n");
   for (const auto& member : members_) WriteAgentConfig(*member);
   WriteControllerConfig();
 }
@@ -139,7 +140,8 @@ void Cluster::WriteAgentConfig(const Member& member) const {
   if (!options_.password.empty()) yaml << "  password: " << options_.password << "\n";
   if (member.server_link) yaml << "announce: {port: " << member.server_link->port() << "}\n";
   yaml << "relay: {port: " << member.relay_port << "}\napi:\n  port: " << member.api_port << "\n";
-  if (!options_.token.empty()) yaml << "  token: " << options_.token << "\n";
+  if (!options_.token.empty()) yaml << "  tokenFile: " << TokenFile() << "\n";
+  yaml << options_.agent_api;
   if (!options_.password.empty()) yaml << "upstreamPassword: " << options_.password << "\n";
   yaml << "stateDir: " << directory_.path() << "/agent-" << member.name << "\nlogLevel: debug\n"
        << options_.agent_config;
@@ -149,8 +151,9 @@ void Cluster::WriteAgentConfig(const Member& member) const {
 void Cluster::WriteControllerConfig() const {
   std::ostringstream yaml;
   yaml << "api:\n  port: " << controller_port_ << "\n";
-  if (!options_.token.empty())
-    yaml << "  token: " << options_.token << "\nagentToken: " << options_.token << "\n";
+  if (!options_.token.empty()) yaml << "  tokenFile: " << TokenFile() << "\n";
+  yaml << options_.controller_api;
+  if (!options_.token.empty()) yaml << "agentTokenFile: " << TokenFile() << "\n";
   yaml << "stateDir: " << directory_.path() << "/controller\n";
   if (!options_.policy.empty()) yaml << "policies: [" << directory_.path() << "/policies]\n";
   yaml << "maxConcurrentFullSyncs: " << options_.max_concurrent_full_syncs << "\nlogLevel: debug\n"
@@ -158,7 +161,7 @@ void Cluster::WriteControllerConfig() const {
   size_t priority = members_.size();
   for (const auto& member : members_) {
     const uint16_t port = member->agent_link ? member->agent_link->port() : member->api_port;
-    yaml << "      - {name: " << member->name << ", agent: \"http://127.0.0.1:" << port
+    yaml << "      - {name: " << member->name << ", agent: \"" << options_.scheme << "://127.0.0.1:" << port
          << "\", priority: " << priority-- << "}\n";
   }
   WriteFile(directory_.path() + "/controller.yaml", yaml.str());
@@ -207,7 +210,7 @@ uint64_t Cluster::FullSyncsServed() {
 
 std::optional<std::string> Cluster::WaitServing(Process& process, uint16_t port, const std::string& output) {
   const bool serves = Eventually(
-      kStartTimeout, [&] { return !process.IsRunning() || HttpCall(port, "GET", "/healthz").status == 200; });
+      kStartTimeout, [&] { return !process.IsRunning() || Call(port, "GET", "/healthz").status == 200; });
   if (serves && process.IsRunning()) return std::nullopt;
   return output + (process.IsRunning() ? ": does not answer: " : ": ended: ") + Tail(output, 2000);
 }
@@ -313,19 +316,22 @@ std::optional<std::string> Cluster::RestartController(const std::map<std::string
   return StartController(environment);
 }
 
-std::map<std::string, std::string> Cluster::Headers() const {
-  if (options_.token.empty()) return {};
-  return {{"Authorization", "Bearer " + options_.token}};
+HttpAnswer Cluster::Call(uint16_t port, const std::string& method, const std::string& target,
+                         const std::string& body) {
+  if (options_.call) return options_.call(port, method, target, body);
+  std::map<std::string, std::string> headers;
+  if (!options_.token.empty()) headers["Authorization"] = "Bearer " + options_.token;
+  return HttpCall(port, method, target, body, headers);
 }
 
 HttpAnswer Cluster::CallAgent(const std::string& node, const std::string& method, const std::string& target,
                               const std::string& body) {
-  return HttpCall(AgentPort(node), method, target, body, Headers());
+  return Call(AgentPort(node), method, target, body);
 }
 
 HttpAnswer Cluster::CallController(const std::string& method, const std::string& target,
                                    const std::string& body) {
-  return HttpCall(controller_port_, method, target, body, Headers());
+  return Call(controller_port_, method, target, body);
 }
 
 json::value Cluster::Status() {
@@ -442,8 +448,9 @@ CommandOutput Cluster::Cli(const std::vector<std::string>& arguments) {
                                       BinaryPath("walstitch")};
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::map<std::string, std::string> environment = {
-      {"WALSTITCH_CONTROLLER", "http://127.0.0.1:" + std::to_string(controller_port_)}};
-  if (!options_.token.empty()) environment["WALSTITCH_TOKEN"] = options_.token;
+      {"WALSTITCH_CONTROLLER", options_.scheme + "://127.0.0.1:" + std::to_string(controller_port_)}};
+  if (!options_.token.empty()) environment["WALSTITCH_TOKEN_FILE"] = TokenFile();
+  environment.insert(options_.cli_environment.begin(), options_.cli_environment.end());
   Process process;
   CommandOutput output;
   if (auto error = process.Start(command, base + ".sh", environment)) {
@@ -535,6 +542,10 @@ std::optional<std::string> Cluster::Diverge(const std::string& heir, const Write
   RedisClient client = Client(heir);
   missed(client);
   return std::nullopt;
+}
+
+std::string Cluster::LogOf(const std::string& program) const {
+  return ReadFile(directory_.path() + "/" + program + ".log");
 }
 
 std::string Cluster::Logs(size_t bytes_of_each) const {

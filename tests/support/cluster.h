@@ -58,7 +58,7 @@ struct ClusterOptions {
   std::string policy = kIgnoreAll;                // the content of the policy file; empty: no file at all
   bool direct = false;                            // the first node is a master, the others replicate from it
   std::string password;                           // requirepass and masterauth of every node
-  std::string token;                              // of every HTTP API
+  std::string token;                              // of every HTTP API, from a file
   NodeConfig node_config;                         // more lines of kvrocks.conf
   int max_concurrent_full_syncs = 1;
   bool proxied = false;      // links between machines can be cut
@@ -67,6 +67,16 @@ struct ClusterOptions {
   // More lines of the controller's YAML. A test says itself when somebody is to be promoted, unless that is
   // what it is about.
   std::string controller_config = "failover: {automatic: false}\n";
+  // More lines of the YAML under `api:`, each of them two spaces in.
+  std::string agent_api;
+  std::string controller_api;
+  // Where the APIs are more than HTTP with the token: how agents and the controller are named, how they are
+  // asked, and what the command line finds in its environment.
+  std::string scheme = "http";
+  std::function<HttpAnswer(uint16_t port, const std::string& method, const std::string& target,
+                           const std::string& body)>
+      call{};
+  std::map<std::string, std::string> cli_environment{};
 };
 
 // What an order was answered.
@@ -137,6 +147,9 @@ class Cluster {
   // Replaces the policy file; the controller reads it again by itself.
   void WritePolicy(const std::string& content);
   std::string PolicyFile() const { return directory_.path() + "/policies/policy.yaml"; }
+  // What the program of that name has written: "controller", "agent-n1".
+  std::string LogOf(const std::string& program) const;
+  Process& AgentProcess(const std::string& node) { return Find(node).agent; }
 
   // What the controller says. Empty or absent if it does not answer.
   boost::json::value Status();
@@ -197,7 +210,9 @@ class Cluster {
   // Calls it with both links of each of the two that is a node, and the name of the other.
   using LinkChange = std::function<void(LinkProxy&, const std::string& caller)>;
   void ChangeLinks(const std::string& left, const std::string& right, const LinkChange& change);
-  std::map<std::string, std::string> Headers() const;
+  HttpAnswer Call(uint16_t port, const std::string& method, const std::string& target,
+                  const std::string& body = "");
+  std::string TokenFile() const { return directory_.path() + "/token"; }
   void WriteFile(const std::string& path, const std::string& content) const;
   void WriteAgentConfig(const Member& member) const;
   void WriteControllerConfig() const;

@@ -102,7 +102,7 @@ class AgentTest : public ::testing::Test {
   Result<http::ClientResponse> Fetch(const std::string& method, const std::string& target,
                                      std::string body = "") {
     return http::FetchBlocking({"127.0.0.1", std::to_string(config_.api.port)}, method, target,
-                               std::move(body), config_.token, seconds(10));
+                               std::move(body), config_.access.Own().text, seconds(10));
   }
 
   Report FreshReport() {

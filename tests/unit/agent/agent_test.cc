@@ -164,7 +164,7 @@ TEST_F(AgentTest, StreamTellsEveryChange) {
 }
 
 TEST_F(AgentTest, TokenIsNeededExceptForHealth) {
-  config_.token = "secret";
+  config_.access.tokens = {{"token", http::AccessRole::kOperate, "secret", ""}};
   StartAgent();
   http::Url url{"127.0.0.1", std::to_string(config_.api.port)};
   EXPECT_EQ(http::FetchBlocking(url, "GET", "/v1/report", "", "", seconds(5))->status, 401);

@@ -376,5 +376,31 @@ TEST_F(ApiTest, QuestionsOfAnUndoArePostedAndBadOnesAreRefused) {
   }
 }
 
+// What a stranger, a token to view and a token to operate may ask: -, v, o; with ! the audit is told.
+TEST(AgentNeeds, EveryRouteHasItsRole) {
+  const auto need = [](std::string_view method, std::vector<std::string> segments) {
+    const http::Need of = NeedOf(method, segments);
+    const std::string role = !of.role ? "-" : *of.role == http::AccessRole::kView ? "v" : "o";
+    return role + (of.changes ? "!" : "");
+  };
+  EXPECT_EQ(need("GET", {"healthz"}), "-");
+  EXPECT_EQ(need("GET", {"readyz"}), "-");
+  EXPECT_EQ(need("GET", {"metrics"}), "v");
+  EXPECT_EQ(need("HEAD", {"metrics"}), "v");
+  EXPECT_EQ(need("GET", {"openapi.json"}), "v");
+  EXPECT_EQ(need("GET", {"v1", "report"}), "v");
+  EXPECT_EQ(need("GET", {"v1", "stream"}), "o!");
+  EXPECT_EQ(need("POST", {"v1", "command"}), "o!");
+  EXPECT_EQ(need("POST", {"v1", "promise"}), "o!");
+  EXPECT_EQ(need("POST", {"v1", "salvage", "x", "replay"}), "o!");
+  EXPECT_EQ(need("DELETE", {"v1", "salvage", "x"}), "o!");
+  EXPECT_EQ(need("GET", {"v1", "salvage"}), "o");
+  EXPECT_EQ(need("GET", {"v1", "wal", "records"}), "o");
+  EXPECT_EQ(need("GET", {"v1", "wal", "tail"}), "o");
+  EXPECT_EQ(need("POST", {"v1", "keys", "values"}), "o");
+  EXPECT_EQ(need("GET", {"what", "comes", "one", "day"}), "o");
+  EXPECT_EQ(need("POST", {"healthz"}), "-");
+}
+
 }  // namespace
 }  // namespace walstitch::agent

@@ -47,7 +47,8 @@ logLevel: debug
   EXPECT_EQ(config->relay.ToString(), "127.0.0.3:3");
   EXPECT_EQ(config->upstream_password, "b");
   EXPECT_EQ(config->api.ToString(), "127.0.0.4:4");
-  EXPECT_EQ(config->token, "c");
+  ASSERT_EQ(config->access.tokens.size(), 1U);
+  EXPECT_EQ(config->access.tokens[0].text, "c");
   EXPECT_EQ(config->state_directory, "/state");
   EXPECT_EQ(config->database_name, "d");
   EXPECT_EQ(config->log_level, "debug");
@@ -82,7 +83,8 @@ TEST(Config, SecretsComeFromFiles) {
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->password, "s3cret");
   EXPECT_EQ(config->upstream_password, "s3cret");
-  EXPECT_EQ(config->token, "s3cret");
+  ASSERT_EQ(config->access.tokens.size(), 1U);
+  EXPECT_EQ(config->access.tokens[0].file, scratch.Path() + "/secret");
 }
 
 TEST(Config, ExampleIsGoodBesideItsSecretFiles) {
@@ -102,7 +104,7 @@ TEST(Config, CommandLineCountsMoreThanTheFileWhereOneFileIsForManyNodes) {
   overrides.node = "shop-1";
   overrides.host = "10.1.2.3";
   auto config = ParseConfig("agent.yaml",
-                            "group: shop\nstateDir: /s\nannounce: {port: 6666}\napi: {port: 7667}\n"
+                            "group: shop\nstateDir: /s\nannounce: {port: 6666}\napi: {port: 7667, token: t}\n"
                             "leave: {directory: /run/walstitch}\n",
                             overrides);
   ASSERT_TRUE(config) << config.error().Message();
@@ -111,6 +113,16 @@ TEST(Config, CommandLineCountsMoreThanTheFileWhereOneFileIsForManyNodes) {
   EXPECT_EQ(config->api, (Endpoint{"10.1.2.3", 7667}));
   EXPECT_EQ(config->relay.host, "127.0.0.1");
   EXPECT_EQ(config->leave_directory, "/run/walstitch");
+}
+
+TEST(Config, ListeningElsewhereThanOnLoopbackNeedsATokenOrThatSaidInSoManyWords) {
+  const std::string why = ErrorOf(std::string(kLeast) + "api: {host: 0.0.0.0}\n");
+  EXPECT_NE(why.find("the API would listen on 0.0.0.0 and obey whoever reaches it"), std::string::npos)
+      << why;
+  EXPECT_EQ(ErrorOf(std::string(kLeast) + "api: {host: 0.0.0.0, withoutToken: true}\n"), "");
+  ConfigOverrides overrides;
+  overrides.host = "10.1.2.3";
+  EXPECT_FALSE(ParseConfig("agent.yaml", kLeast, overrides));
 }
 
 TEST(Config, NameOfTheCommandLineIsANameToo) {

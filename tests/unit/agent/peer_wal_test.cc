@@ -31,7 +31,7 @@ class PeerWalTest : public ::testing::Test {
     asio::io_context context(1);
     asio::thread_pool pool(1);
     http::ServerOptions options;
-    options.token = "secret";
+    options.admission = http::AdmitOnly("secret");
     http::Server server(
         context.get_executor(), options, [this](http::Request request) { return Answer(std::move(request)); },
         [](const http::Request&, std::shared_ptr<http::Stream>) {});

@@ -52,10 +52,10 @@ class CommandTest : public testing::Test {
     error_.str("");
     asked_.clear();
     auto fetch = [this](const http::Url& url, std::string method, std::string target, std::string body,
-                        std::string token,
+                        http::Credentials credentials,
                         std::chrono::milliseconds timeout) -> Result<http::ClientResponse> {
       host_ = url.host + ":" + url.port;
-      asked_.push_back({method, target, std::move(body), std::move(token), timeout});
+      asked_.push_back({method, target, std::move(body), credentials.Token(), timeout});
       if (failure_) return Fail(*failure_);
       if (respond_) return respond_(target);
       auto found = answers_.find(method + " " + target);
@@ -244,8 +244,9 @@ TEST_F(CommandTest, EachStatusHasItsCode) {
 TEST_F(CommandTest, AMissingTokenIsSaid) {
   answers_["GET /v1/status"] = {401, R"({"error":"no token"})"};
   EXPECT_EQ(RunLine({"status"}), 2);
-  EXPECT_EQ(Error(),
-            "walstitch: the controller wants a token: --token-file FILE, or WALSTITCH_TOKEN (no token)\n");
+  EXPECT_EQ(
+      Error(),
+      "walstitch: the controller wants a token: --token-file FILE, or WALSTITCH_TOKEN_FILE (no token)\n");
 }
 
 TEST_F(CommandTest, AnotherServerOnThePortIsNotTakenForAController) {
@@ -373,14 +374,34 @@ TEST_F(CommandTest, APlanThatWouldHoldIsFour) {
   EXPECT_EQ(RunLine({"plan", "shop"}), 4) << Error();
 }
 
-TEST_F(CommandTest, TokensComeFromTheFileOrTheEnvironment) {
-  setenv("WALSTITCH_TOKEN", "from-environment", 1);
-  RunLine({"status"});
-  EXPECT_EQ(asked_[0].token, "from-environment");
+TEST_F(CommandTest, TokensComeFromAFile) {
   RunLine({"status", "--token-file", Write("token", "from-file\n")});
   EXPECT_EQ(asked_[0].token, "from-file");
-  unsetenv("WALSTITCH_TOKEN");
+  setenv("WALSTITCH_TOKEN_FILE", Write("other", "from-other-file\n").c_str(), 1);
+  RunLine({"status"});
+  EXPECT_EQ(asked_[0].token, "from-other-file");
+  unsetenv("WALSTITCH_TOKEN_FILE");
   EXPECT_EQ(RunLine({"status", "--token-file", Write("empty", "\n")}), 2);
+}
+
+TEST_F(CommandTest, ATokenInTheEnvironmentIsRefusedAndNotRepeated) {
+  setenv("WALSTITCH_TOKEN", "from-environment", 1);
+  EXPECT_EQ(RunLine({"status"}), 2);
+  EXPECT_NE(Error().find("WALSTITCH_TOKEN_FILE"), std::string::npos) << Error();
+  EXPECT_EQ(Error().find("from-environment"), std::string::npos) << Error();
+  unsetenv("WALSTITCH_TOKEN");
+  EXPECT_TRUE(asked_.empty());
+}
+
+TEST_F(CommandTest, TlsFilesBelongTogetherAndAreChecked) {
+  const std::string file = Write("ca.crt", "no certificate");
+  EXPECT_EQ(RunLine({"status", "--certificate-file", file}), 2);
+  EXPECT_EQ(Error(), "walstitch: --certificate-file and --key-file belong together: give both or none\n");
+  EXPECT_EQ(RunLine({"status", "--ca-file", file}), 2);
+  EXPECT_NE(Error().find(file + ": there is no certificate in it"), std::string::npos) << Error();
+  answers_["GET /v1/status"] = {403, R"({"error":"this token may view"})"};
+  EXPECT_EQ(RunLine({"status", "--controller", "https://127.0.0.1:7700"}), 2);
+  EXPECT_EQ(Error(), "walstitch: the controller refuses this: this token may view\n");
 }
 
 TEST_F(CommandTest, TheControllerComesFromTheOptionOrTheEnvironment) {

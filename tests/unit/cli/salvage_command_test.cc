@@ -63,7 +63,7 @@ class SalvageCommandTest : public testing::Test {
     out_.str("");
     error_.str("");
     auto fetch = [this](const http::Url&, std::string method, std::string target, std::string body,
-                        std::string, std::chrono::milliseconds) -> Result<http::ClientResponse> {
+                        http::Credentials, std::chrono::milliseconds) -> Result<http::ClientResponse> {
       if (method == "POST") posted_ = body;
       const auto found = answers_.find(method + " " + target);
       if (found == answers_.end()) return http::ClientResponse{404, R"({"error":"no such thing"})"};

@@ -35,8 +35,9 @@ TEST(ControllerConfigTest, ReadsEverySetting) {
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->api_host, "0.0.0.0");
   EXPECT_EQ(config->api_port, 7);
-  EXPECT_EQ(config->api_token, "t");
-  EXPECT_EQ(config->agent_token, "a");
+  ASSERT_EQ(config->api_access.tokens.size(), 1U);
+  EXPECT_EQ(config->api_access.tokens[0].text, "t");
+  EXPECT_EQ(config->agent_token.text, "a");
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->policies, (std::vector<std::string>{"p", "q"}));
   EXPECT_EQ(config->kvrocks_password, "k");
@@ -188,8 +189,7 @@ TEST(ControllerConfigTest, APasswordStandsInTheFileOrInOneOfItsOwn) {
 TEST(ControllerConfigTest, TheExampleOfTheHelpShowsEveryDefault) {
   std::string example = kControllerConfigExample;
   // Its secret files do not exist here.
-  const std::string token = ", tokenFile: /etc/walstitch/token";
-  example.erase(example.find(token), token.size());
+  example.erase(example.find("  tokenFile:"), example.find("stateDir:") - example.find("  tokenFile:"));
   example.erase(example.find("agentTokenFile"), example.find("policies:") - example.find("agentTokenFile"));
   auto config = ParseControllerConfig("c.yaml", example);
   ASSERT_TRUE(config) << config.error().Message();
@@ -230,7 +230,7 @@ TEST(ControllerConfigTest, MistakesOfKubernetesAreNamedWithTheirPlace) {
 }
 
 TEST(ControllerConfigTest, SeveralControllersNeedNames) {
-  const std::string shared = "stateDir: /s\nkubernetes: {store: shared}\n";
+  const std::string shared = "stateDir: /s\nkubernetes: {store: shared}\napi: {token: t}\n";
   EXPECT_EQ(
       ErrorOf(shared),
       "--identity: with kubernetes.store: shared, each controller needs a name of its own, as its pod has");
@@ -242,6 +242,18 @@ TEST(ControllerConfigTest, SeveralControllersNeedNames) {
   EXPECT_TRUE(config->kubernetes->shared_store);
   EXPECT_EQ(config->identity, "walstitch-7f9c-x");
   EXPECT_EQ(config->api_host, "10.1.2.3");
+}
+
+TEST(ControllerConfigTest, ListeningElsewhereThanOnLoopbackNeedsAToken) {
+  EXPECT_NE(ErrorOf(With("api: {host: 0.0.0.0}")).find("the API would listen on 0.0.0.0"), std::string::npos);
+  EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, withoutToken: true}")), "accepted");
+  EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, token: t}")), "accepted");
+}
+
+TEST(ControllerConfigTest, AgentsInTlsNeedAnAuthority) {
+  const std::string why = ErrorOf(
+      "stateDir: /s\ngroups:\n  - name: shop\n    nodes: [{name: n1, agent: 'https://127.0.0.1:1'}]\n");
+  EXPECT_NE(why.find("https:// needs agentTls"), std::string::npos) << why;
 }
 
 }  // namespace

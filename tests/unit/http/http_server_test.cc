@@ -14,95 +14,24 @@
 #include <future>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "agents/http/http_client.h"
+#include "tests/unit/http/server_fixture.h"
 
 namespace walstitch::http {
 namespace {
 
-namespace asio = boost::asio;
-using asio::ip::tcp;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-asio::awaitable<Response> Echo(Request request) {
-  if (request.path == "/throw") throw std::runtime_error("the handler broke");
-  if (request.path != "/echo") co_return JsonError(404, "no such path");
-  co_return Response{200, request.method + "|" + request.body + "|" + request.bearer, "text/plain"};
-}
-
-// A server on a thread of its own. Streams that come in are kept.
-class ServerTest : public ::testing::Test {
- protected:
-  void Start(ServerOptions options = {}) {
-    server_ = std::make_unique<Server>(context_.get_executor(), options, Echo,
-                                       [this](const Request& request, std::shared_ptr<Stream> stream) {
-                                         if (request.path != "/stream") return;
-                                         stream->Send("hello");
-                                         stream->OnMessage([this](std::string message) {
-                                           std::lock_guard lock(mutex_);
-                                           said_.push_back(std::move(message));
-                                           arrived_.notify_all();
-                                         });
-                                         std::lock_guard lock(mutex_);
-                                         stream_ = std::move(stream);
-                                         arrived_.notify_all();
-                                       });
-    ASSERT_TRUE(server_->Start());
-    url_ = {"127.0.0.1", std::to_string(server_->Port())};
-    guard_.emplace(asio::make_work_guard(context_));
-    thread_ = std::thread([this] { context_.run(); });
-  }
-
-  void TearDown() override {
-    if (!thread_.joinable()) return;
-    asio::post(context_, [this] {
-      server_->Stop();
-      std::lock_guard lock(mutex_);
-      stream_.reset();
-      guard_.reset();
-    });
-    thread_.join();
-  }
-
-  Result<ClientResponse> Get(const std::string& target, const std::string& token = "") {
-    return FetchBlocking(url_, "GET", target, "", token, seconds(5));
-  }
-
-  // Sends raw bytes, and reads until the server closes.
-  std::string Raw(const std::string& bytes, bool shut = true) {
-    asio::io_context context;
-    tcp::socket socket(context);
-    socket.connect({asio::ip::make_address("127.0.0.1"), server_->Port()});
-    boost::system::error_code error;
-    asio::write(socket, asio::buffer(bytes), error);
-    if (shut) socket.shutdown(tcp::socket::shutdown_send, error);
-    std::string answer;
-    asio::read(socket, asio::dynamic_buffer(answer), error);
-    return answer;
-  }
-
-  asio::io_context context_{1};
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> guard_;
-  std::unique_ptr<Server> server_;
-  std::thread thread_;
-  Url url_;
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::shared_ptr<Stream> stream_;
-  std::vector<std::string> said_;  // to the stream
-};
-
 TEST_F(ServerTest, RequestReachesTheHandler) {
-  Start();
+  ServerOptions options;
+  options.admission = AdmitOnly("secret", {"somebody", AccessRole::kOperate});
+  Start(options);
   auto response = FetchBlocking(url_, "POST", "/echo?x=1", "body", "secret", seconds(5));
   ASSERT_TRUE(response) << response.error().Message();
   EXPECT_EQ(response->status, 200);
-  EXPECT_EQ(response->body, "POST|body|secret");
+  EXPECT_EQ(response->body, "POST|body|somebody");
 }
 
 TEST_F(ServerTest, SeveralRequestsGoOverOneConnection) {
@@ -163,9 +92,9 @@ TEST_F(ServerTest, HugeBodyIsRefused) {
   EXPECT_EQ(FetchBlocking(url_, "POST", "/echo", std::string(1000, 'x'), "", seconds(5))->status, 200);
 }
 
-TEST_F(ServerTest, HalfRequestIsClosedAfterTheIdleTime) {
+TEST_F(ServerTest, HalfRequestIsClosedAfterItsTime) {
   ServerOptions options;
-  options.idle_timeout = milliseconds(100);
+  options.header_timeout = options.request_timeout = milliseconds(100);
   Start(options);
   EXPECT_EQ(Raw("GET /echo HT", false), "");
   EXPECT_EQ(Raw("POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nab", false), "");
@@ -186,7 +115,7 @@ TEST_F(ServerTest, BadPercentCodeReachesNoHandler) {
 
 TEST_F(ServerTest, TokenIsNeeded) {
   ServerOptions options;
-  options.token = "secret";
+  options.admission = AdmitOnly("secret");
   Start(options);
   EXPECT_EQ(Get("/echo")->status, 401);
   EXPECT_EQ(Get("/echo", "wrong")->status, 401);
@@ -336,7 +265,7 @@ TEST_F(SubscriptionTest, StreamThatTheHandlerDoesNotKeepIsClosed) {
 
 TEST_F(SubscriptionTest, TokenIsSent) {
   ServerOptions options;
-  options.token = "secret";
+  options.admission = AdmitOnly("secret");
   Start(options);
   Subscribe("/stream", "secret");
   EXPECT_TRUE(heard_->Wait([](Heard& heard) { return heard.messages.size() == 1; }));

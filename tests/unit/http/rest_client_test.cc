@@ -384,7 +384,7 @@ TEST(OriginTest, SchemesPortsAndIpv6) {
   for (const char* bad : {"", "https://", "ftp://x", "10.0.0.1:443", "https://x:0", "https://x/path",
                           "https://u@x", "https://fd00::1", "https://[fd00::1", "https://x:"})
     EXPECT_FALSE(ParseOrigin(bad)) << bad;
-  EXPECT_FALSE(ParseUrl("https://x")) << "agents speak plain HTTP";
+  EXPECT_TRUE(ParseUrl("https://x")->tls);
 }
 
 }  // namespace

@@ -1,0 +1,192 @@
+// Who is served, who is not, and what that costs.
+#include <boost/asio/connect.hpp>
+
+#include "tests/unit/http/server_fixture.h"
+
+namespace walstitch::http {
+namespace {
+
+class ServerLimitsTest : public ServerTest {
+ protected:
+  std::vector<tcp::socket> Idle(std::size_t count) {
+    std::vector<tcp::socket> sockets;
+    for (std::size_t i = 0; i < count; ++i) {
+      sockets.emplace_back(clients_);
+      sockets.back().connect({asio::ip::make_address("127.0.0.1"), server_->Port()});
+    }
+    return sockets;
+  }
+
+  asio::io_context clients_;
+};
+
+Need ViewToRead(std::string_view method, const std::vector<std::string>& segments) {
+  if (!segments.empty() && segments[0] == "open") return {std::nullopt, false};
+  return {method == "GET" ? AccessRole::kView : AccessRole::kOperate, method != "GET"};
+}
+
+TEST_F(ServerLimitsTest, ATokenThatMayViewChangesNothing) {
+  ServerOptions options;
+  options.need = ViewToRead;
+  options.admission = [](std::string_view token) -> std::optional<Caller> {
+    if (token == "v") return Caller{"grafana", AccessRole::kView};
+    if (token == "o") return Caller{"ops", AccessRole::kOperate};
+    return std::nullopt;
+  };
+  Start(options);
+  const auto status = [&](const std::string& method, const std::string& token,
+                          const std::string& target = "/echo") {
+    return FetchBlocking(url_, method, target, "", token, seconds(5))->status;
+  };
+  EXPECT_EQ(status("GET", "v"), 200);
+  EXPECT_EQ(status("POST", "v"), 403);
+  EXPECT_EQ(status("GET", "o"), 200);
+  EXPECT_EQ(status("POST", "o"), 200);
+  EXPECT_EQ(status("GET", ""), 401);
+  EXPECT_EQ(status("GET", "", "/open"), 404) << "it reaches the handler";
+  const ServerCounts counts = Counts();
+  EXPECT_EQ(counts.Of(Refused::kRole), 1U);
+  EXPECT_EQ(counts.Of(Refused::kToken), 1U);
+  EXPECT_EQ(counts.requests, 4U);
+  EXPECT_EQ(counts.accepted, 6U);
+}
+
+TEST_F(ServerLimitsTest, EveryChangeIsToldWithWhoAskedAndRefusalsToo) {
+  ServerOptions options;
+  options.need = ViewToRead;
+  options.admission = AdmitOnly("hunter2", {"ops", AccessRole::kOperate});
+  auto lines = std::make_shared<std::vector<std::string>>();
+  options.audit = [this, lines](const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    lines->push_back(line);
+  };
+  Start(options);
+  (void)FetchBlocking(url_, "GET", "/echo", "", "hunter2", seconds(5));
+  (void)FetchBlocking(url_, "POST", "/echo?x=hunter4", "hunter3", "hunter2", seconds(5));
+  (void)FetchBlocking(url_, "POST", "/echo", "", "hunter5", seconds(5));
+  const std::lock_guard lock(mutex_);
+  ASSERT_EQ(lines->size(), 2U);
+  EXPECT_EQ((*lines)[0].rfind("audit: token ops, from 127.0.0.1:", 0), 0U) << (*lines)[0];
+  EXPECT_NE((*lines)[0].find(": POST /echo: 200 after "), std::string::npos) << (*lines)[0];
+  EXPECT_EQ((*lines)[1].rfind("audit: no token, from 127.0.0.1:", 0), 0U) << (*lines)[1];
+  EXPECT_NE((*lines)[1].find(": POST /echo: 401 after "), std::string::npos) << (*lines)[1];
+  for (const std::string& line : *lines) EXPECT_EQ(line.find("hunter"), std::string::npos) << line;
+}
+
+TEST_F(ServerLimitsTest, AByteNowAndThenIsCutOffByTheWholeTime) {
+  ServerOptions options;
+  options.header_timeout = options.request_timeout = milliseconds(400);
+  Start(options);
+  for (const std::string bytes : {"GET /echo HTTP/1.1\r\nHost: somewhere\r\nX-Padding: yes\r\n",
+                                  "POST /echo HTTP/1.1\r\nContent-Length: 1000\r\n\r\nxxxxxxxxxxxxxxxx"}) {
+    tcp::socket socket(clients_);
+    socket.connect({asio::ip::make_address("127.0.0.1"), server_->Port()});
+    const std::size_t at_once = bytes.find("\r\n\r\n") == std::string::npos ? 0 : bytes.size() - 16;
+    asio::write(socket, asio::buffer(bytes.substr(0, at_once)));
+    const auto begun = std::chrono::steady_clock::now();
+    boost::system::error_code error;
+    for (std::size_t at = at_once; !error && std::chrono::steady_clock::now() - begun < seconds(10); ++at) {
+      asio::write(socket, asio::buffer(&bytes[at % bytes.size()], 1), error);
+      std::this_thread::sleep_for(milliseconds(50));  // the client's pace
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(5)) << bytes;
+  }
+  EXPECT_TRUE(Counted([](const ServerCounts& counts) { return counts.Of(Refused::kSlow) == 2; }));
+}
+
+TEST_F(ServerLimitsTest, WhatIsTooLargeOrGarbageIsCounted) {
+  ServerOptions options;
+  options.max_body_bytes = 1000;
+  Start(options);
+  (void)Raw("GET /echo HTTP/1.1\r\nX: " + std::string(100000, 'x') + "\r\n\r\n");
+  (void)FetchBlocking(url_, "POST", "/echo", std::string(1001, 'x'), "", seconds(5));
+  (void)Raw("*1\r\n$4\r\nPING\r\n\r\n");
+  const ServerCounts counts = Counts();
+  EXPECT_EQ(counts.Of(Refused::kTooLarge), 2U);
+  EXPECT_EQ(counts.Of(Refused::kGarbage), 1U);
+}
+
+TEST_F(ServerLimitsTest, AStrangersBodyIsNotTakenIn) {
+  ServerOptions options;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  const std::string answer = Raw("POST /echo HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nxx", true);
+  EXPECT_EQ(answer.rfind("HTTP/1.1 401 ", 0), 0U) << answer;
+}
+
+TEST_F(ServerLimitsTest, IdleStrangersMakeRoomForWhoeverComesNext) {
+  ServerOptions options;
+  options.max_connections = 20;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  const auto idle = Idle(200);
+  EXPECT_TRUE(
+      Counted([](const ServerCounts& counts) { return counts.accepted == 200 && counts.open <= 20; }));
+  auto response = Get("/echo", "secret");
+  ASSERT_TRUE(response) << response.error().Message();
+  EXPECT_EQ(response->status, 200);
+  EXPECT_GE(Counts().Of(Refused::kEvicted), 180U);
+}
+
+TEST_F(ServerLimitsTest, AStreamIsNotPutOutForStrangers) {
+  ServerOptions options;
+  options.max_connections = 20;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  std::promise<void> made;
+  std::unique_ptr<Subscription> subscription;
+  std::atomic<int> lost{0};
+  asio::post(context_, [&, this] {
+    subscription =
+        std::make_unique<Subscription>(context_.get_executor(), url_, "/stream", "secret", milliseconds(20),
+                                       seconds(5), nullptr, [&](bool up) { lost += up ? 0 : 1; });
+    made.set_value();
+  });
+  made.get_future().get();
+  ASSERT_TRUE(Counted([](const ServerCounts& counts) { return counts.streams == 1; }));
+  const auto idle = Idle(200);
+  EXPECT_TRUE(Counted([](const ServerCounts& counts) { return counts.accepted >= 201; }));
+  EXPECT_EQ(Counts().streams, 1U);
+  EXPECT_EQ(lost, 0);
+  std::promise<void> gone;
+  asio::post(context_, [&] {
+    subscription.reset();
+    gone.set_value();
+  });
+  gone.get_future().get();
+}
+
+TEST_F(ServerLimitsTest, AStreamEndsWhenItsTokenIsNobodysAnyMore) {
+  ServerOptions options;
+  auto valid = std::make_shared<std::atomic<bool>>(true);
+  options.admission = [valid](std::string_view token) -> std::optional<Caller> {
+    if (token != "secret" || !*valid) return std::nullopt;
+    return Caller{"ops", AccessRole::kOperate};
+  };
+  Start(options);
+  std::promise<void> made;
+  std::unique_ptr<Subscription> subscription;
+  asio::post(context_, [&, this] {
+    subscription = std::make_unique<Subscription>(context_.get_executor(), url_, "/stream", "secret",
+                                                  milliseconds(20), seconds(5), nullptr, nullptr);
+    made.set_value();
+  });
+  made.get_future().get();
+  ASSERT_TRUE(Counted([](const ServerCounts& counts) { return counts.streams == 1; }));
+  *valid = false;
+  EXPECT_TRUE(Counted([](const ServerCounts& counts) { return counts.streams == 0; }));
+  std::promise<void> gone;
+  asio::post(context_, [&] {
+    subscription.reset();
+    gone.set_value();
+  });
+  gone.get_future().get();
+}
+
+TEST_F(ServerLimitsTest, EveryReasonHasAName) {
+  for (std::size_t i = 0; i < kRefusedCount; ++i)
+    EXPECT_FALSE(ToString(static_cast<Refused>(i)).empty()) << i;
+}
+
+}  // namespace
+}  // namespace walstitch::http
