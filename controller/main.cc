@@ -11,12 +11,14 @@
 #include <cstdlib>
 
 #include "controller/api/api.h"
+#include "controller/sentinel/service.h"
 #include "controller/shell/config.h"
 #include "controller/shell/policy_store.h"
 #include "controller/shell/program.h"
 
 namespace {
 
+constexpr const char* kVersion = "0.1.0";
 constexpr int kExitFailed = 1;  // it could not start: a port or the store is taken
 constexpr int kExitUsage = 2;   // the command line, the configuration or a policy is wrong
 
@@ -81,7 +83,7 @@ int main(int argc, char** argv) {
   app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample +
              "\nIn Kubernetes, instead of groups (the chart in helm/ writes it):\n\n" +
              shell::kKubernetesConfigExample);
-  app.set_version_flag("--version", "walstitch-controller 0.1.0");
+  app.set_version_flag("--version", std::string("walstitch-controller ") + kVersion);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -104,17 +106,32 @@ int main(int argc, char** argv) {
   http::RaiseFileLimit();
   if (auto guarded = http::Guard(config->api_access, &server_options); !guarded)
     return Complain(guarded.error(), CodeOf(guarded.error()));
+  std::optional<sentinel::ServiceOptions> sentinel_options;
+  if (config->sentinel) {
+    auto made = sentinel::OptionsOf(*config, kVersion);
+    if (!made) return Complain(made.error(), CodeOf(made.error()));
+    sentinel_options = std::move(*made);
+    sentinel_options->admission = server_options.admission;
+    sentinel_options->audit = server_options.audit;
+  }
   shell::Program program(context.get_executor(), std::move(*config), [argv] { BeginAnew(argv); });
   if (auto opened = program.Open(); !opened) return Complain(opened.error(), CodeOf(opened.error()));
   http::Server server(context.get_executor(), server_options, api::MakeHandler(program));
   if (auto started = server.Start(); !started) return Complain(started.error(), kExitFailed);
+  std::optional<sentinel::Service> sentinel_service;
+  if (sentinel_options) {
+    sentinel_service.emplace(context.get_executor(), std::move(*sentinel_options), program);
+    if (auto started = sentinel_service->Start(); !started) return Complain(started.error(), kExitFailed);
+  }
   if (auto started = program.Start(); !started) return Complain(started.error(), CodeOf(started.error()));
   spdlog::info("serving on {}:{}", server_options.host, server.Port());
+  if (sentinel_service) spdlog::info("Sentinel's protocol is served on port {}", sentinel_service->Port());
 
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code&, int) {
     spdlog::info("stopping");
     server.Stop();
+    if (sentinel_service) sentinel_service->Stop();
     program.Stop([&context] { context.stop(); });
   });
   context.run();

@@ -87,6 +87,10 @@ class ThreadedNode : public NodeControl {
     auto work = [this, timeout] { return client_.SlaveOfNoOne(timeout); };
     co_return co_await RunOn(pool_, std::move(work));
   }
+  asio::awaitable<Result<void>> DropClients(milliseconds timeout) override {
+    auto work = [this, timeout] { return client_.DropClients(timeout); };
+    co_return co_await RunOn(pool_, std::move(work));
+  }
   asio::awaitable<Result<void>> Configure(std::string name, std::string value,
                                           milliseconds timeout) override {
     auto work = [this, name = std::move(name), value = std::move(value), timeout] {

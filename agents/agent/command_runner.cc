@@ -191,7 +191,13 @@ asio::awaitable<CommandResult> CommandRunner::Run(Command command, Clock::time_p
 asio::awaitable<Result<node::NodeFacts>> CommandRunner::Info(Deadline deadline) {
   milliseconds left = Left(deadline);
   if (left.count() == 0) co_return Fail(ErrorCode::kTimeout, "the command's deadline has passed");
-  co_return co_await node_.Info(std::min(left, options_.call_timeout));
+  auto facts = co_await node_.Info(std::min(left, options_.call_timeout));
+  if (facts && facts->role == Role::kMaster) was_master_ = true;
+  co_return facts;
+}
+
+asio::awaitable<void> CommandRunner::DropClients() {
+  (void)co_await node_.DropClients(options_.call_timeout);
 }
 
 bool CommandRunner::BelongsToRelay(const node::NodeFacts& facts) const {
@@ -224,6 +230,7 @@ asio::awaitable<std::optional<CommandResult>> CommandRunner::Attach(node::NodeFa
   if (!BelongsToRelay(facts)) {
     auto not_set = co_await SetMaster(options_.relay, deadline);
     if (not_set) co_return not_set;
+    if (facts.role == Role::kMaster) co_await DropClients();
   }
   auto attached = co_await relay_.WaitAttached(std::min(Left(deadline), options_.attach_patience));
   if (!attached && Left(deadline).count() > 0) {
@@ -351,6 +358,7 @@ CommandRunner::Step CommandRunner::Do(PromoteAction action, Deadline deadline) {
                       *last);
   }
   relay_.Idle();
+  was_master_ = true;
   CommandResult result = Done(*last);
   result.last_after = after->last;
   co_return result;
@@ -432,6 +440,8 @@ CommandRunner::Step CommandRunner::Do(FollowAction action, Deadline deadline) {
   if (not_attached) co_return *not_attached;
   auto follows = co_await relay_.Follow(action, Left(deadline));
   if (!follows) co_return Failed(follows.error().Message() + "; the node is parked", facts->last);
+  if (was_master_) co_await DropClients();
+  was_master_ = false;
   auto after = co_await node_.Info(options_.call_timeout);
   co_return Done(after && after->last ? after->last : facts->last);
 }

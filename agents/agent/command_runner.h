@@ -30,6 +30,8 @@ class NodeControl {
   virtual boost::asio::awaitable<Result<void>> SlaveOf(Endpoint master,
                                                        std::chrono::milliseconds timeout) = 0;
   virtual boost::asio::awaitable<Result<void>> SlaveOfNoOne(std::chrono::milliseconds timeout) = 0;
+  // Closes the connections of all clients.
+  virtual boost::asio::awaitable<Result<void>> DropClients(std::chrono::milliseconds timeout) = 0;
   // CONFIG SET.
   virtual boost::asio::awaitable<Result<void>> Configure(std::string name, std::string value,
                                                          std::chrono::milliseconds timeout) = 0;
@@ -200,6 +202,12 @@ class CommandRunner {
   // What SLAVEOF came to: nullopt, the node has that master; else the result to answer with.
   boost::asio::awaitable<std::optional<CommandResult>> SetMaster(Endpoint master, Deadline deadline);
 
+  // 1. A client has a connection to a master. 2. That becomes a replica, and another the master. 3. Most
+  // clients go on writing to whom they are connected to, and are refused for ever. So they lose their
+  // connections when their master is none any more, and find the new one; and once more when the new one is
+  // there, for some have come back in between. An older server that knows no such command loses nothing by it.
+  boost::asio::awaitable<void> DropClients();
+
   // Makes the node the relay's replica, if it is not, and waits until it is attached.
   boost::asio::awaitable<std::optional<CommandResult>> Attach(node::NodeFacts facts, Deadline deadline);
 
@@ -220,6 +228,7 @@ class CommandRunner {
   UndoControl& undo_;
   KeyControl& keys_;
   RunnerOptions options_;
+  bool was_master_ = false;  // since it followed anybody last
 };
 
 }  // namespace walstitch::agent

@@ -64,6 +64,8 @@ Fence::News Fence::Try(node::KvrocksClient& client) {
   const node::NodeFacts facts = node::ReadFacts(*info);
   news.parked = facts.role == Role::kReplica && facts.master && SameEndpoint(*facts.master, relay_);
   news.over = news.parked;
+  // Clients look for another master then; what they write here is refused.
+  if (news.parked) (void)client.DropClients(kInfoTimeout);
   if (!news.parked) news.trouble = "SLAVEOF was answered, but the server is not the replica of its relay";
   return news;
 }

@@ -350,6 +350,15 @@ Result<void> KvrocksClient::SlaveOfNoOne(std::chrono::milliseconds timeout) {
   return {};
 }
 
+Result<void> KvrocksClient::DropClients(std::chrono::milliseconds timeout) {
+  auto replies =
+      Send({{"CLIENT", "KILL", "TYPE", "normal"}, {"CLIENT", "KILL", "TYPE", "pubsub"}}, {.timeout = timeout});
+  if (!replies) return Fail(replies.error());
+  if (replies->front().kind == NodeReply::Kind::kError)
+    return Fail(ErrorCode::kConflict, replies->front().text);
+  return {};
+}
+
 Result<void> KvrocksClient::ApplyBatch(std::string_view batch, std::chrono::milliseconds timeout) {
   auto reply = impl_->Call({"APPLYBATCH", batch}, timeout);
   if (!reply) return Fail(reply.error());

@@ -72,6 +72,8 @@ class KvrocksClient {
   // that hangs finds both in its socket when it goes on.
   Result<void> SlaveOfAtOnce(const Endpoint& master, std::chrono::milliseconds timeout);
   Result<void> SlaveOfNoOne(std::chrono::milliseconds timeout);
+  // CLIENT KILL: closes the connections of all clients but this one; replicas and masters are none.
+  Result<void> DropClients(std::chrono::milliseconds timeout);
 
   // APPLYBATCH: the batch's records, under the node's own numbers, in one write. kConflict: it does not take
   // it, and says why.

@@ -16,6 +16,8 @@ class Front {
   virtual ~Front() = default;
   // Null: this process does not lead.
   [[nodiscard]] virtual shell::Controller* Leading() = 0;
+  // Leading() is not null, and no other can lead at this very moment.
+  [[nodiscard]] virtual bool LeadsNow() const = 0;
   struct Standby {
     std::string sentence;  // why it does not lead, and who does
     std::string leader;    // "http(s)://host:port" of the API of the one that does; empty: not known

@@ -125,6 +125,7 @@ void GroupRunner::OnReport(Report report) {
 
 void GroupRunner::OnConnection(const std::string& name, bool connected) {
   Node& node = nodes_.at(name);
+  ++heard_;
   if (connected) {
     node.view.report.reset();  // numbers start anew with an agent that was restarted
     return;                    // it counts as connected with its first report
@@ -137,6 +138,7 @@ void GroupRunner::OnConnection(const std::string& name, bool connected) {
 
 // Since when what the report says has been so.
 void GroupRunner::Track(Node& node) {
+  ++heard_;
   const std::int64_t now = environment_.NowMs();
   const Report& report = *node.view.report;
   if (report.last) node.view.known_last = report.last;
@@ -244,6 +246,7 @@ Task<std::optional<Report>> GroupRunner::Refresh(std::string name) {
     // 1. A machine loses its power, and is asked a moment later. 2. It is back, and its stream brings
     // reports.
     // 3. The question's time is over: that says nothing about what the node is now.
+    ++heard_;
     if (node.heard_ms <= asked_ms) node.view.connected = false;  // until its stream brings a report
     co_return std::nullopt;
   }
@@ -808,6 +811,9 @@ boost::json::value GroupRunner::Status() {
                              {"priority", view.priority},
                              {"condition", condition.word},
                              {"sentence", condition.sentence}};
+    // Nothing of a node whose agent was never heard.
+    if (node.heard_ms > 0) item["silent_ms"] = view.durations.silent_ms;
+    if (const auto place = PlaceOf(snapshot, view)) item["place"] = ToString(*place);
     if (!view.zone.empty()) item["zone"] = view.zone;
     if (!view.candidate) item["candidate"] = false;
     if (const auto hold = state_.maintenance.find(name); hold != state_.maintenance.end()) {

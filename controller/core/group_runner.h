@@ -82,6 +82,8 @@ class GroupRunner {
   boost::json::value Status();
   // What clients may use each node for, as far as it is known.
   [[nodiscard]] std::map<std::string, std::optional<Place>> Places() const;
+  // Grows with whatever is heard of the nodes.
+  [[nodiscard]] std::uint64_t Heard() const { return heard_; }
   // Nothing is decided, carried out or finished at this moment.
   [[nodiscard]] bool Calm() const;
 
@@ -364,6 +366,7 @@ class GroupRunner {
   std::string resumed_;     // the promotion of an earlier run that is being finished
   bool switching_ = false;  // the master is being replaced: nobody gets a lease meanwhile
   std::string busy_;
+  std::uint64_t heard_ = 0;
   std::string store_problem_;
   std::vector<Unclosed> unclosed_;
   std::int64_t next_bootstrap_ms_ = 0;

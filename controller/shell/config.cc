@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "agents/http/http_client.h"
 #include "policies/config_reader.h"
 #include "policies/yaml_tree.h"
 
@@ -162,6 +163,60 @@ KubernetesConfig ReadKubernetes(ConfigReader& reader) {
   return config;
 }
 
+// "host:port"; an IPv6 address stands in brackets.
+bool IsAddress(std::string_view text) {
+  const auto url = http::ParseUrl("http://" + std::string(text));
+  const auto colon = text.rfind(':');
+  return url && colon != std::string_view::npos && colon + 1 < text.size() && text.back() != ']' &&
+         text.find('/') == std::string_view::npos;
+}
+
+SentinelConfig ReadSentinel(ConfigReader& reader, const ConfigOverrides& overrides, bool has_token) {
+  SentinelConfig config;
+  reader.Text("host", config.host, "Where it listens; or `--host`.");
+  if (!overrides.host.empty()) config.host = overrides.host;
+  reader.Port("port", config.port, "Its port.");
+  config.announce_port = config.port;
+  reader.Section("announce", "Where clients and the other controllers reach it, if not there.",
+                 [&](ConfigReader& part) {
+                   part.Text("host", config.announce_host, "Without it: as `host` above.");
+                   part.Port("port", config.announce_port, "Without it: as `port` above.");
+                 });
+  if (config.announce_host.empty()) config.announce_host = config.host;
+  reader.Texts("others", config.others,
+               "The other controllers that answer, `host:port`; a name may stand for several. They are what "
+               "`SENTINEL sentinels` lists.");
+  for (const std::string& other : config.others) {
+    if (IsAddress(other)) continue;
+    reader.Refuse("others", "others: expected a list of host:port, such as 10.0.0.2:26379");
+    break;
+  }
+  reader.Flag("withoutToken", config.without_token,
+              Rare("`true`: clients find the master without a token. Ordering a failover then always needs one."));
+  http::ReadClientTls(reader, "leaderTls", config.leader_tls,
+                      Rare("How one that stands by speaks to the API of the one that leads, by `https://`. Without "
+                           "it: as `agentTls` says."));
+  reader.Number("maxConnections", 10, 100000, config.max_connections,
+                "Clients at once. Whoever has asked nothing for longest gives its place to a new one.");
+  reader.Bytes("maxRequest", config.max_request, "Of one request, `1Ki` to `1Mi`.");
+  if (config.max_request < 1024 || config.max_request > 1024 * 1024)
+    reader.Refuse("maxRequest", "maxRequest: expected 1Ki to 1Mi");
+  reader.Bytes("maxOutput", config.max_output,
+               "That waits for one subscriber, who is disconnected beyond it; `16Ki` to `64Mi`.");
+  if (config.max_output < 16 * 1024 || config.max_output > 64 * 1024 * 1024)
+    reader.Refuse("maxOutput", "maxOutput: expected 16Ki to 64Mi");
+  reader.Duration("requestTimeout", kSecond, kHour, config.request_timeout_ms,
+                  "From a request's first byte to its last, and until a reply is taken.");
+  reader.Duration("idleTimeout", kSecond, kDay, config.idle_timeout_ms,
+                  "Without a request; subscribers may be silent for ever.");
+  if (!http::IsLoopback(config.host) && !has_token && !config.without_token) {
+    reader.Refuse("host", "host: without a token, whoever reaches " + config.host +
+                              " is answered, and may fail groups over; set api.tokenFile, listen on 127.0.0.1, "
+                              "or say withoutToken: true");
+  }
+  return config;
+}
+
 ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
   ControllerConfig config;
   reader.Section("api", "The HTTP API, for people and programs.", [&](ConfigReader& part) {
@@ -173,6 +228,10 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
   if (const std::string why = http::WhyNotListen(config.api_host, config.api_access); !why.empty())
     reader.Refuse("api", why);
   config.identity = overrides.identity;
+  reader.Section("sentinel", "Sentinel's protocol, for clients that find the master with it. Without it none is served.",
+                 [&](ConfigReader& part) {
+                   config.sentinel = ReadSentinel(part, overrides, !config.api_access.tokens.empty());
+                 });
   http::ReadToken(
       reader, "agentToken", "agentTokenFile", config.agent_token,
       "The bearer token that the APIs of the agents ask for; of several lines, the first is shown.");
@@ -224,9 +283,18 @@ const char kControllerConfigExample[] =
   tokens:                                  # more of them, by name
     - {name: grafana, role: view, file: /etc/walstitch/view-token}   # role: view or operate
   # tls: {certificateFile: tls.crt, keyFile: tls.key, clientCaFile: ca.crt}   # clientCaFile: clients show theirs
+sentinel:                   # for clients that speak Sentinel's protocol; leave it out, and it is not served
+  host: 127.0.0.1
+  port: 26379
+  announce: {host: 10.0.0.9, port: 26379}   # where clients reach it, if not there
+  others: ["10.0.0.10:26379"]               # the other controllers; a name may stand for several
+  maxConnections: 1000
+  maxRequest: 16Ki          # of one request
+  maxOutput: 256Ki          # that waits for one subscriber
+  requestTimeout: 10s       # from a request's first byte to its last
+  idleTimeout: 10m          # without a request; subscribers may be silent for ever
 stateDir: /var/lib/walstitch-controller
 agentTokenFile: /etc/walstitch/agent-token   # optional
-# agentTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}   # agents by https://
 # agentTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}   # agents by https://
 kvrocksPasswordFile: /etc/walstitch/requirepass   # of the servers; leave out if they have none
 policies: [/etc/walstitch/policies]          # files or directories of *.yaml

@@ -37,6 +37,24 @@ struct KubernetesConfig {
   std::string policy_config_map;       // what events about the policies are about; empty: none are written
 };
 
+// Where clients that speak Sentinel's protocol are answered (sentinel/service.h).
+struct SentinelConfig {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 26379;
+  // Where clients and the other controllers reach it, if not there.
+  std::string announce_host;
+  std::uint16_t announce_port = 0;
+  std::vector<std::string> others;  // "host:port" of the other controllers; a name may stand for several
+  bool without_token = false;       // whoever shows no token may ask, and not order
+  // Towards the API of the controller that leads; none: as towards agents.
+  std::optional<http::TlsFiles> leader_tls;
+  std::int64_t max_connections = 1000;
+  std::uint64_t max_request = 16 * 1024;  // bytes
+  std::uint64_t max_output = 256 * 1024;  // bytes that wait for a subscriber
+  std::int64_t request_timeout_ms = 10000;
+  std::int64_t idle_timeout_ms = 600000;
+};
+
 struct ControllerConfig {
   std::string api_host = "127.0.0.1";
   std::uint16_t api_port = 7700;
@@ -44,6 +62,7 @@ struct ControllerConfig {
   http::TokenSource agent_token;  // sent to the agents
   std::optional<http::TlsFiles>
       agent_tls;  // towards agents that are named by https://, or found by pods' labels
+  std::optional<SentinelConfig> sentinel;
   // requirepass of the servers, to park one directly whose agent is gone; empty: they have none
   std::string kvrocks_password;
   std::string state_dir;
@@ -60,7 +79,7 @@ struct ControllerConfig {
 
 // What the command line says, where one file is for several controllers. It counts more than the file.
 struct ConfigOverrides {
-  std::string host;      // of the API; empty: as the file says
+  std::string host;      // of the API and of the Sentinel's protocol; empty: as the file says
   std::string identity;  // empty: none
 };
 

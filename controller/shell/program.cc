@@ -66,6 +66,7 @@ class Program::Impl {
   }
 
   Controller* Leading() { return controller_.get(); }
+  [[nodiscard]] bool LeadsNow() const { return controller_ && (!election_ || election_->Leads()); }
   [[nodiscard]] Standby StandsBy() const;
   [[nodiscard]] std::vector<std::string> Notes() const;
 
@@ -319,6 +320,7 @@ Result<void> Program::Start() { return impl_->Start(); }
 void Program::Stop(std::function<void()> done) { impl_->Stop(std::move(done)); }
 void Program::Join() { impl_->Join(); }
 Controller* Program::Leading() { return impl_->Leading(); }
+bool Program::LeadsNow() const { return impl_->LeadsNow(); }
 api::Front::Standby Program::StandsBy() const { return impl_->StandsBy(); }
 std::vector<std::string> Program::Notes() const { return impl_->Notes(); }
 

@@ -33,6 +33,7 @@ class Program : public api::Front {
   void Join();
 
   [[nodiscard]] Controller* Leading() override;
+  [[nodiscard]] bool LeadsNow() const override;
   [[nodiscard]] Standby StandsBy() const override;
   [[nodiscard]] std::vector<std::string> Notes() const override;
 

@@ -1,34 +1,24 @@
 #include "tests/bench/sentinel_group.h"
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "tests/support/redis_client.h"
 
 namespace walstitch::bench {
 namespace {
 
-namespace fs = std::filesystem;
-
 using std::chrono::seconds;
 
 }  // namespace
 
-SentinelGroup::SentinelGroup() : port_(test::PickFreePort()) {
+SentinelGroup::SentinelGroup() {
   for (int i = 0; i < 2; ++i) nodes_.push_back(std::make_unique<test::NodeServer>());
 }
 
 // Sentinel first: what it would do about the ends of the others is of no interest any more.
 SentinelGroup::~SentinelGroup() { sentinel_.Kill(); }
 
-std::string SentinelGroup::Binary() {
-  for (const char* path : {"/usr/bin/redis-sentinel", "/usr/bin/redis-check-rdb"}) {
-    if (fs::exists(path)) return path;
-  }
-  return "";
-}
+std::string SentinelGroup::Binary() { return test::RedisSentinel::Binary(); }
 
 std::string SentinelGroup::Version() {
   test::RedisClient client = Ask();
@@ -41,18 +31,10 @@ std::optional<std::string> SentinelGroup::Start() {
     if (auto error = node->Start()) return error;
   }
   if (!nodes_[1]->WaitInSync(*nodes_[0])) return "the replica does not replicate";
-  const std::string binary = directory_.path() + "/redis-sentinel";
-  fs::create_symlink(Binary(), binary);
-  std::ofstream config(directory_.path() + "/sentinel.conf");
-  config << "port " << port_ << "\nbind 127.0.0.1\ndaemonize no\ndir " << directory_.path()
-         << "\nsentinel monitor bench 127.0.0.1 " << nodes_[0]->port()
-         << " 1\nsentinel down-after-milliseconds bench 1000\nsentinel failover-timeout bench 10000\n"
-            "sentinel parallel-syncs bench 1\n";
-  config.close();
-  return sentinel_.Start({binary, directory_.path() + "/sentinel.conf"}, directory_.path() + "/output");
+  return sentinel_.Start({{"bench", nodes_[0]->port()}});
 }
 
-test::RedisClient SentinelGroup::Ask() const { return test::RedisClient(port_, "127.0.0.1", seconds(2)); }
+test::RedisClient SentinelGroup::Ask() const { return test::RedisClient(sentinel_.Port(), "127.0.0.1", seconds(2)); }
 
 std::optional<std::string> SentinelGroup::WaitReady(std::size_t master) {
   const std::string master_port = std::to_string(nodes_[master]->port());
@@ -96,10 +78,6 @@ std::optional<std::string> SentinelGroup::StartAsReplica(std::size_t node) {
   return nodes_[node]->Restart();
 }
 
-std::string SentinelGroup::Log() const {
-  std::ostringstream text;
-  text << std::ifstream(directory_.path() + "/output").rdbuf();
-  return text.str();
-}
+std::string SentinelGroup::Log() const { return sentinel_.Log(); }
 
 }  // namespace walstitch::bench

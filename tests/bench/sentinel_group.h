@@ -1,7 +1,4 @@
 // What Walstitch is measured against: two nodes that replicate directly, and Redis Sentinel beside them.
-//
-// The binary is Debian's (package redis-tools): one program, which is a Sentinel when it is called so. The
-// package redis-sentinel would start a service, which nobody needs here.
 #pragma once
 
 #include <memory>
@@ -11,7 +8,7 @@
 
 #include "tests/support/environment.h"
 #include "tests/support/node_server.h"
-#include "tests/support/process.h"
+#include "tests/support/redis_sentinel.h"
 
 namespace walstitch::bench {
 
@@ -38,15 +35,14 @@ class SentinelGroup {
   // The node that was killed comes back as what Sentinel would make of it after some 10 s: a replica of the
   // other.
   std::optional<std::string> StartAsReplica(std::size_t node);
+  uint16_t SentinelPort() const { return sentinel_.Port(); }
   std::string Log() const;
 
  private:
   test::RedisClient Ask() const;
 
-  test::TempDirectory directory_;
-  uint16_t port_;
   std::vector<std::unique_ptr<test::NodeServer>> nodes_;
-  test::Process sentinel_;
+  test::RedisSentinel sentinel_;
 };
 
 }  // namespace walstitch::bench

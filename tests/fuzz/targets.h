@@ -13,6 +13,7 @@ void FuzzLogReader(std::string_view bytes);     // a WAL file
 void FuzzBatchDecoder(std::string_view bytes);  // a batch
 void FuzzKvrocksKeys(std::string_view bytes);   // a RocksDB key, a metadata value, or a LogData
 void FuzzWalDirectory(std::string_view bytes);  // the only WAL file of a directory
+void FuzzSentinelRequest(std::string_view bytes);  // what a client of Sentinel's protocol sends
 
 struct FuzzTarget {
   std::string_view name;
@@ -20,11 +21,12 @@ struct FuzzTarget {
   bool log_file;  // its bytes are a WAL file
 };
 
-inline constexpr std::array<FuzzTarget, 4> kFuzzTargets = {{
+inline constexpr std::array<FuzzTarget, 5> kFuzzTargets = {{
     {"log_reader", FuzzLogReader, true},
     {"batch_decoder", FuzzBatchDecoder, false},
     {"kvrocks_keys", FuzzKvrocksKeys, false},
     {"wal_directory", FuzzWalDirectory, true},
+    {"sentinel_request", FuzzSentinelRequest, false},
 }};
 
 // Gives every physical record of a WAL file, as far as one can be made out, a length that stays in its block

@@ -10,6 +10,20 @@
 api:
   port: 7700
   tokenFile: {{ $secrets }}/controller-token
+{{- with $controller.sentinel }}
+{{- if .enabled }}
+sentinel:
+  port: 26379
+  {{- if .withoutToken }}
+  withoutToken: true
+  {{- end }}
+  maxConnections: {{ int .maxConnections }}
+  {{- if gt (int $controller.replicas) 1 }}
+  others:
+    - {{ include "walstitch.fullname" $ }}-sentinels:26379
+  {{- end }}
+{{- end }}
+{{- end }}
 stateDir: /var/lib/walstitch-controller
 agentTokenFile: {{ $secrets }}/agent-token
 {{- if .Values.auth.kvrocks.enabled }}

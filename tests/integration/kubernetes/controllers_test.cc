@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "tests/integration/kubernetes/pods_fixture.h"
+#include "tests/support/redis_client.h"
 
 namespace walstitch::test {
 namespace {
@@ -44,6 +45,58 @@ TEST_F(ControllersTest, OneLeadsAndTheOtherNamesItToTheCommandLine) {
       seconds(10)))
       << status.text;
   EXPECT_EQ(StatusOf(Standby(), 7700, "/readyz"), 200);
+  ExpectNothingLost();
+}
+
+TEST_F(ControllersTest, BothTellClientsOfSentinelTheSameMasterAndOfItsSwitch) {
+  ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
+  ASSERT_TRUE(WaitUntil([&] { return !Standby().empty(); }, seconds(20)));
+  const auto ask = [&](const std::string& pod, const std::vector<std::string>& words) {
+    RedisClient client(26379, player_->IpOf(pod), seconds(5));
+    return client.Command(words);
+  };
+  const std::string leader = ControllerPod();
+  const std::string standby = Standby();
+  const auto both_tell = [&](const std::string& pod) {
+    return WaitUntil(
+        [&] {
+          for (const std::string& controller : {leader, standby}) {
+            const Reply reply = ask(controller, {"SENTINEL", "get-master-addr-by-name", "shop"});
+            if (reply.items.size() != 2 || reply.items[0].text != player_->IpOf(pod)) return false;
+          }
+          return true;
+        },
+        seconds(20));
+  };
+  const std::string old = Master();
+  EXPECT_TRUE(both_tell(old));
+  EXPECT_NE(ask(leader, {"SENTINEL", "myid"}).text, ask(standby, {"SENTINEL", "myid"}).text);
+  EXPECT_EQ(ask(standby, {"SENTINEL", "myid"}).text.size(), 40U);
+  EXPECT_EQ(ToString(ask(leader, {"ROLE"})), ToString(ask(standby, {"ROLE"})));
+  // No token was shown to either.
+  EXPECT_EQ(ask(standby, {"SENTINEL", "failover", "shop"}).text.substr(0, 6), "NOPERM");
+
+  RedisClient subscriber(26379, player_->IpOf(standby), seconds(60));
+  ASSERT_FALSE(subscriber("SUBSCRIBE", "+switch-master").IsBroken());
+  player_->KillContainer(old, "kvrocks");
+  ASSERT_TRUE(WaitNewMaster(old));
+  const Reply message = subscriber.ReadReply();
+  ASSERT_EQ(message.items.size(), 3U) << message;
+  EXPECT_EQ(message.items[2].text, "shop " + player_->IpOf(old) + " 6666 " + player_->IpOf(Master()) + " 6666");
+  EXPECT_TRUE(both_tell(Master()));
+
+  // A standby asks whoever leads; when nobody does, it says so, and tells of no master.
+  player_->SignalContainer(leader, "controller", SIGSTOP);
+  EXPECT_TRUE(WaitUntil(
+      [&] { return ask(standby, {"SENTINEL", "masters"}).text.starts_with("LOADING "); }, seconds(10)));
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        const Reply reply = ask(standby, {"SENTINEL", "get-master-addr-by-name", "shop"});
+        return reply.items.size() == 2 && reply.items[0].text == player_->IpOf(Master());
+      },
+      kTakeOver));
+  player_->SignalContainer(leader, "controller", SIGCONT);
+  ASSERT_TRUE(WaitAllReady());
   ExpectNothingLost();
 }
 

@@ -116,6 +116,10 @@ struct World : NodeControl,
     if (slave_of_error) co_return Fail(*slave_of_error);
     co_return Result<void>();
   }
+  asio::awaitable<Result<void>> DropClients(milliseconds) override {
+    asked.push_back("drop clients");
+    co_return Result<void>();
+  }
 
   [[nodiscard]] RelayReport Report() const override { return relay; }
   void Park() override {
@@ -337,7 +341,20 @@ TEST_F(CommandRunnerTest, ParkOfAMasterMakesItTheRelaysReplica) {
   MakeMaster();
   CommandResult result = Run(ParkAction{});
   EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
-  EXPECT_EQ(world_.asked, (Asked{"park", "slaveof 127.0.0.1:7666"}));
+  EXPECT_EQ(world_.asked, (Asked{"park", "slaveof 127.0.0.1:7666", "drop clients"}));
+}
+
+TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItFollowsTheNewOne) {
+  MakeMaster();
+  ASSERT_EQ(Run(ParkAction{}).outcome, Outcome::kDone);
+  world_.asked.clear();
+  FollowAction follow;
+  follow.upstream = {"10.0.0.2", 6666};
+  EXPECT_EQ(Run(follow).outcome, Outcome::kDone);
+  EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 1);
+  world_.asked.clear();
+  EXPECT_EQ(Run(follow).outcome, Outcome::kDone);
+  EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 0);
 }
 
 TEST_F(CommandRunnerTest, ParkWaitsForWhatIsStillInFlight) {

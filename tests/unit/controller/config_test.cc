@@ -250,6 +250,51 @@ TEST(ControllerConfigTest, ListeningElsewhereThanOnLoopbackNeedsAToken) {
   EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, token: t}")), "accepted");
 }
 
+TEST(ControllerConfigTest, SentinelIsServedWhereTheFileSaysSo) {
+  auto config = ParseControllerConfig("c.yaml", With(""));
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_FALSE(config->sentinel);
+  config = ParseControllerConfig("c.yaml", With("sentinel: {}"));
+  ASSERT_TRUE(config) << config.error().Message();
+  ASSERT_TRUE(config->sentinel);
+  EXPECT_EQ(config->sentinel->host, "127.0.0.1");
+  EXPECT_EQ(config->sentinel->port, 26379);
+  EXPECT_EQ(config->sentinel->announce_host, "127.0.0.1");
+  EXPECT_EQ(config->sentinel->announce_port, 26379);
+  config = ParseControllerConfig(
+      "c.yaml", With("sentinel: {port: 5, announce: {host: a}, others: ['b:1', '[::1]:2'], maxConnections: 20,\n"
+                     "  maxRequest: 2Ki, maxOutput: 32Ki, requestTimeout: 2s, idleTimeout: 1m}"));
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->sentinel->announce_host, "a");
+  EXPECT_EQ(config->sentinel->announce_port, 5);
+  EXPECT_EQ(config->sentinel->others, (std::vector<std::string>{"b:1", "[::1]:2"}));
+  EXPECT_EQ(config->sentinel->max_connections, 20);
+  EXPECT_EQ(config->sentinel->max_request, 2048U);
+  EXPECT_EQ(config->sentinel->max_output, 32U * 1024);
+  EXPECT_EQ(config->sentinel->request_timeout_ms, 2000);
+  EXPECT_EQ(config->sentinel->idle_timeout_ms, 60000);
+}
+
+TEST(ControllerConfigTest, MistakesOfSentinelAreNamedWithTheirPlace) {
+  EXPECT_EQ(ErrorOf(With("sentinel: {others: [b]}")),
+            "c.yaml:2:20: others: expected a list of host:port, such as 10.0.0.2:26379");
+  EXPECT_EQ(ErrorOf(With("sentinel: {maxRequest: 1}")), "c.yaml:2:24: maxRequest: expected 1Ki to 1Mi");
+  EXPECT_NE(ErrorOf(With("sentinel: {prot: 1}")).find("prot"), std::string::npos);
+}
+
+TEST(ControllerConfigTest, SentinelElsewhereThanOnLoopbackNeedsATokenOrTheWordThatNoneIsNeeded) {
+  EXPECT_NE(ErrorOf(With("sentinel: {host: 0.0.0.0}")).find("without a token"), std::string::npos);
+  EXPECT_EQ(ErrorOf(With("sentinel: {host: 0.0.0.0, withoutToken: true}")), "accepted");
+  EXPECT_EQ(ErrorOf(With("api: {token: t}\nsentinel: {host: 0.0.0.0}")), "accepted");
+  ConfigOverrides overrides;
+  overrides.host = "10.0.0.5";
+  const auto config =
+      ParseControllerConfig("c.yaml", With("api: {token: t}\nsentinel: {}"), overrides);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->sentinel->host, "10.0.0.5");
+  EXPECT_EQ(config->sentinel->announce_host, "10.0.0.5");
+}
+
 TEST(ControllerConfigTest, AgentsInTlsNeedAnAuthority) {
   const std::string why = ErrorOf(
       "stateDir: /s\ngroups:\n  - name: shop\n    nodes: [{name: n1, agent: 'https://127.0.0.1:1'}]\n");

@@ -1,0 +1,27 @@
+// Answers to what is asked about the groups: SENTINEL, ROLE and INFO, with the fields that Redis 7 gives, in its
+// order. Pure.
+//
+// Without a master that takes writes, `get-master-addr-by-name` has no answer (nil): clients ask again, or
+// another. `masters` and `master` show where it was, with the flags s_down and o_down. While nothing is known
+// at all, questions get the error LOADING, upon which clients ask another.
+#pragma once
+
+#include "controller/sentinel/knowledge.h"
+#include "controller/sentinel/resp.h"
+
+namespace walstitch::sentinel {
+
+// SENTINEL …, but for `failover` of a group that is known: that is an order.
+Reply AnswerSentinel(const Request& request, const Knowledge& knowledge);
+// The group that `SENTINEL FAILOVER name` is about; an Error has the reply's text, with its code.
+Result<std::string> GroupToFailOver(const Request& request, const Knowledge& knowledge);
+
+Reply AnswerRole(const Knowledge& knowledge);
+Reply AnswerInfo(const Request& request, const Knowledge& knowledge);
+
+Reply WrongArguments(std::string_view command);
+std::string Lower(std::string_view text);
+// A client's words in an error: no more than 128 bytes of them.
+std::string Quoted(std::string_view text);
+
+}  // namespace walstitch::sentinel

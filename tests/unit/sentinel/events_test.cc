@@ -1,0 +1,131 @@
+#include "controller/sentinel/events.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/sentinel/sample.h"
+
+namespace walstitch::sentinel {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+// Views one after another, and what is told at each step: "channel payload".
+class EventsTest : public ::testing::Test {
+ protected:
+  Texts Then(const std::vector<SampleGroup>& groups) {
+    const View before = view_;
+    view_ = ViewOf(groups, view_.at_ms + 100, &before);
+    Texts texts;
+    for (const Event& event : EventsBetween(before, view_)) texts.push_back(event.channel + " " + event.payload);
+    return texts;
+  }
+  View view_ = ViewOf({Calm()});
+};
+
+TEST_F(EventsTest, NothingIsToldWhenNothingChanges) {
+  EXPECT_EQ(Then({Calm()}), Texts{});
+  SampleGroup busy = Calm();
+  busy.busy = "rejoin of n3";
+  EXPECT_EQ(Then({busy}), Texts{});
+}
+
+TEST_F(EventsTest, FailoverIsToldInSentinelsWords) {
+  SampleGroup group = Calm();
+  group.nodes[0].place = "parked";
+  EXPECT_EQ(Then({group}), (Texts{"+sdown master shop 10.0.0.1 7001", "+odown master shop 10.0.0.1 7001 #quorum 1/1"}));
+  group.busy = "failover";
+  group.master = "n2";
+  group.nodes[1].place = "parked";
+  EXPECT_EQ(Then({group}), (Texts{"+try-failover master shop 10.0.0.1 7001",
+                                  "+sdown slave 10.0.0.1:7002 10.0.0.1 7002 @ shop 10.0.0.1 7001"}));
+  group.nodes[1].place = "master";
+  group.nodes[1].role = Role::kMaster;
+  EXPECT_EQ(Then({group}), (Texts{"+failover-end master shop 10.0.0.1 7001",
+                                  "+switch-master shop 10.0.0.1 7001 10.0.0.1 7002",
+                                  "+slave slave 10.0.0.1:7001 10.0.0.1 7001 @ shop 10.0.0.1 7002",
+                                  "+sdown slave 10.0.0.1:7001 10.0.0.1 7001 @ shop 10.0.0.1 7002",
+                                  "+slave slave 10.0.0.1:7003 10.0.0.1 7003 @ shop 10.0.0.1 7002"}));
+  group.busy = "";
+  group.nodes[0].place = "replica";
+  group.nodes[0].role = Role::kReplica;
+  EXPECT_EQ(Then({group}), (Texts{"-sdown slave 10.0.0.1:7001 10.0.0.1 7001 @ shop 10.0.0.1 7002",
+                                  "+role-change slave 10.0.0.1:7001 10.0.0.1 7001 @ shop 10.0.0.1 7002 new "
+                                  "reported role is slave"}));
+}
+
+TEST_F(EventsTest, SwitchIsToldAtOnceIfNobodySawWhatWasBetween) {
+  SampleGroup group = Calm();
+  group.master = "n2";
+  group.nodes[0] = {"n1", 7001};
+  group.nodes[1] = {"n2", 7002, Role::kMaster, "master"};
+  const Texts told = Then({group});
+  ASSERT_GE(told.size(), 2U);
+  EXPECT_EQ(told[1], "+switch-master shop 10.0.0.1 7001 10.0.0.1 7002");
+}
+
+TEST_F(EventsTest, MasterThatComesBackIsDownNoMore) {
+  SampleGroup group = Calm();
+  group.nodes[0].place = "parked";
+  Then({group});
+  EXPECT_EQ(Then({Calm()}), (Texts{"-sdown master shop 10.0.0.1 7001", "-odown master shop 10.0.0.1 7001"}));
+}
+
+TEST_F(EventsTest, MasterAtAnotherAddressIsASwitch) {
+  SampleGroup group = Calm();
+  group.nodes[0].port = 7009;
+  const Texts told = Then({group});
+  ASSERT_GE(told.size(), 2U);
+  EXPECT_EQ(told[1], "+switch-master shop 10.0.0.1 7001 10.0.0.1 7009");
+}
+
+TEST_F(EventsTest, FirstMasterOfAGroupIsASwitchForWhoWaits) {
+  SampleGroup group = Calm();
+  group.name = "cart";
+  group.master = "";
+  group.managed = "new";
+  group.nodes = {{"n1", 7001, Role::kReplica, "parked"}};
+  EXPECT_EQ(Then({Calm(), group}), Texts{});
+  group.managed = "managed";
+  group.master = "n1";
+  group.nodes = {{"n1", 7001, Role::kMaster, "master"}};
+  const Texts told = Then({Calm(), group});
+  ASSERT_GE(told.size(), 2U);
+  EXPECT_EQ(told[1], "+switch-master cart 10.0.0.1 7001 10.0.0.1 7001");
+}
+
+TEST_F(EventsTest, GroupsComeAndGo) {
+  SampleGroup cart = Calm();
+  cart.name = "cart";
+  EXPECT_EQ(Then({Calm(), cart}), Texts{"+monitor master cart 10.0.0.1 7001 quorum 1"});
+  EXPECT_EQ(Then({Calm()}), Texts{"-monitor master cart 10.0.0.1 7001"});
+}
+
+// Over every order in which places may be seen to change: no two masters at once, and whoever listens to
+// +switch-master knows the same master as whoever asks.
+TEST_F(EventsTest, WhoListensAndWhoAsksKnowTheSameMaster) {
+  const char* const places[] = {"master", "parked", "replica", ""};
+  std::string known = "10.0.0.1 7001";
+  for (unsigned step = 0; step < 4 * 4 * 2 * 16; ++step) {
+    SampleGroup group = Calm();
+    group.nodes.pop_back();
+    group.nodes[0].place = places[step * 7 % 4];
+    group.nodes[1].place = places[step * 7 / 4 % 4];
+    group.nodes[0].role = group.nodes[0].place == "replica" ? Role::kReplica : Role::kMaster;
+    group.nodes[1].role = group.nodes[1].place == "replica" ? Role::kReplica : Role::kMaster;
+    group.master = step * 5 % 3 == 0 ? "n2" : "n1";
+    for (const std::string& text : Then({group})) {
+      if (text.starts_with("+switch-master shop ")) known = text.substr(text.find(' ', 30) + 1);
+    }
+    const GroupSeen& seen = view_.groups.at("shop");
+    int usable = 0;
+    for (const auto& [name, node] : seen.nodes) usable += node.usable && name == seen.master ? 1 : 0;
+    EXPECT_LE(usable, 1);
+    if (const NodeSeen* master = seen.UsableMaster()) {
+      EXPECT_EQ(known, master->endpoint.host + " " + std::to_string(master->endpoint.port)) << "step " << step;
+      EXPECT_EQ(master->name, group.master);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace walstitch::sentinel
