@@ -7,9 +7,12 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
+#include "agents/metrics/http_numbers.h"
 #include "controller/api/api.h"
 #include "controller/sentinel/service.h"
 #include "controller/shell/config.h"
@@ -116,21 +119,31 @@ int main(int argc, char** argv) {
   }
   shell::Program program(context.get_executor(), std::move(*config), [argv] { BeginAnew(argv); });
   if (auto opened = program.Open(); !opened) return Complain(opened.error(), CodeOf(opened.error()));
-  http::Server server(context.get_executor(), server_options, api::MakeHandler(program));
-  if (auto started = server.Start(); !started) return Complain(started.error(), kExitFailed);
+  std::optional<http::Server> server;
   std::optional<sentinel::Service> sentinel_service;
+  const auto process = [&server, &sentinel_service] {
+    metrics::ProcessNumbers numbers;
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    metrics::AddServer("api", server->Counts(), now.count(), &numbers);
+    if (sentinel_service)
+      metrics::AddServer("sentinel", sentinel_service->Counts(), now.count(), &numbers);
+    return numbers;
+  };
+  server.emplace(context.get_executor(), server_options, api::MakeHandler(program, process));
+  if (auto started = server->Start(); !started) return Complain(started.error(), kExitFailed);
   if (sentinel_options) {
     sentinel_service.emplace(context.get_executor(), std::move(*sentinel_options), program);
     if (auto started = sentinel_service->Start(); !started) return Complain(started.error(), kExitFailed);
   }
   if (auto started = program.Start(); !started) return Complain(started.error(), CodeOf(started.error()));
-  spdlog::info("serving on {}:{}", server_options.host, server.Port());
+  spdlog::info("serving on {}:{}", server_options.host, server->Port());
   if (sentinel_service) spdlog::info("Sentinel's protocol is served on port {}", sentinel_service->Port());
 
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code&, int) {
     spdlog::info("stopping");
-    server.Stop();
+    server->Stop();
     if (sentinel_service) sentinel_service->Stop();
     program.Stop([&context] { context.stop(); });
   });

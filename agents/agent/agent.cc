@@ -24,6 +24,7 @@
 #include "agents/agent/lease_keeper.h"
 #include "agents/agent/lease_service.h"
 #include "agents/agent/leave.h"
+#include "agents/agent/metrics.h"
 #include "agents/agent/node_monitor.h"
 #include "agents/agent/offload.h"
 #include "agents/agent/peer_wal.h"
@@ -35,8 +36,10 @@
 #include "agents/agent/wal_service.h"
 #include "agents/agent/wall_clock.h"
 #include "agents/http/http_server.h"
+#include "agents/metrics/http_numbers.h"
 #include "agents/node/ask_role.h"
 #include "agents/relay/relay.h"
+#include "agents/wal/log_file.h"
 #include "policies/model/json.h"
 
 namespace walstitch::agent {
@@ -180,6 +183,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
     co_return co_await keys_->Repairable(std::move(question));
   }
   [[nodiscard]] std::string Identity() const override { return config_.group + "/" + config_.node; }
+  asio::awaitable<std::string> Metrics() override;
   [[nodiscard]] bool SlotEncoded() const override;
 
   // LeaseServiceOwner
@@ -243,12 +247,15 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   bool reading_wal_ = false;
   Clock::time_point next_wal_read_;
   std::string wal_error_;
+  std::optional<WalExtent> wal_extent_;  // when the files were last looked at
+  std::uint64_t found_parked_ = 0;       // times that the node became its relay's replica by itself
 
   std::string boot_id_;
   std::optional<asio::thread_pool> disk_pool_;
   std::optional<asio::thread_pool> upstream_pool_;  // asks other nodes' servers, which may be out of reach
   bool asking_upstream_ = false;
   std::optional<DiskReport> disk_;
+  std::optional<DiskReport> state_disk_;  // what holds the state directory, and the salvages
   bool looking_at_disk_ = false;
   Clock::time_point next_disk_look_;
 
@@ -529,6 +536,29 @@ asio::awaitable<http::Response> Agent::Impl::HandleSalvage(http::Request request
   co_return co_await HandleSalvageRequest(&*salvages_, commands_->Epoch(), std::move(request));
 }
 
+asio::awaitable<std::string> Agent::Impl::Metrics() {
+  AgentNumbers numbers;
+  auto salvages = co_await salvages_->List();
+  numbers.process.program = "walstitch-agent";
+  metrics::AddServer("api", server_->Counts(), UnixMs() / 1000, &numbers.process);
+  numbers.report = CurrentReport();
+  numbers.relay = relay_->Counts();
+  numbers.leases = leases_->Counts();
+  numbers.commands = commands_->Counted();
+  numbers.found_parked = found_parked_;
+  numbers.wal = wal_extent_;
+  numbers.wal_bytes_read = wal::LogBytesRead();
+  if (salvages) {
+    SalvageNumbers& kept = numbers.salvages.emplace();
+    kept.kept = salvages->salvages.size();
+    kept.damaged = salvages->damaged.size();
+    for (const SalvageManifest& salvage : salvages->salvages) kept.bytes += salvage.Bytes();
+  }
+  numbers.salvage_limits = config_.salvage;
+  numbers.state_disk = state_disk_;
+  co_return MetricsText(numbers);
+}
+
 asio::awaitable<PromiseAnswer> Agent::Impl::Promise(PromiseRequest request) {
   co_return co_await leases_->Promise(std::move(request));
 }
@@ -613,7 +643,10 @@ void Agent::Impl::AlignRelay() {
   const bool ours = seen_.facts->role == Role::kReplica && seen_.facts->master &&
                     SameEndpoint(*seen_.facts->master, config_.relay);
   const bool idle = relay_->Report().state == RelayState::kIdle;
-  if (ours && idle) relay_->Park();
+  if (ours && idle) {
+    ++found_parked_;
+    relay_->Park();
+  }
   if (!ours && !idle) relay_->Idle();
 }
 
@@ -678,7 +711,7 @@ asio::awaitable<void> Agent::Impl::Tick() {
   while (!stop_) {
     LookWhetherItLeaves();
     if (Clock::now() >= next_wal_read_ && !reading_wal_) asio::co_spawn(executor_, ReadWal(), asio::detached);
-    if (Clock::now() >= next_disk_look_ && !looking_at_disk_ && !config_.data_directory.empty()) {
+    if (Clock::now() >= next_disk_look_ && !looking_at_disk_) {
       asio::co_spawn(executor_, LookAtDisk(), asio::detached);
     }
     // A lease is renewed by the answers to reports.
@@ -693,9 +726,17 @@ asio::awaitable<void> Agent::Impl::Tick() {
 
 asio::awaitable<void> Agent::Impl::LookAtDisk() {
   looking_at_disk_ = true;
-  auto work = [directory = config_.data_directory] { return ReadDisk(directory); };
-  auto disk = co_await RunOn(*disk_pool_, std::move(work));
-  disk_ = disk ? std::optional<DiskReport>(*disk) : std::nullopt;
+  const auto read = [](const std::string& directory) -> std::optional<DiskReport> {
+    if (directory.empty()) return std::nullopt;
+    auto disk = ReadDisk(directory);
+    return disk ? std::optional<DiskReport>(*disk) : std::nullopt;
+  };
+  auto work = [read, data = config_.data_directory, state = config_.state_directory] {
+    return std::pair(read(data), read(state));
+  };
+  const auto disks = co_await RunOn(*disk_pool_, std::move(work));
+  disk_ = disks.first;
+  state_disk_ = disks.second;
   next_disk_look_ = Clock::now() + kDiskInterval;
   looking_at_disk_ = false;
 }
@@ -711,9 +752,11 @@ asio::awaitable<void> Agent::Impl::ReadWal() {
   }
   wal_readable_ = readable.has_value();
   wal_error_.clear();
+  if (!wal_readable_) wal_extent_.reset();
   if (wal_readable_ && (seen_.process != ProcessState::kDown || !wal_last_)) {
     // Also of a live process: what was read once is not read again when a rejoin waits for the answer.
     auto extent = co_await wal_->DirectoryExtent();
+    wal_extent_ = extent ? std::optional<WalExtent>(*extent) : std::nullopt;
     // The process may be up again by now, and writing.
     if (extent && seen_.process == ProcessState::kDown) wal_last_ = extent->last;
     if (!extent && seen_.process == ProcessState::kDown) wal_error_ = extent.error().Message();

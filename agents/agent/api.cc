@@ -7,6 +7,7 @@
 
 #include "agents/agent/query.h"
 #include "agents/agent/readiness.h"
+#include "agents/metrics/metric_set.h"
 #include "agents/wal/log_format.h"
 #include "agents/wal/range_digest.h"
 #include "agents/wal/tail.h"
@@ -295,6 +296,7 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
   const bool posted = command || promise || undo || written || values || repairable;
   if (request.method != (posted ? "POST" : "GET")) {
     bool known = posted || request.path == "/healthz" || request.path == "/readyz" ||
+                 request.path == "/metrics" ||
                  (!segments.empty() && segments[0] == "v1");
     if (known) {
       co_return http::JsonError(405, std::string("this path takes ") + (posted ? "POST" : "GET") + " only");
@@ -305,6 +307,10 @@ asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request
     if (!readiness.ready) co_return http::JsonError(503, readiness.sentence);
     co_return http::Response{200, Dump({{"ready", true}, {"sentence", readiness.sentence}}),
                              "application/json"};
+  }
+  if (request.path == "/metrics") {
+    std::string text = co_await backend->Metrics();
+    co_return http::Response{200, std::move(text), metrics::kContentType};
   }
   if (request.path == "/healthz") co_return http::Response{200, "{\"ok\":true}", "application/json"};
   if (command) co_return co_await HandleCommand(backend, std::move(request));

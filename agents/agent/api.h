@@ -42,6 +42,8 @@ class ApiBackend {
   virtual boost::asio::awaitable<Result<WrittenAnswer>> Written(WrittenQuestion question) = 0;
   virtual boost::asio::awaitable<Result<ValuesAnswer>> Values(KeysQuestion question) = 0;
   virtual boost::asio::awaitable<Result<RepairableAnswer>> Repairable(KeysQuestion question) = 0;
+  // In Prometheus' text format.
+  virtual boost::asio::awaitable<std::string> Metrics() = 0;
   // "group/node"
   [[nodiscard]] virtual std::string Identity() const = 0;
   // cluster-enabled: a slot stands in the keys of the WAL.

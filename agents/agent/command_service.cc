@@ -15,6 +15,10 @@ namespace asio = boost::asio;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+namespace {
+constexpr std::string_view kRefused = "refused";
+}  // namespace
+
 CommandService::CommandService(asio::any_io_executor executor, asio::thread_pool& pool, CommandLedger ledger,
                                Runner runner, Writer writer, std::function<void()> changed)
     : executor_(std::move(executor)),
@@ -26,7 +30,10 @@ CommandService::CommandService(asio::any_io_executor executor, asio::thread_pool
 
 asio::awaitable<Result<CommandResult>> CommandService::Submit(Command command, std::function<void()> queued) {
   auto admission = ledger_.Admit(command);
-  if (!admission) co_return Fail(admission.error());
+  if (!admission) {
+    ++counts_[{std::string(ActionName(command.action)), std::string(kRefused)}];
+    co_return Fail(admission.error());
+  }
   std::shared_ptr<Pending> pending;
   switch (*admission) {
     case CommandLedger::Admission::kAnswered:
@@ -80,6 +87,7 @@ asio::awaitable<Result<CommandResult>> CommandService::RunOne(Command command, C
   auto begun = ledger_.Begin(command);
   if (!begun) {
     spdlog::warn("Refused command {} ({}): {}.", command.id, name, begun.error().Message());
+    ++counts_[{name, std::string(kRefused)}];
     co_return Fail(begun.error());
   }
   changed_();
@@ -107,6 +115,7 @@ asio::awaitable<Result<CommandResult>> CommandService::RunOne(Command command, C
       result.error = "node " + command.node + ": " + name + ": internal error: " + broken;
     }
   }
+  ++counts_[{name, std::string(ToString(result.outcome))}];
   ledger_.Finish(result);
   auto noted = co_await Save();
   if (!noted)

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "agents/agent/command_ledger.h"
 #include "agents/agent/offload.h"
@@ -36,6 +37,10 @@ class CommandService {
   // An Error: the command was refused and had no effect. A repeated command gets the result of the first.
   // `queued` is called at once if it is a new one, and will be run.
   boost::asio::awaitable<Result<CommandResult>> Submit(Command command, std::function<void()> queued = {});
+
+  // Commands since the start, by action and by what came of them: "done", "failed", "unknown", "refused".
+  using Counts = std::map<std::pair<std::string, std::string>, std::uint64_t>;
+  [[nodiscard]] const Counts& Counted() const { return counts_; }
 
   [[nodiscard]] bool Busy() const { return draining_; }
   // Commands wait behind the one that runs.
@@ -70,6 +75,7 @@ class CommandService {
   std::deque<std::shared_ptr<Pending>> queue_;
   std::map<std::string, std::shared_ptr<Pending>, std::less<>> pending_;
   bool draining_ = false;
+  Counts counts_;
 };
 
 }  // namespace walstitch::agent

@@ -102,6 +102,7 @@ void LeaseService::BeginFence() {
                 ": the node is parked";
   spdlog::warn("Node {}: {}.", options_.node, fence_note_);
   keeper_.End(BootMs());
+  ++counts_.ran_out;
   not_promised_.clear();
   Save();
   owner_.ParkRelay();
@@ -137,7 +138,10 @@ void LeaseService::BeginRound() {
   for (const LeaseKeeper::Question& question : round.questions) {
     asio::co_spawn(executor_, AskOne(round.number, question, milliseconds(round.timeout_ms)), asio::detached);
   }
-  if (round.questions.empty()) Save();
+  if (round.questions.empty()) {
+    ++counts_.by_promises;
+    Save();
+  }
 }
 
 asio::awaitable<void> LeaseService::AskOne(std::uint64_t round, LeaseKeeper::Question question,
@@ -151,6 +155,7 @@ asio::awaitable<void> LeaseService::AskOne(std::uint64_t round, LeaseKeeper::Que
   }
   if (keeper_.Answer(round, question.member.node, heard.heard, heard.epoch, BootMs())) {
     if (keeper_.LeftMs(BootMs())) {
+      ++counts_.by_promises;
       not_promised_.clear();
       if (!leased) spdlog::info("Node {} goes on as master: all others promised.", options_.node);
     }
@@ -176,6 +181,7 @@ void LeaseService::HandleMessage(std::string_view text) {
   const bool leased = keeper_.Leased();
   auto granted = keeper_.Grant(*grant, owner_.HighestEpoch(), BootMs());
   if (!granted) return Complain("A lease was not taken: " + granted.error().Message());
+  ++counts_.by_controller;
   if (!leased) spdlog::info("Node {} holds a lease.", options_.node);
   complaints_.clear();
   not_promised_.clear();
@@ -240,6 +246,7 @@ asio::awaitable<Result<void>> LeaseService::TakeLease(PromoteAction action) {
     keeper_.End(BootMs());
     co_return Fail(saved.error(), "the lease is not on disk");
   }
+  if (action.lease) ++counts_.by_controller;
   co_return Result<void>();
 }
 
@@ -250,6 +257,7 @@ asio::awaitable<Result<void>> LeaseService::TakeLease(AdoptMasterAction action) 
   fence_note_.clear();
   auto saved = co_await SaveNow();
   if (!saved) co_return Fail(saved.error(), "the lease is not on disk");
+  if (action.lease) ++counts_.by_controller;
   Check();
   co_return Result<void>();
 }

@@ -38,6 +38,13 @@ struct LeaseServiceOptions {
   node::ClientOptions client;  // the fence's
 };
 
+// Since the agent started.
+struct LeaseCounts {
+  std::uint64_t by_controller = 0;  // leases, and their renewals, that it gave
+  std::uint64_t by_promises = 0;    // renewals for which all others promised
+  std::uint64_t ran_out = 0;        // after which the node was parked
+};
+
 // What the service asks of the agent.
 class LeaseServiceOwner {
  public:
@@ -83,6 +90,7 @@ class LeaseService : public LeaseControl {
   // Why it was, one sentence; empty: it was not, or a command has come since.
   [[nodiscard]] const std::string& FenceNote() const { return fence_note_; }
   void Fill(Report& report) const;
+  [[nodiscard]] const LeaseCounts& Counts() const { return counts_; }
   [[nodiscard]] bool Leased() const { return keeper_.Leased(); }
   [[nodiscard]] bool Alone() const { return keeper_.Alone(); }
 
@@ -135,6 +143,7 @@ class LeaseService : public LeaseControl {
   std::string fence_note_;
   std::string not_promised_;          // the last reason
   std::set<std::string> complaints_;  // said already
+  LeaseCounts counts_;
 };
 
 }  // namespace walstitch::agent

@@ -1,5 +1,7 @@
 #include "agents/http/access_config.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/ip/address.hpp>
 #include <set>
 #include <utility>
@@ -148,6 +150,13 @@ std::string WhyNotListen(std::string_view host, const ApiAccess& access) {
 }
 
 Result<void> Guard(const ApiAccess& access, ServerOptions* options) {
+  for (const TokenSource& token : access.tokens) {
+    if (token.text.empty()) continue;
+    spdlog::warn(
+        "api.token stands in the configuration itself: name a file in api.tokenFile, so that whoever reads "
+        "the one "
+        "need not know the other, and it can be exchanged without a restart.");
+  }
   if (!access.tokens.empty()) {
     auto admission = MakeAdmission(access.tokens);
     if (!admission) return Fail(admission.error());

@@ -48,6 +48,8 @@ constexpr std::size_t kMaxOutgoingBytes = 1ULL << 20;
 constexpr int kUnauthorized = 401;
 // A connection that has stood for so long is made anew at once when it is lost.
 constexpr std::chrono::seconds kStood{1};
+// How often it is looked whether there is another token to show.
+constexpr std::chrono::seconds kRenewal{1};
 
 // Connects, in TLS where the URL says so. An Error is kUnavailable: nothing was sent.
 asio::awaitable<Result<void>> Reach(Wire* wire, Url url, Credentials credentials,
@@ -199,6 +201,7 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
        std::function<void(std::string)> message, std::function<void(bool)> state)
       : executor_(std::move(executor)),
         timer_(executor_),
+        renewal_(executor_),
         url_(std::move(url)),
         target_(std::move(target)),
         credentials_(std::move(credentials)),
@@ -207,12 +210,18 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
         message_(std::move(message)),
         state_(std::move(state)) {}
 
-  void Start() { asio::co_spawn(executor_, Run(shared_from_this()), asio::detached); }
+  void Start() {
+    asio::co_spawn(executor_, Run(shared_from_this()), asio::detached);
+    asio::co_spawn(executor_, Renew(shared_from_this()), asio::detached);
+  }
 
   void Stop() {
     stopped_ = true;
     timer_.cancel();
-    if (stream_) stream_->next_layer().Close();
+    renewal_.cancel();
+    for (const auto& stream : {stream_, next_, retired_}) {
+      if (stream) stream->next_layer().Close();
+    }
   }
 
   bool Send(std::string message) {
@@ -255,11 +264,16 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
       self->stream_ = stream;
       bool at_once = false;
       const auto begun = steady_clock::now();
-      const Opened opened = co_await Open(self, stream);
+      if (!self->trying_) self->token_ = self->credentials_.Token();
+      const Opened opened = co_await Open(self, stream, self->token_, true);
       if (opened == Opened::kYes) {
         self->open_ = true;
+        self->trying_ = false;
         if (self->state_) self->state_(true);
-        co_await Read(self, stream);
+        do {
+          stream = self->stream_;  // another may have taken over
+          co_await Read(self, stream);
+        } while (!self->stopped_ && self->stream_ != stream);
         self->open_ = false;
         self->outgoing_.clear();
         self->outgoing_bytes_ = 0;
@@ -267,6 +281,8 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
         if (!self->stopped_ && self->state_) self->state_(false);
       } else if (opened == Opened::kTokenRefused) {
         at_once = self->ShowAnother();
+      } else {
+        self->trying_ = false;
       }
       stream->next_layer().Close();
       if (self->stopped_) break;
@@ -290,10 +306,37 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
     return true;
   }
 
-  static asio::awaitable<Opened> Open(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream) {
+  // 1. A token is taken out of the file of a server. 2. The server ends the streams that were opened with
+  // it. 3. Until another stands, no report comes. So when this side's file has another one, a stream with
+  // that is opened, and takes over; the old one is read until it has ended.
+  static asio::awaitable<void> Renew(std::shared_ptr<Impl> self) {
+    while (!self->stopped_) {
+      error_code ignored;
+      self->renewal_.expires_after(kRenewal);
+      co_await self->renewal_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      if (const auto retired = std::exchange(self->retired_, nullptr)) retired->next_layer().Close();
+      if (self->stopped_) co_return;
+      std::string token = self->credentials_.Token();
+      if (!self->open_ || token == self->token_) continue;
+      const auto before = self->stream_;
+      const auto next = std::make_shared<WebSocket>(self->executor_);
+      self->next_ = next;
+      const Opened opened = co_await Open(self, next, token, false);
+      self->next_ = nullptr;
+      if (opened != Opened::kYes || !self->open_ || self->stream_ != before || !self->outgoing_.empty()) {
+        next->next_layer().Close();
+        continue;
+      }
+      self->retired_ = std::exchange(self->stream_, next);
+      self->token_ = std::move(token);
+    }
+  }
+
+  static asio::awaitable<Opened> Open(std::shared_ptr<Impl> self, std::shared_ptr<WebSocket> stream,
+                                      std::string token, bool complains) {
     auto deadline = steady_clock::now() + self->silence_;
     auto connected = co_await Reach(&stream->next_layer(), self->url_, self->credentials_, deadline, nullptr);
-    if (!connected && !self->stopped_) self->Complain(connected.error().Message());
+    if (!connected && !self->stopped_ && complains) self->Complain(connected.error().Message());
     if (!connected || self->stopped_) co_return Opened::kNo;
     stream->next_layer().Tcp().expires_never();
     websocket::stream_base::timeout timeout{};
@@ -302,8 +345,6 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
     timeout.keep_alive_pings = true;
     stream->set_option(timeout);
     stream->read_message_max(kMaxStreamMessage);
-    if (!self->trying_) self->token_ = self->credentials_.Token();
-    std::string token = self->token_;
     stream->set_option(websocket::stream_base::decorator([token](websocket::request_type& request) {
       request.set(beast::http::field::user_agent, "walstitch");
       if (!token.empty()) request.set(beast::http::field::authorization, "Bearer " + token);
@@ -314,18 +355,16 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
                                      asio::redirect_error(asio::use_awaitable, error));
     if (self->stopped_) co_return Opened::kNo;
     if (!error) {
-      self->trying_ = false;
       self->complaint_.clear();
       co_return Opened::kYes;
     }
-    if (error == websocket::error::upgrade_declined) {
+    const bool declined = error == websocket::error::upgrade_declined;
+    if (declined && complains) {
       self->Complain("HTTP status " + std::to_string(response.result_int()));
-      if (response.result_int() == kUnauthorized) co_return Opened::kTokenRefused;
-    } else if (IsTlsRefusal(error)) {
+    } else if (IsTlsRefusal(error) && complains) {
       self->Complain("it refuses the TLS connection: " + error.message());
     }
-    self->trying_ = false;
-    co_return Opened::kNo;
+    co_return declined&& response.result_int() == kUnauthorized ? Opened::kTokenRefused : Opened::kNo;
   }
 
   // What comes again and again is said once.
@@ -349,10 +388,11 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
 
   asio::any_io_executor executor_;
   asio::steady_timer timer_;
+  asio::steady_timer renewal_;
   Url url_;
   std::string target_;
   Credentials credentials_;
-  std::string token_;                 // what the next attempt shows
+  std::string token_;                 // what the stream was opened with, or the next attempt shows
   std::vector<std::string> instead_;  // what it shows after that one was refused
   bool trying_ = false;               // one of those
   std::string complaint_;
@@ -361,6 +401,8 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   std::function<void(std::string)> message_;
   std::function<void(bool)> state_;
   std::shared_ptr<WebSocket> stream_;
+  std::shared_ptr<WebSocket> next_;     // is being opened, to take over
+  std::shared_ptr<WebSocket> retired_;  // another has taken over
   std::deque<std::shared_ptr<std::string>> outgoing_;
   std::size_t outgoing_bytes_ = 0;
   bool open_ = false;

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/ssl/context.hpp>
 #include <chrono>
 #include <ctime>
@@ -25,7 +26,9 @@ using std::chrono::steady_clock;
 
 namespace {
 
+// The last week of a certificate is one to warn in; of one that lives shorter, its last fifth.
 constexpr std::int64_t kWarnSeconds = 7 * 24 * 3600;
+constexpr std::int64_t kWarnPart = 5;
 constexpr std::chrono::hours kWarnAgain{24};
 
 struct Free {
@@ -88,6 +91,7 @@ std::optional<std::int64_t> UnixTime(const ASN1_TIME* time) {
 struct Made {
   std::shared_ptr<asio::ssl::context> context;
   std::optional<std::int64_t> expires;  // seconds since 1970
+  std::int64_t warn_seconds = 0;        // before that
 };
 
 Result<Made> Make(TlsEnd end, const TlsFiles& files) {
@@ -114,6 +118,8 @@ Result<Made> Make(TlsEnd end, const TlsFiles& files) {
     if (SSL_CTX_use_PrivateKey(context, key->get()) != 1 || SSL_CTX_check_private_key(context) != 1)
       return Fail(Wrong(files.key, "the key does not belong to the certificate in " + files.certificate));
     made.expires = UnixTime(X509_get0_notAfter(own));
+    const auto from = UnixTime(X509_get0_notBefore(own));
+    if (made.expires && from) made.warn_seconds = std::min(kWarnSeconds, (*made.expires - *from) / kWarnPart);
   }
   if (!files.authority.empty()) {
     auto certificates = ReadCertificates(files.authority);
@@ -174,7 +180,7 @@ class TlsIdentity::Impl {
       }
     }
     const std::lock_guard lock(mutex_);
-    if (!made_.expires || SecondsUntil(*made_.expires) > kWarnSeconds) return;
+    if (!made_.expires || SecondsUntil(*made_.expires) > made_.warn_seconds) return;
     const auto now = steady_clock::now();
     if (warned_ && now - *warned_ < kWarnAgain) return;
     warned_ = now;

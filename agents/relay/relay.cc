@@ -79,6 +79,7 @@ class Relay::Impl : public NodeSessionOwner,
   void SetDatabaseName(std::string name) { options_.database_name = std::move(name); }
   [[nodiscard]] std::uint16_t Port() const { return port_; }
   [[nodiscard]] RelayReport Report() const;
+  [[nodiscard]] RelayCounts Counts() const { return counts_; }
 
   static asio::awaitable<Result<Sequence>> WaitAttached(std::shared_ptr<Impl> self, milliseconds timeout);
   static asio::awaitable<Result<void>> Pad(std::shared_ptr<Impl> self, PadAction action,
@@ -180,6 +181,7 @@ class Relay::Impl : public NodeSessionOwner,
   std::uint64_t bytes_forwarded_ = 0;
   std::uint64_t full_sync_bytes_ = 0;
   std::uint64_t full_syncs_refused_ = 0;
+  RelayCounts counts_;
 };
 
 Result<void> Relay::Impl::Start() {
@@ -318,6 +320,7 @@ void Relay::Impl::Park(RelayState state) {
 
 void Relay::Impl::ParkWith(std::string error) {
   DropUpstream();
+  ++counts_.parked_itself;
   state_ = RelayState::kParked;
   error_ = std::move(error);
   SetChanged();
@@ -432,6 +435,7 @@ void Relay::Impl::OnForwarded(Sequence next, std::uint64_t frames, std::uint64_t
 
 void Relay::Impl::OnAccepted(UpstreamSession& session) {
   if (upstream_.get() != &session) return;
+  if (session.Links() > 1) ++counts_.reconnects;
   state_ = RelayState::kFollowing;
   error_.clear();
   full_sync_.reset();
@@ -451,6 +455,7 @@ void Relay::Impl::OnLost(UpstreamSession& session, Error error) {
 
 void Relay::Impl::OnFailed(UpstreamSession& session, Error error, bool refused) {
   if (upstream_.get() != &session) return;
+  if (session.RefusedBatch()) ++counts_.batches_refused;
   if (refused && full_sync_) {
     // Still the decided full sync, which did not bring the node to where the upstream takes it.
     full_sync_->OnUpstreamRefused();
@@ -755,6 +760,7 @@ Relay::~Relay() { Stop(); }
 Result<void> Relay::Start() { return impl_->Start(); }
 void Relay::Stop() { impl_->Stop(); }
 std::uint16_t Relay::Port() const { return impl_->Port(); }
+RelayCounts Relay::Counts() const { return impl_->Counts(); }
 RelayReport Relay::Report() const { return impl_->Report(); }
 void Relay::SetDatabaseName(std::string name) { impl_->SetDatabaseName(std::move(name)); }
 void Relay::Park() { impl_->Park(RelayState::kParked); }

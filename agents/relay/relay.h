@@ -39,6 +39,13 @@ struct RelayOptions {
   std::chrono::milliseconds reconnect_interval{200};  // towards an upstream that went away
 };
 
+// Since the relay started; what RelayReport counts is not here again.
+struct RelayCounts {
+  std::uint64_t reconnects = 0;       // to an upstream that was followed, and went away
+  std::uint64_t batches_refused = 0;  // that were damaged, out of sequence, or of another history
+  std::uint64_t parked_itself = 0;    // because it could not go on, and not by a command
+};
+
 class Relay {
  public:
   // `changed` is called (on the executor) after every change of state, for reports.
@@ -54,6 +61,7 @@ class Relay {
 
   [[nodiscard]] std::uint16_t Port() const;
   [[nodiscard]] RelayReport Report() const;
+  [[nodiscard]] RelayCounts Counts() const;
 
   void SetDatabaseName(std::string name);
 

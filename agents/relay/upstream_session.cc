@@ -168,6 +168,7 @@ asio::awaitable<void> UpstreamSession::Run(std::shared_ptr<UpstreamSession> self
     if (self->cancelled_) break;
     if (end.what != LinkEnd::What::kLost || self->splicer_) {
       self->cancelled_ = true;
+      self->refused_batch_ = end.what == LinkEnd::What::kBadBatch;
       owner->OnFailed(*self, end.error, end.what == LinkEnd::What::kRefused);
       break;
     }
@@ -238,6 +239,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
     }
   }
   ever_accepted_ = true;
+  ++links_;
   owner->OnAccepted(*this);
   LinkEnd end = co_await Stream(owner, node, link, owner->NodeNext());
   end.error = end.error.Within(name);
@@ -307,13 +309,13 @@ const std::optional<BatchInfo>& UpstreamSession::Behind() {
 asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Compare(
     std::shared_ptr<Connection> link, BatchInfo expected) {
   using What = LinkEnd::What;
-  const LinkEnd another{What::kFailed,
+  const LinkEnd another{What::kBadBatch,
                         Error(ErrorCode::kConflict, "its batch at " + expected.first.ToString() +
                                                         " is not the one that was there before: its history "
                                                         "is another")};
   while (true) {
     const Result<std::optional<Frame>> frame = ReadFrame(Unread());
-    if (!frame) co_return LinkEnd{What::kFailed, frame.error()};
+    if (!frame) co_return LinkEnd{What::kBadBatch, frame.error()};
     if (!*frame) {
       const Result<void> filled = co_await Fill(link, options_.silence_timeout);
       if (!filled) co_return LinkEnd{What::kLost, filled.error()};
@@ -353,7 +355,7 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Compar
       if (!filled) co_return LinkEnd{What::kLost, filled.error()};
     }
     if (!StartsWith(Unread(), "\r\n")) {
-      co_return LinkEnd{What::kFailed,
+      co_return LinkEnd{What::kBadBatch,
                         Error(ErrorCode::kDamaged, "malformed frame: no line end after its bytes")};
     }
     begin_ += kFrameEndBytes;
@@ -410,7 +412,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
       begin_ += run;
       owner->OnForwarded(sequencer.Next(), frames, run);
     }
-    if (damage) co_return LinkEnd{What::kFailed, *damage};
+    if (damage) co_return LinkEnd{What::kBadBatch, *damage};
 
     if (frame && frame->kind != FrameKind::kBatch) {
       if (frame->kind == FrameKind::kGetAck) Acknowledge(owner->AckedLast());
@@ -419,7 +421,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::Stream(std::shared_pt
     }
     if (frame && frame->bytes > buffer_.size()) {
       const Result<void> fits = sequencer.Accept(frame->first, frame->count);
-      if (!fits) co_return LinkEnd{What::kFailed, fits.error()};
+      if (!fits) co_return LinkEnd{What::kBadBatch, fits.error()};
       BatchDigest digest;
       std::optional<LinkEnd> ended = co_await PassGreat(owner, node, link, *frame, sequencer.Next(), &digest);
       if (ended) co_return *ended;
@@ -453,7 +455,7 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::PassGr
       continue;
     }
     if (last && Unread().substr(piece - 2, 2) != "\r\n") {
-      co_return LinkEnd{What::kFailed,
+      co_return LinkEnd{What::kBadBatch,
                         Error(ErrorCode::kDamaged, "malformed frame: no line end after its bytes")};
     }
     const bool ready = co_await WaitForNode(node, link);
@@ -504,7 +506,7 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Splice
     std::uint64_t frames = 0;
     const Result<std::optional<Frame>> rest = TakeSpliced(&out, &frames);
     // What came before the damage is sound, but a replay that will not end is not gone on with.
-    if (!rest) co_return LinkEnd{What::kFailed, rest.error()};
+    if (!rest) co_return LinkEnd{What::kBadBatch, rest.error()};
     if (!out.empty()) {
       const bool ready = co_await WaitForNode(node, link);
       if (!ready) co_return over;
@@ -520,7 +522,7 @@ asio::awaitable<std::optional<UpstreamSession::LinkEnd>> UpstreamSession::Splice
     }
     if (frame && frame->bytes > buffer_.size()) {
       const Result<Sequence> first = splicer_->TakeGreat(frame->first, frame->count);
-      if (!first) co_return LinkEnd{What::kFailed, first.error()};
+      if (!first) co_return LinkEnd{What::kBadBatch, first.error()};
       wal::SetBatchFirst(buffer_.data() + begin_ + HeadBytes(Unread()), *first);
       BatchDigest digest;
       std::optional<LinkEnd> ended =

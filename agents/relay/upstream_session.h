@@ -124,6 +124,10 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   [[nodiscard]] const Endpoint& Upstream() const { return options_.endpoint; }
   [[nodiscard]] bool Connected() const { return connected_; }
   [[nodiscard]] bool EverAccepted() const { return ever_accepted_; }
+  // How many links got as far as following.
+  [[nodiscard]] std::uint64_t Links() const { return links_; }
+  // It ended because of a batch that the node must not be given.
+  [[nodiscard]] bool RefusedBatch() const { return refused_batch_; }
   // How long ago anything came from the upstream, a heartbeat included; nullopt: nothing came yet, or it is
   // the node that takes nothing, so that nothing is read.
   [[nodiscard]] std::optional<std::chrono::milliseconds> Silence(SteadyTime now) const;
@@ -133,7 +137,7 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
  private:
   // How a link ended, and what is to be done.
   struct LinkEnd {
-    enum class What { kLost, kFailed, kRefused } what = What::kLost;
+    enum class What { kLost, kFailed, kBadBatch, kRefused } what = What::kLost;
     Error error;
   };
 
@@ -176,6 +180,8 @@ class UpstreamSession : public std::enable_shared_from_this<UpstreamSession> {
   bool cancelled_ = false;
   bool connected_ = false;
   bool ever_accepted_ = false;
+  std::uint64_t links_ = 0;
+  bool refused_batch_ = false;
   std::optional<Sequence> from_;
   std::optional<Splicer> splicer_;
   std::optional<Sequence> met_at_;

@@ -5,11 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
 namespace walstitch::wal {
 namespace {
+
+// Of all that read: workers have a WalDirectory each.
+std::atomic<std::uint64_t> bytes_read{0};
 
 LogStat ToLogStat(const struct stat& info) {
   return {static_cast<std::uint64_t>(info.st_ino), static_cast<std::uint64_t>(info.st_size),
@@ -17,6 +21,8 @@ LogStat ToLogStat(const struct stat& info) {
 }
 
 }  // namespace
+
+std::uint64_t LogBytesRead() { return bytes_read.load(std::memory_order_relaxed); }
 
 Result<LogStat> PosixLogFile::StatOf(const std::string& path) {
   struct stat info {};
@@ -59,6 +65,7 @@ Result<std::size_t> PosixLogFile::ReadAt(std::uint64_t offset, char* out, std::s
     }
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
+    bytes_read.fetch_add(static_cast<std::uint64_t>(got), std::memory_order_relaxed);
   }
   return done;
 }

@@ -35,6 +35,9 @@ struct LogStat {
   bool operator==(const LogStat&) const = default;
 };
 
+// Bytes that this process has read of WAL files on disk since it started. Thread-safe.
+std::uint64_t LogBytesRead();
+
 class PosixLogFile : public LogFile {
  public:
   // Without opening it. Errors as Open().

@@ -1,6 +1,7 @@
 #include "controller/api/api.h"
 
 #include <boost/json.hpp>
+#include <memory>
 #include <charconv>
 #include <functional>
 #include <map>
@@ -45,6 +46,7 @@ constexpr std::uint64_t kMaxRecords = 1000;
 constexpr std::uint64_t kMaxLines = 5000;
 constexpr std::uint64_t kMaxKeys = 10000;
 constexpr std::size_t kMaxReason = 500;
+constexpr std::size_t kMaxName = 200;
 
 http::Response Json(const boost::json::value& value) { return {200, Dump(value), "application/json"}; }
 
@@ -123,10 +125,14 @@ const std::map<std::string, shell::GroupHost::Order, std::less<>>& Orders() {
   return orders;
 }
 
+// For a decision's record, that others read.
+std::string NameOf(const http::Caller& caller) { return ToPrintable(caller.name).substr(0, kMaxName); }
+
 asio::awaitable<http::Response> Act(shell::GroupHost& group, shell::GroupHost::Order order,
-                                    std::string body) {
-  auto request = ReadOperatorRequest(body);
+                                    http::Request asked) {
+  auto request = ReadOperatorRequest(asked.body);
   if (!request) co_return http::JsonError(request.error());
+  request->by = NameOf(asked.caller);
   const bool dry_run = request->dry_run;
   const core::OperatorAnswer answer = co_await group.Give(order, std::move(*request));
   if (!answer) co_return http::JsonError(answer.error());
@@ -184,9 +190,10 @@ Result<core::ReplayOrder> ReadReplayOrder(const std::string& body) {
   return order;
 }
 
-asio::awaitable<http::Response> Replay(shell::GroupHost& group, std::string body) {
-  auto order = ReadReplayOrder(body);
+asio::awaitable<http::Response> Replay(shell::GroupHost& group, http::Request asked) {
+  auto order = ReadReplayOrder(asked.body);
   if (!order) co_return http::JsonError(order.error());
+  order->by = NameOf(asked.caller);
   const bool dry_run = order->dry_run;
   auto report = co_await group.Replay(std::move(*order));
   if (!report) co_return http::JsonError(report.error());
@@ -262,7 +269,7 @@ asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Requ
     co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
   if (action == "replay") {
     if (request.method != "POST") co_return http::JsonError(405, "use POST");
-    co_return co_await Replay(*group, std::move(request.body));
+    co_return co_await Replay(*group, std::move(request));
   }
   if (action == "plan") {
     if (request.method != "GET") co_return http::JsonError(405, "use GET");
@@ -270,7 +277,7 @@ asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Requ
   }
   if (const auto order = Orders().find(action); order != Orders().end()) {
     if (request.method != "POST") co_return http::JsonError(405, "use POST");
-    co_return co_await Act(*group, order->second, request.body);
+    co_return co_await Act(*group, order->second, std::move(request));
   }
   co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
 }
@@ -309,21 +316,28 @@ http::Response StandsBy(const Front::Standby& standby) {
   return {503, Dump(answer), "application/json"};
 }
 
-asio::awaitable<http::Response> Handle(Front& front, http::Request request) {
+ControllerNumbers NumbersOf(Front& front, metrics::ProcessNumbers process) {
+  ControllerNumbers numbers;
+  numbers.process = std::move(process);
+  numbers.process.program = "walstitch-controller";
+  shell::Controller* controller = front.Leading();
+  numbers.leads = controller != nullptr;
+  if (controller == nullptr) return numbers;
+  for (const auto& [name, group] : controller->Groups()) numbers.statuses.push_back(group->Status());
+  numbers.records = &controller->Records();
+  return numbers;
+}
+
+asio::awaitable<http::Response> Handle(Front& front, std::shared_ptr<const ProcessNumbersOf> process,
+                                       http::Request request) {
   const auto& segments = request.segments;
   if (segments.size() == 1 && (segments[0] == "healthz" || segments[0] == "readyz"))
     co_return http::Response{200, "{\"ok\":true}", "application/json"};
   shell::Controller* leading = front.Leading();
-  if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET" && leading == nullptr) {
-    co_return http::Response{200, MetricsText({}), kMetricsType};
-  }
+  if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET")
+    co_return http::Response{200, MetricsText(NumbersOf(front, (*process)())), metrics::kContentType};
   if (leading == nullptr) co_return StandsBy(front.StandsBy());
   shell::Controller& controller = *leading;
-  if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET") {
-    boost::json::array statuses;
-    for (const auto& [name, group] : controller.Groups()) statuses.push_back(group->Status());
-    co_return http::Response{200, MetricsText(statuses), kMetricsType};
-  }
   const bool versioned = segments.size() >= 2 && segments[0] == "v1";
   if (versioned && segments[1] == "groups" && segments.size() >= 3) {
     co_return co_await Groups(controller, std::move(request));
@@ -368,8 +382,9 @@ http::Need NeedOf(std::string_view method, const std::vector<std::string>& segme
   return {view ? AccessRole::kView : AccessRole::kOperate, false};
 }
 
-http::Handler MakeHandler(Front& front) {
-  return [&front](http::Request request) { return Handle(front, std::move(request)); };
+http::Handler MakeHandler(Front& front, ProcessNumbersOf process) {
+  auto shared = std::make_shared<const ProcessNumbersOf>(std::move(process));
+  return [&front, shared](http::Request request) { return Handle(front, shared, std::move(request)); };
 }
 
 }  // namespace walstitch::api

@@ -1,11 +1,13 @@
 // The controller's HTTP API: requests to answers, over shell::Controller. No socket here.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "agents/http/http_server.h"
+#include "agents/metrics/process_numbers.h"
 #include "controller/shell/controller.h"
 
 namespace walstitch::api {
@@ -31,7 +33,10 @@ class Front {
 // and metrics; everything that changes something or shows what users have written needs `operate`.
 http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments);
 
+// What the process knows of itself beside its groups, for /metrics.
+using ProcessNumbersOf = std::function<metrics::ProcessNumbers()>;
+
 // `front` outlives the handler.
-http::Handler MakeHandler(Front& front);
+http::Handler MakeHandler(Front& front, ProcessNumbersOf process);
 
 }  // namespace walstitch::api

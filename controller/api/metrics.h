@@ -1,19 +1,38 @@
-// What the controller counts, as Prometheus reads it. Pure.
+// What the controller counts, as Prometheus reads it; docs/metrics.md has the table. Pure: what the groups
+// say of themselves (GroupRunner::Status), and the counts of records, become text.
 #pragma once
 
-#include <boost/json/fwd.hpp>
+#include <boost/json/array.hpp>
+#include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
+
+#include "agents/metrics/process_numbers.h"
+#include "controller/core/record_counters.h"
 
 namespace walstitch::api {
 
-inline constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
+// Of one webhook, since the start.
+struct WebhookNumbers {
+  std::string webhook;  // its name
+  std::uint64_t sent = 0;
+  std::uint64_t failed = 0;   // attempts
+  std::uint64_t dropped = 0;  // given up
+  std::uint64_t waiting = 0;  // now
+};
 
-// In Prometheus' text format, of the groups' statuses (GroupRunner::Status):
-//
-// walstitch_resume_point_left_seconds{group,node}   how long the master's WAL will still hold what the node
-// needs
-//                                                   next, at the present rate; no sample: it lacks nothing,
-//                                                   or nothing is known that would purge it
-std::string MetricsText(const boost::json::array& statuses);
+struct ControllerNumbers {
+  metrics::ProcessNumbers process;
+  bool leads = false;
+  boost::json::array statuses;               // of the groups; empty while it stands by
+  const core::RecordCounters* records = nullptr;  // null while it stands by
+  std::vector<WebhookNumbers> webhooks;
+};
+
+// Every metric of the controller.
+std::span<const metrics::MetricInfo> ControllerMetrics();
+
+std::string MetricsText(const ControllerNumbers& numbers);
 
 }  // namespace walstitch::api

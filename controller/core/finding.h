@@ -31,6 +31,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,8 @@ enum class FindingCode {
 };
 
 std::string_view ToString(FindingCode code);
+// In the order of their declaration.
+std::span<const FindingCode> AllFindings();
 
 // Whose word a finding is.
 enum class Source {
@@ -95,10 +98,13 @@ std::vector<std::string> NodesThatHear(const GroupSnapshot& snapshot, const Endp
 
 std::vector<Finding> FindIn(const GroupSnapshot& snapshot);
 
+inline constexpr std::string_view kConditions[] = {"master",    "following", "comparing",   "splicing",
+                                                   "parked",    "full sync", "loading",     "down",
+                                                   "hung",      "direct",    "unreachable", "unknown"};
+
 // One word for a node's state, for tables, and one sentence that explains it.
 struct Condition {
-  // master, following, comparing, splicing, parked, full sync, down, hung, unreachable, loading, direct
-  std::string word;
+  std::string word;  // of kConditions
   std::string sentence;
 };
 Condition ConditionOf(const GroupSnapshot& snapshot, const NodeView& view);

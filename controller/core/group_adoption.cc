@@ -15,7 +15,8 @@ Task<OperatorAnswer> GroupRunner::OrderAdopt(OperatorRequest request) {
   co_await RefreshAll();
   Decision decision = NewDecision(DecisionKind::kAdopt, NextEpoch());
   decision.finding = "the group replicates directly; an operator wants Walstitch to run it";
-  decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's adoption"}};
+  decision.reasons = {
+      {std::string(reason::kOperatorAsked), Asker(request.by) + " asked for the group's adoption"}};
   std::string master;
   auto plan = PlanAdopt(Snapshot(), &master);
   if (!plan) co_return Fail(request.dry_run ? plan.error() : Refuse(std::move(decision), plan.error()));
@@ -117,7 +118,8 @@ Task<OperatorAnswer> GroupRunner::OrderRelease(OperatorRequest request) {
   Decision decision = NewDecision(DecisionKind::kRelease, state_.epoch);
   decision.node = state_.master;
   decision.finding = "an operator wants direct replication again";
-  decision.reasons = {{std::string(reason::kOperatorAsked), "an operator asked for the group's release"}};
+  decision.reasons = {
+      {std::string(reason::kOperatorAsked), Asker(request.by) + " asked for the group's release"}};
   auto plan = PlanRelease(Snapshot());
   if (!plan) co_return Fail(request.dry_run ? plan.error() : Refuse(std::move(decision), plan.error()));
   decision.plan = std::move(*plan);

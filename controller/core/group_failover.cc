@@ -178,6 +178,12 @@ void GroupRunner::RecordRefusal(const Finding& trouble, const GateAnswer& answer
 }
 
 void GroupRunner::NoteTrouble(const Finding& trouble) {
+  // One that others see alive is not lost.
+  if (trouble.code == FindingCode::kMasterOutOfSight) {
+    lost_since_ms_.reset();
+  } else if (!lost_since_ms_) {
+    lost_since_ms_ = environment_.NowMs();
+  }
   if (trouble_ == trouble.code) return;
   trouble_ = trouble.code;
   trouble_since_ms_ = environment_.NowMs();
@@ -186,16 +192,20 @@ void GroupRunner::NoteTrouble(const Finding& trouble) {
 
 Task<void> GroupRunner::WatchMaster() {
   if (state_.management != Management::kManaged) {
+    lost_since_ms_.reset();
     waits_.clear();
+    waits_code_.clear();
     co_return;
   }
   auto trouble = FindMasterTrouble(Snapshot());
   if (!trouble) {
     trouble_.reset();
+    lost_since_ms_.reset();
     master_probe_.reset();
     seen_replica_.reset();
     refused_for_.clear();
     waits_.clear();
+    waits_code_.clear();
     failed_failovers_ = 0;
     next_failover_ms_ = 0;
     for (const auto& finding : FindIn(Snapshot())) {
@@ -243,11 +253,13 @@ Task<void> GroupRunner::WatchMaster() {
   }
   if (gate.gate != Gate::kGo) {
     waits_ = "no failover yet: " + gate.sentence;
+    waits_code_ = gate.code;
     if (gate.wait_ms > 0) wake_in_ms_ = std::min(wake_in_ms_, gate.wait_ms);
     RecordRefusal(*trouble, gate);
     co_return;
   }
   waits_.clear();
+  waits_code_.clear();
   co_await FailOver(*trouble);
 }
 
@@ -257,6 +269,7 @@ Task<void> GroupRunner::FailOver(Finding trouble) {
   Decision decision = NewDecision(DecisionKind::kFailover, NextEpoch());
   decision.survivor = state_.master;
   decision.finding = trouble.sentence;
+  if (lost_since_ms_) decision.noticed_ms = environment_.UnixMs() - (environment_.NowMs() - *lost_since_ms_);
   // The newest of everybody, so that the most advanced one is chosen by what it holds now.
   co_await RefreshAll();
   const GroupSnapshot snapshot = Snapshot();

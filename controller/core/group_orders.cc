@@ -117,8 +117,9 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
       co_return Fail(ErrorCode::kInvalid, "this is not a setting");
   }
   decision.finding = "an operator wants it";
-  decision.reasons = {{std::string(reason::kOperatorAsked),
-                       "an operator asked " + what + (request.reason.empty() ? "" : ": " + request.reason)}};
+  decision.reasons = {
+      {std::string(reason::kOperatorAsked),
+       Asker(request.by) + " asked " + what + (request.reason.empty() ? "" : ": " + request.reason)}};
   const Undo undo = [before = state_](GroupState& now) {
     now.paused = before.paused;
     now.blocked_until_ms = before.blocked_until_ms;
@@ -131,6 +132,7 @@ Task<OperatorAnswer> GroupRunner::OrderSetting(DecisionKind kind, OperatorReques
   refused_for_.clear();
   for (auto& [name, node] : nodes_) {
     node.queued.clear();
+    node.full_sync_queued = false;
     node.next_try_ms = 0;
   }
   Wake();
@@ -159,8 +161,8 @@ Task<Result<ReplayReport>> GroupRunner::OrderReplay(ReplayOrder order) {
   decision.finding =
       "an operator wants back what salvage " + order.salvage + " of " + order.source + " holds";
   decision.reasons = {{std::string(reason::kOperatorAsked),
-                       "an operator asked to write " + Describe(order.choice) + " of it to " + state_.master +
-                           "; a key that " + "changed since is " +
+                       Asker(order.by) + " asked to write " + Describe(order.choice) + " of it to " +
+                           state_.master + "; a key that " + "changed since is " +
                            (order.overwrite ? "overwritten" : "left alone") +
                            (order.deletions ? ", and what the tail deleted is deleted" : "")}};
   if (order.dry_run) {

@@ -189,6 +189,7 @@ Task<void> GroupRunner::Rejoin(std::string name) {
   if (verdict == Verdict::kFull && !MayFullSync(node, decision)) co_return;
   node.held_for.clear();
   node.queued.clear();
+  node.full_sync_queued = false;
   if (Mutated(Mutation::kUndecidedFullSync) && verdict == Verdict::kPadded) {
     decision.plan = {{name, FullSyncAction{survivor->endpoint}, "a mutation of the core"}};
     co_await RunCommand(decision, CommandOf(decision, 0));
@@ -397,6 +398,7 @@ Task<Decision> GroupRunner::DecideRejoin(std::string name, Report rejoiner, Repo
 void GroupRunner::RecordHold(Node& node, Decision decision) {
   node.next_try_ms = environment_.NowMs() + kHoldRetryMs;
   std::string reasons = CodesOf(*decision.verdict);
+  node.full_sync_queued = false;
   node.queued = "on hold: " + decision.verdict->reasons.front().sentence;
   if (reasons == node.held_for) return;
   if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
@@ -416,6 +418,7 @@ bool GroupRunner::MayFullSync(Node& node, const Decision& decision) {
   if (why_not->code == reason::kFullSyncQueued) {
     // A queue moves by itself, and is no decision.
     node.queued = "verdict full: " + why_not->sentence;
+    node.full_sync_queued = true;
     node.next_try_ms = environment_.NowMs() + kQueueRetryMs;
     return false;
   }
@@ -519,6 +522,7 @@ Task<void> GroupRunner::CarryOutRejoin(Decision decision) {
     outcome.sentence =
         execution.error + "; " + name +
         (execution.of_keys ? " is out of service, and will be decided on anew" : " stays parked");
+    node.full_sync_queued = false;
     node.queued = "the last attempt failed: " + outcome.sentence;
     Backoff(node);
   }

@@ -19,7 +19,7 @@ constexpr std::int64_t kRescueRepeatMs = 200;
 constexpr std::size_t kNamedKeys = 1000;
 
 Reason OperatorAsked(const OperatorRequest& request, std::string_view what) {
-  return {std::string(reason::kOperatorAsked), "an operator asked for a " + std::string(what) +
+  return {std::string(reason::kOperatorAsked), Asker(request.by) + " asked for a " + std::string(what) +
                                                    (request.to ? " to " + *request.to : std::string()) +
                                                    (request.force ? ", with --force" : "")};
 }

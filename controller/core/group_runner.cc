@@ -146,6 +146,7 @@ void GroupRunner::Track(Node& node) {
     if (most_held_epoch_ != state_.epoch) most_held_.reset();
     most_held_epoch_ = state_.epoch;
     most_held_ = std::max(most_held_.value_or(Sequence(0)), *report.last);
+    lag_.Note(state_.epoch, now, *report.last);
   }
   const auto since = [now](std::int64_t& at, bool is_so) {
     if (!is_so) at = -1;
@@ -420,6 +421,7 @@ Task<void> GroupRunner::Reconcile() {
     // A second master is parked even then: it must not go on.
     const bool held = state_.paused || state_.maintenance.contains(finding.node);
     if (held && finding.code != FindingCode::kSecondMaster) {
+      node.full_sync_queued = false;
       node.queued =
           state_.paused ? "the group is paused: nothing is decided about it" : "it is in maintenance";
       continue;
@@ -798,6 +800,11 @@ boost::json::value GroupRunner::Status() {
   }
   status["findings"] = std::move(findings);
   boost::json::array nodes;
+  const NodeView* master = snapshot.LiveMaster();
+  const bool out_of_sight = trouble_ == FindingCode::kMasterOutOfSight;
+  status["has_master"] = state_.management == Management::kManaged && (master != nullptr || out_of_sight);
+  if (lost_since_ms_) status["without_master_ms"] = environment_.NowMs() - *lost_since_ms_;
+  const std::optional<Sequence> master_last = master == nullptr ? std::nullopt : master->report->last;
   for (const auto& [name, view] : snapshot.nodes) {
     const Node& node = nodes_.at(name);
     auto condition = ConditionOf(snapshot, view);
@@ -827,16 +834,31 @@ boost::json::value GroupRunner::Status() {
       item["full_sync"] = std::move(full_sync);
     }
     if (view.resume_left_ms) item["resume_left_ms"] = *view.resume_left_ms;
+    if (node.full_sync_queued && view.Fresh() != nullptr && !full_syncs_.contains(name)) item["full_sync_queued"] = true;
+    if (master_last && view.Fresh() != nullptr && view.report->last && InService(snapshot, view)) {
+      const Sequence last = *view.report->last;
+      item["lag"] = *master_last > last ? *master_last - last : 0;
+      if (const auto behind = lag_.BehindMs(environment_.NowMs(), last)) item["lag_ms"] = *behind;
+    }
     if (view.report) item["report"] = ToJson(*view.report);
     nodes.push_back(std::move(item));
   }
   status["nodes"] = std::move(nodes);
   boost::json::array open;
-  for (const auto& record : environment_.Store().OpenRecords(settings_.name))
+  std::int64_t open_ms = 0;
+  std::int64_t open_full_sync_ms = 0;
+  for (const auto& record : environment_.Store().OpenRecords(settings_.name)) {
     open.push_back(boost::json::string(record.decision.id));
+    const bool full = record.decision.verdict && record.decision.verdict->verdict == Verdict::kFull;
+    std::int64_t& longest_ms = full ? open_full_sync_ms : open_ms;
+    longest_ms = std::max(longest_ms, environment_.UnixMs() - record.decision.time_ms);
+  }
   status["open_decisions"] = std::move(open);
+  status["open_longest"] = {{"full_sync_ms", open_full_sync_ms}, {"other_ms", open_ms}};
   status["busy"] = busy_;
   status["waits"] = waits_;
+  if (!waits_.empty()) status["waits_code"] = waits_code_;
+  if (granted_ms_ >= 0) status["lease_age_ms"] = environment_.NowMs() - granted_ms_;
   if (state_.paused) {
     status["paused"] = {{"since_ms", state_.paused->since_ms}, {"reason", state_.paused->reason}};
   }

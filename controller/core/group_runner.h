@@ -27,6 +27,7 @@
 #include "controller/core/failover_gate.h"
 #include "controller/core/finding.h"
 #include "controller/core/full_sync_guard.h"
+#include "controller/core/lag.h"
 #include "controller/core/lender.h"
 #include "controller/core/settings.h"
 #include "controller/core/snapshot.h"
@@ -50,10 +51,16 @@ struct OperatorRequest {
   std::string node;                 // maintenance
   bool on = true;                   // maintenance
   std::string reason;               // pause, maintenance
+  std::string by;                   // who asks, for the record; empty: not known
   // Of a switchover that is decided without being asked, with its reason: away from `node`, if that is the
   // master.
   std::string_view reason_code{};
 };
+
+// In a record's sentences: "an operator (ops)".
+inline std::string Asker(const std::string& by) {
+  return by.empty() ? "an operator" : "an operator (" + by + ")";
+}
 
 // The answer: the decision's record, closed; for a dry run the decision only, with an empty id.
 using OperatorAnswer = Result<DecisionRecord>;
@@ -126,6 +133,7 @@ class GroupRunner {
     int lender_looks = 0;            // in a row at which a node that may lend was waited for
     std::string held_for;            // reasons of the last hold that was recorded
     std::string queued;              // why a decided verdict waits; for the status
+    bool full_sync_queued = false;   // it waits for its turn to be copied
     int attaching = 0;               // looks in a row at which it had not come to its relay
     bool blocked = false;            // an open decision of an earlier run waits for its agent
     bool busy = false;               // a task of its rejoin runs
@@ -381,11 +389,13 @@ class GroupRunner {
   // The master's trouble, while it stands.
   std::optional<FindingCode> trouble_;
   std::int64_t trouble_since_ms_ = 0;
+  std::optional<std::int64_t> lost_since_ms_;  // since the first of its troubles in a row
   std::optional<bool> master_probe_;
   std::int64_t next_probe_ms_ = 0;
   std::int64_t peers_asked_ = 0;  // whose answers are still to come
   std::uint64_t most_held_epoch_ = 0;
   std::optional<Sequence> most_held_;  // by the master of that epoch, as far as it said so
+  LagClock lag_;
   std::optional<SeenReplica> seen_replica_;
   Look seen_in_;              // the newest look that it rests on
   int failed_failovers_ = 0;  // in a row
@@ -394,6 +404,7 @@ class GroupRunner {
   bool switching_away_ = false;    // a switchover that nobody ordered is under way
   std::string refused_for_;        // the code that was recorded last
   std::string waits_;              // for the status
+  std::string waits_code_;         // the gate's
   std::uint64_t given_up_in_ = 0;  // the epoch in which a rescue was given up
 
   TaskGroup tasks_;  // last: its tasks use all of the above

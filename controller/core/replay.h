@@ -28,6 +28,7 @@ struct ReplayOrder {
   bool dry_run = false;
   bool overwrite = false;
   bool deletions = false;
+  std::string by;  // who asks, for the record; empty: not known
   // Filled in when it is carried out.
   std::string master;
   std::uint64_t epoch = 0;

@@ -17,6 +17,8 @@ Controller::Controller(boost::asio::any_io_executor executor, ControllerConfig c
   fleet_.full_syncs.limit = config_.max_concurrent_full_syncs;
   fleet_.full_syncs.zone_limit = config_.max_concurrent_full_syncs_per_zone;
   fleet_.full_syncs.bytes_per_second = config_.full_sync_rate;
+  store_->OnOpened([this](const Decision& decision) { records_.Opened(decision); });
+  store_->OnClosed([this](const DecisionRecord& record) { records_.Closed(record); });
 }
 
 Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_executor executor,
@@ -62,6 +64,7 @@ Result<void> Controller::AddGroup(GroupConfig group) {
   HostContext context{executor_, pool_,  agents_,      config_.kvrocks_password, *store_, policies_,
                       fleet_,    leads_, over_without_};
   const std::string name = group.name;
+  records_.Know(name);
   groups_.emplace(name, std::make_unique<GroupHost>(std::move(context), std::move(group), config_.failover));
   return {};
 }

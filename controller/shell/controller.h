@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/record_counters.h"
 #include "controller/shell/config.h"
 #include "controller/shell/group_host.h"
 #include "controller/shell/policy_store.h"
@@ -39,6 +40,8 @@ class Controller {
   void Stop();
   [[nodiscard]] Store& GetStore() { return *store_; }
   [[nodiscard]] PolicyStore& Policies() { return policies_; }
+  // Of the decisions of this run.
+  [[nodiscard]] const core::RecordCounters& Records() const { return records_; }
 
  private:
   Controller(boost::asio::any_io_executor executor, ControllerConfig config, std::unique_ptr<Store> store,
@@ -52,6 +55,7 @@ class Controller {
   bool over_without_;
   http::Credentials agents_;  // shown to the agents
   PolicyStore policies_;
+  core::RecordCounters records_;
   core::Fleet fleet_;
   boost::asio::thread_pool pool_{2};  // what blocks: the controller's own connections to servers
   std::map<std::string, std::unique_ptr<GroupHost>> groups_;

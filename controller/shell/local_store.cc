@@ -161,7 +161,10 @@ Result<core::GroupState> LocalStore::LoadGroup(const std::string& group) const {
 }
 
 Result<void> LocalStore::AppendDecision(const Decision& decision, const core::GroupState* state) {
-  return impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(decision), state);
+  auto appended =
+      impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(decision), state);
+  if (appended) Opened(decision);
+  return appended;
 }
 
 Result<void> LocalStore::AppendStep(const std::string& decision, std::int64_t time_ms,

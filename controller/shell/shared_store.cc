@@ -662,10 +662,14 @@ Result<core::GroupState> SharedStore::LoadGroup(const std::string& group) const 
 Result<void> SharedStore::AppendDecision(const Decision& decision, const core::GroupState* state) {
   auto appended =
       impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(decision), state);
-  if (appended || appended.error().Code() != ErrorCode::kInvalid) return appended;
-  const auto shorter = Shortened(decision, kListedKeys);
-  if (!shorter) return appended;
-  return impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(*shorter), state);
+  if (!appended && appended.error().Code() == ErrorCode::kInvalid) {
+    const auto shorter = Shortened(decision, kListedKeys);
+    if (!shorter) return appended;
+    appended =
+        impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(*shorter), state);
+  }
+  if (appended) Opened(decision);
+  return appended;
 }
 
 Result<void> SharedStore::AppendStep(const std::string& decision, std::int64_t time_ms,

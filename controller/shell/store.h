@@ -30,17 +30,25 @@ class Store : public core::DecisionStore {
                                                           std::size_t max) const = 0;
   // ReadRecord takes the whole id, or a prefix or suffix that is unique.
 
-  // Gets each decision that has its outcome, as soon as that is appended.
-  void OnClosed(std::function<void(const DecisionRecord&)> tell) { tell_closed_ = std::move(tell); }
+  // Each gets every decision as soon as it is appended, which may be before it is durable (see Settle).
+  void OnOpened(std::function<void(const Decision&)> tell) { tell_opened_.push_back(std::move(tell)); }
+  // The same, of each decision that has its outcome, as soon as that is appended.
+  void OnClosed(std::function<void(const DecisionRecord&)> tell) { tell_closed_.push_back(std::move(tell)); }
 
  protected:
+  void Opened(const Decision& decision) const {
+    for (const auto& tell : tell_opened_) tell(decision);
+  }
   void Closed(const std::string& decision) const {
-    if (!tell_closed_) return;
-    if (const auto record = ReadRecord(decision)) tell_closed_(*record);
+    if (tell_closed_.empty()) return;
+    const auto record = ReadRecord(decision);
+    if (!record) return;
+    for (const auto& tell : tell_closed_) tell(*record);
   }
 
  private:
-  std::function<void(const DecisionRecord&)> tell_closed_;
+  std::vector<std::function<void(const Decision&)>> tell_opened_;
+  std::vector<std::function<void(const DecisionRecord&)>> tell_closed_;
 };
 
 }  // namespace walstitch::shell

@@ -81,6 +81,8 @@ struct Decision {
   std::string node;                  // rejoin: the rejoiner; failover, switchover: the node to promote
   std::string survivor;              // rejoin: the master; failover, switchover: the old master, or empty
   std::string finding;               // what it answers, one sentence
+  // failover that nobody asked for: unix time at which the master's loss was noticed
+  std::optional<std::int64_t> noticed_ms{};
   std::optional<Evidence> evidence;  // rejoin
   std::string policy_name;
   std::string policy_hash;

@@ -554,6 +554,7 @@ void Fields(V& visit, S& s) {
   visit("node", s.node);
   visit("survivor", s.survivor);
   visit("finding", s.finding);
+  visit("noticed_ms", s.noticed_ms);
   visit("evidence", s.evidence);
   visit("policy_name", s.policy_name);
   visit("policy_hash", s.policy_hash);

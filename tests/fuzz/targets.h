@@ -13,6 +13,7 @@ void FuzzLogReader(std::string_view bytes);     // a WAL file
 void FuzzBatchDecoder(std::string_view bytes);  // a batch
 void FuzzKvrocksKeys(std::string_view bytes);   // a RocksDB key, a metadata value, or a LogData
 void FuzzWalDirectory(std::string_view bytes);  // the only WAL file of a directory
+void FuzzHttpText(std::string_view bytes);      // a request's target, a token file, a URL
 void FuzzSentinelRequest(std::string_view bytes);  // what a client of Sentinel's protocol sends
 
 struct FuzzTarget {
@@ -21,11 +22,12 @@ struct FuzzTarget {
   bool log_file;  // its bytes are a WAL file
 };
 
-inline constexpr std::array<FuzzTarget, 5> kFuzzTargets = {{
+inline constexpr std::array<FuzzTarget, 6> kFuzzTargets = {{
     {"log_reader", FuzzLogReader, true},
     {"batch_decoder", FuzzBatchDecoder, false},
     {"kvrocks_keys", FuzzKvrocksKeys, false},
     {"wal_directory", FuzzWalDirectory, true},
+    {"http_text", FuzzHttpText, false},
     {"sentinel_request", FuzzSentinelRequest, false},
 }};
 

@@ -8,6 +8,7 @@ confined as it can be, that no secret is in a place where it could be read, and 
 """
 
 import base64
+import json
 import sys
 
 import kubernetes_validate
@@ -18,9 +19,13 @@ VERSIONS = ("1.29", kubernetes_validate.latest_version())
 # What a value file says is there already.
 EXISTING = {
     ("Secret", "shop-tls"), ("Secret", "cart-tls"), ("Secret", "kvrocks"), ("Secret", "walstitch-tokens"),
-    ("Secret", "cart-kvrocks"), ("Secret", "walstitch-secrets"), ("ConfigMap", "our-policies"),
+    ("Secret", "cart-kvrocks"), ("Secret", "walstitch-secrets"), ("Secret", "walstitch-tls"), ("ConfigMap", "our-policies"),
     ("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "failover"), ("PersistentVolumeClaim", "decisions"),
 }
+
+
+# Of others: no schema of Kubernetes knows them.
+OTHERS = {"PrometheusRule", "PodMonitor"}
 
 
 class Checker:
@@ -41,13 +46,16 @@ class Checker:
                 self.complain(document, "is there twice")
             self.objects[key] = document
         for document in self.documents:
-            self.check_schema(document)
+            if document["kind"] not in OTHERS:
+                self.check_schema(document)
             if document["kind"] == "CustomResourceDefinition":
                 continue
             if document["metadata"].get("namespace", "walstitch") != "walstitch":
                 self.complain(document, "is in another namespace")
             if document["kind"] == "ConfigMap":
                 self.check_config_map(document)
+            if document["kind"] == "PodMonitor":
+                self.check_pod_monitor(document)
             template = document.get("spec", {}).get("template")
             if template:
                 self.check_pod(document, template)
@@ -70,6 +78,28 @@ class Checker:
                     yaml.safe_load(text)
                 except yaml.YAMLError as error:
                     self.complain(document, f"{name}: {error}")
+            elif name.endswith(".json"):
+                try:
+                    json.loads(text)
+                except ValueError as error:
+                    self.complain(document, f"{name}: {error}")
+
+    def check_pod_monitor(self, document):
+        ports = {
+            port["name"]
+            for other in self.documents
+            for container in self.containers(other) for port in container.get("ports", [])
+        }
+        for endpoint in document["spec"]["podMetricsEndpoints"]:
+            if endpoint["port"] not in ports:
+                self.complain(document, f"names port {endpoint['port']}, which no pod has")
+            token = endpoint["authorization"]["credentials"]
+            self.exists(document, "Secret", token["name"], [token["key"]])
+
+    @staticmethod
+    def containers(document):
+        pod = document.get("spec", {}).get("template", {}).get("spec", {})
+        return pod.get("initContainers", []) + pod.get("containers", [])
 
     def exists(self, document, kind, name, keys=()):
         if (kind, name) in EXISTING:

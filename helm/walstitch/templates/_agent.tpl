@@ -54,6 +54,13 @@ upstreamPasswordFile: {{ $secrets }}/kvrocks-password
 api:
   port: 7667
   tokenFile: {{ $secrets }}/agent-token
+  {{- with include "walstitch.apiAccess" .root | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- if .root.Values.api.tls.secretName }}
+peerTls:
+  {{- include "walstitch.clientTls" .root | nindent 2 }}
+{{- end }}
 stateDir: /var/lib/walstitch
 leave:
   directory: /run/walstitch
@@ -87,6 +94,9 @@ checksum/agent-config: {{ include "walstitch.agentConfig" . | sha256sum }}
 - name: walstitch-run
   emptyDir: {}
 {{ include "walstitch.agentSecretsVolume" .root }}
+{{- with include "walstitch.tlsVolume" .root }}
+{{ . }}
+{{- end }}
 {{- end -}}
 
 {{/* An entry of `volumeClaimTemplates`: what the agent must still know after a restart. */}}
@@ -115,18 +125,18 @@ checksum/agent-config: {{ include "walstitch.agentConfig" . | sha256sum }}
     - {name: agent, containerPort: 7667}
   # Alive: the agent answers, whatever its Kvrocks does. A parked node is alive.
   startupProbe:
-    httpGet: {path: /healthz, port: agent}
+    httpGet: {path: /healthz, port: agent{{ include "walstitch.probeScheme" .root }}}
     periodSeconds: 1
     timeoutSeconds: 2
     failureThreshold: 60
   livenessProbe:
-    httpGet: {path: /healthz, port: agent}
+    httpGet: {path: /healthz, port: agent{{ include "walstitch.probeScheme" .root }}}
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 3
   # Ready: the node is the master, or in sync with it, and not held for repair.
   readinessProbe:
-    httpGet: {path: /readyz, port: agent}
+    httpGet: {path: /readyz, port: agent{{ include "walstitch.probeScheme" .root }}}
     periodSeconds: 2
     timeoutSeconds: 2
     failureThreshold: 2
@@ -139,6 +149,9 @@ checksum/agent-config: {{ include "walstitch.agentConfig" . | sha256sum }}
   volumeMounts:
     - {name: walstitch-config, mountPath: /etc/walstitch/agent.yaml, subPath: agent.yaml, readOnly: true}
     - {name: walstitch-secrets, mountPath: /etc/walstitch/secrets, readOnly: true}
+    {{- with include "walstitch.tlsVolumeMount" .root }}
+    {{- . | nindent 4 }}
+    {{- end }}
     - {name: walstitch-state, mountPath: /var/lib/walstitch}
     - {name: walstitch-run, mountPath: /run/walstitch}
     - {name: {{ .dataVolume | default "data" }}, mountPath: /data, readOnly: true}

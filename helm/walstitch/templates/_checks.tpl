@@ -28,6 +28,12 @@ What values.schema.json cannot say. Each refusal is one sentence: what is wrong,
 {{- if and (not .Values.auth.kvrocks.enabled) (or .Values.auth.kvrocks.password .Values.auth.kvrocks.existingSecret) -}}
 {{- fail "auth.kvrocks: enabled is false, and a password is given; enable it, or leave the password out" -}}
 {{- end -}}
+{{- if and (not .Values.auth.view.enabled) (or .Values.auth.view.token .Values.auth.view.existingSecret) -}}
+{{- fail "auth.view: enabled is false, and a token is given; enable it, or leave the token out" -}}
+{{- end -}}
+{{- if ne (empty .Values.api.tls.secretName) (empty .Values.api.tls.serverName) -}}
+{{- fail "api.tls: secretName and serverName belong together: the Secret with the certificate, and the name in it" -}}
+{{- end -}}
 {{- if not .Values.controller.enabled -}}
 {{- if not (or .Values.auth.agent.token .Values.auth.agent.existingSecret) -}}
 {{- fail "auth.agent: with controller.enabled false, the token is that of the release with the controller; name its Secret in auth.agent.existingSecret" -}}

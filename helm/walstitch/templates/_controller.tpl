@@ -10,6 +10,9 @@
 api:
   port: 7700
   tokenFile: {{ $secrets }}/controller-token
+  {{- with include "walstitch.apiAccess" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- with $controller.sentinel }}
 {{- if .enabled }}
 sentinel:
@@ -26,6 +29,10 @@ sentinel:
 {{- end }}
 stateDir: /var/lib/walstitch-controller
 agentTokenFile: {{ $secrets }}/agent-token
+{{- if .Values.api.tls.secretName }}
+agentTls:
+  {{- include "walstitch.clientTls" . | nindent 2 }}
+{{- end }}
 {{- if .Values.auth.kvrocks.enabled }}
 kvrocksPasswordFile: {{ $secrets }}/kvrocks-password
 {{- end }}

@@ -41,6 +41,13 @@ spec:
       ports:
         - {port: {{ $port }}}
         - {port: 7667}
+    {{- with .root.Values.networkPolicy.monitors }}
+    # Prometheus.
+    - from:
+        {{- toYaml . | nindent 8 }}
+      ports:
+        - {port: 7667}
+    {{- end }}
     {{- with .root.Values.networkPolicy.clients }}
     # Clients.
     - from:

@@ -24,6 +24,9 @@ agent-token: {{ include "walstitch.secretValue" (dict "root" . "key" "agent-toke
 {{- if and .Values.controller.enabled (not $auth.controller.existingSecret) }}
 controller-token: {{ include "walstitch.secretValue" (dict "root" . "key" "controller-token" "given" $auth.controller.token) }}
 {{- end }}
+{{- if and $auth.view.enabled (not $auth.view.existingSecret) }}
+view-token: {{ include "walstitch.secretValue" (dict "root" . "key" "view-token" "given" $auth.view.token) }}
+{{- end }}
 {{- end -}}
 
 {{/* One source of a projected volume. Takes root, secret (of auth) and file. */}}
@@ -32,6 +35,12 @@ controller-token: {{ include "walstitch.secretValue" (dict "root" . "key" "contr
     name: {{ .secret.existingSecret | default (include "walstitch.secretName" .root) }}
     items:
       - {key: {{ if .secret.existingSecret }}{{ .secret.existingSecretKey }}{{ else }}{{ .file }}{{ end }}, path: {{ .file }}}
+{{- end -}}
+
+{{- define "walstitch.viewSecretSource" -}}
+{{- if .Values.auth.view.enabled -}}
+{{- include "walstitch.secretSource" (dict "root" . "secret" .Values.auth.view "file" "view-token") -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The secrets of a group's pod, in one directory. */}}
@@ -44,6 +53,9 @@ controller-token: {{ include "walstitch.secretValue" (dict "root" . "key" "contr
       {{- include "walstitch.secretSource" (dict "root" . "secret" .Values.auth.kvrocks "file" "kvrocks-password") | nindent 6 }}
       {{- end }}
       {{- include "walstitch.secretSource" (dict "root" . "secret" .Values.auth.agent "file" "agent-token") | nindent 6 }}
+      {{- with include "walstitch.viewSecretSource" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
 {{- end -}}
 
 {{/* Those of the controller. */}}
@@ -57,4 +69,7 @@ controller-token: {{ include "walstitch.secretValue" (dict "root" . "key" "contr
       {{- end }}
       {{- include "walstitch.secretSource" (dict "root" . "secret" .Values.auth.agent "file" "agent-token") | nindent 6 }}
       {{- include "walstitch.secretSource" (dict "root" . "secret" .Values.auth.controller "file" "controller-token") | nindent 6 }}
+      {{- with include "walstitch.viewSecretSource" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
 {{- end -}}

@@ -1,6 +1,8 @@
 // Who is served, who is not, and what that costs.
 #include <boost/asio/connect.hpp>
 
+#include "agents/http/tokens.h"
+#include "tests/support/kubernetes/certificates.h"
 #include "tests/unit/http/server_fixture.h"
 
 namespace walstitch::http {
@@ -175,6 +177,53 @@ TEST_F(ServerLimitsTest, AStreamEndsWhenItsTokenIsNobodysAnyMore) {
   ASSERT_TRUE(Counted([](const ServerCounts& counts) { return counts.streams == 1; }));
   *valid = false;
   EXPECT_TRUE(Counted([](const ServerCounts& counts) { return counts.streams == 0; }));
+  std::promise<void> gone;
+  asio::post(context_, [&] {
+    subscription.reset();
+    gone.set_value();
+  });
+  gone.get_future().get();
+}
+
+TEST_F(ServerLimitsTest, AStreamIsHandedOverToAnotherTokenBeforeTheFirstIsTakenAway) {
+  test::TempDirectory directory;
+  const auto write = [&](const std::string& name, const std::string& content) {
+    test::WritePrivateFile(directory.path() + "/" + name, content);
+    return directory.path() + "/" + name;
+  };
+  ServerOptions options;
+  const std::string server_file = write("server", "old\n");
+  const std::string client_file = write("client", "old\n");
+  options.admission = *MakeAdmission({{"ops", AccessRole::kOperate, "", server_file}});
+  Start(options);
+  auto shown = Credentials::Load({"token", AccessRole::kOperate, "", client_file}, std::nullopt);
+  ASSERT_TRUE(shown);
+  std::promise<void> made;
+  std::unique_ptr<Subscription> subscription;
+  std::atomic<int> up_or_down{0};
+  std::atomic<int> messages{0};
+  asio::post(context_, [&, this] {
+    subscription = std::make_unique<Subscription>(
+        context_.get_executor(), url_, "/stream", *shown, milliseconds(20), seconds(5),
+        [&](const std::string&) { ++messages; }, [&](bool) { ++up_or_down; });
+    made.set_value();
+  });
+  made.get_future().get();
+  EXPECT_TRUE(test::Eventually(seconds(10), [&] { return messages == 1; }));
+  write("server", "new\nold\n");
+  write("client", "new\n");
+  EXPECT_TRUE(test::Eventually(seconds(20), [&] { return messages == 2; })) << "of the stream that took over";
+  EXPECT_TRUE(Counted([](const ServerCounts& counts) { return counts.streams == 1; }));
+  write("server", "new\n");
+  EXPECT_TRUE(test::Eventually(seconds(10), [&] { return Get("/echo", "old")->status == 401; }));
+  std::promise<bool> sent;
+  asio::post(context_, [&] { sent.set_value(subscription->Send("still here")); });
+  EXPECT_TRUE(sent.get_future().get());
+  {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(arrived_.wait_for(lock, seconds(10), [this] { return !said_.empty(); }));
+  }
+  EXPECT_EQ(up_or_down, 1) << "it never was down";
   std::promise<void> gone;
   asio::post(context_, [&] {
     subscription.reset();
