@@ -18,6 +18,7 @@
 #include "controller/shell/config.h"
 #include "controller/shell/policy_store.h"
 #include "controller/shell/program.h"
+#include "policies/command_line/manual.h"
 
 namespace {
 
@@ -51,6 +52,16 @@ int Check(const walstitch::shell::ControllerConfig& config) {
   return 0;
 }
 
+std::string Manual(const CLI::App& app) {
+  walstitch::ManualWords words;
+  words.section = 8;
+  words.version = std::string("walstitch-controller ") + kVersion;
+  words.summary = "decides the failovers and rejoins of Kvrocks replication groups";
+  words.sections = {{"SIGNALS", "SIGTERM, SIGINT\nit stops; masters go on meanwhile, by the promises of their groups."}};
+  words.see_also = {"walstitch(1)", "walstitch-agent(8)"};
+  return walstitch::ManualPage(walstitch::Describe(app), words);
+}
+
 // The same program with the same arguments in this process's place: its id, and so its container, stay.
 // Nothing that is under way goes on, and no connection stays open.
 [[noreturn]] void BeginAnew(char** argv) {
@@ -67,30 +78,42 @@ int Check(const walstitch::shell::ControllerConfig& config) {
 
 int main(int argc, char** argv) {
   using namespace walstitch;
-  CLI::App app("Walstitch's controller: decides the failovers and rejoins of Kvrocks replication groups.");
+  CLI::App app("Walstitch's controller: decides the failovers and rejoins of Kvrocks replication groups.",
+               "walstitch-controller");
+  app.formatter(HelpFormatter());
+  app.set_help_flag("-h,--help", "This text");
   std::string config_path;
   shell::ConfigOverrides overrides;
   bool check = false;
-  app.add_option("-c,--config", config_path, "the configuration file (YAML)")->required();
-  app.add_option("--host", overrides.host, "where the API listens, instead of the file's `api.host`");
+  app.add_option("-c,--config", config_path, "The configuration file (YAML)")->required()->type_name("FILE");
+  app.add_option("--host", overrides.host, "Where the API listens, instead of the file's `api.host`")
+      ->type_name("ADDRESS");
   app.add_option("--identity", overrides.identity,
-                 "this controller's name among others, as its pod has; it is shown, and marks who leads");
-  app.add_flag("--check", check, "only check the configuration and the policies");
+                 "This controller's name among others, as its pod has; it is shown, and marks who leads")
+      ->type_name("NAME");
+  app.add_flag("--check", check, "Only check the configuration and the policies, and exit");
   app.add_flag_callback(
       "--config-reference",
       [] {
         std::fputs(shell::ControllerConfigReferenceText().c_str(), stdout);
         throw CLI::Success();
       },
-      "print what the configuration file may say (Markdown), and exit");
+      "Print what the configuration file may say (Markdown), and exit");
+  app.add_flag_callback(
+      "--manual", [&app] { throw CLI::CallForVersion(Manual(app), 0); },
+      "The manual page, as man reads it: walstitch-controller --manual | man -l -");
   app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample +
              "\nIn Kubernetes, instead of groups (the chart in helm/ writes it):\n\n" +
-             shell::kKubernetesConfigExample);
-  app.set_version_flag("--version", std::string("walstitch-controller ") + kVersion);
+             shell::kKubernetesConfigExample +
+             "\nExit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a bad command line or file.");
+  app.set_version_flag("--version", std::string("walstitch-controller ") + kVersion, "Which version this is");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kExitUsage;
+    std::fprintf(stderr, "walstitch-controller: %s (see walstitch-controller --help)\n", error.what());
+    return kExitUsage;
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("walstitch-controller"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");

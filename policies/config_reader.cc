@@ -131,6 +131,17 @@ void ConfigReader::Choice(std::string_view key, std::initializer_list<std::strin
   field = value->scalar;
 }
 
+void ConfigReader::LogLevel(std::string& field) {
+  const YamlNode* value = Find("logLevel");
+  if (value != nullptr && value->kind == YamlNode::Kind::kScalar && value->scalar == "warning") {
+    known_.emplace_back("logLevel");
+    field = "warn";
+    return;
+  }
+  Choice("logLevel", {"trace", "debug", "info", "warn", "error"}, field,
+         "The least level that is logged, to standard error.");
+}
+
 void ConfigReader::Number(std::string_view key, std::int64_t low, std::int64_t high, std::int64_t& field,
                           const KeyWords& words) {
   const std::string range = std::to_string(low) + " to " + std::to_string(high);

@@ -50,6 +50,8 @@ class ConfigReader {
   void Texts(std::string_view key, std::vector<std::string>& field, const KeyWords& words);
   void Choice(std::string_view key, std::initializer_list<std::string_view> choices, std::string& field,
               const KeyWords& words);
+  // `logLevel`, by spdlog's names. "warning" is as good as "warn".
+  void LogLevel(std::string& field);
   void Number(std::string_view key, std::int64_t low, std::int64_t high, std::int64_t& field,
               const KeyWords& words);
   void Port(std::string_view key, std::uint16_t& field, const KeyWords& words);  // 1..65535

@@ -1,7 +1,9 @@
 #include "agents/agent/api.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "agents/wal/tail.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
+#include "policies/openapi.h"
 
 namespace walstitch::agent {
 
@@ -175,7 +178,7 @@ Result<WalService::Question> WalQuestion(const http::Request& request, const std
       return FieldBody("replication_id", boost::json::string(*id));
     };
   }
-  return Fail(ErrorCode::kNotFound, "there is nothing at this path: see the API's description in the README");
+  return Fail(ErrorCode::kNotFound, "there is no such question about a WAL");
 }
 
 // What was posted; `what` it should be, for the message.
@@ -221,20 +224,20 @@ asio::awaitable<http::Response> HandleWritten(ApiBackend* backend, http::Request
   co_return http::Response{200, Dump(ToJson(*answer)), "application/json"};
 }
 
-asio::awaitable<http::Response> HandleKeys(ApiBackend* backend, http::Request request, bool repairable) {
+asio::awaitable<http::Response> HandleValues(ApiBackend* backend, http::Request request) {
   auto question = BodyOf(request, "question", KeysQuestionFromJson);
   if (!question) co_return http::JsonError(400, question.error().Message());
-  std::string body;
-  if (repairable) {
-    auto answer = co_await backend->Repairable(std::move(*question));
-    if (!answer) co_return http::JsonError(answer.error());
-    body = Dump(ToJson(*answer));
-  } else {
-    auto answer = co_await backend->Values(std::move(*question));
-    if (!answer) co_return http::JsonError(answer.error());
-    body = Dump(ToJson(*answer));
-  }
-  co_return http::Response{200, std::move(body), "application/json"};
+  auto answer = co_await backend->Values(std::move(*question));
+  if (!answer) co_return http::JsonError(answer.error());
+  co_return http::Response{200, Dump(ToJson(*answer)), "application/json"};
+}
+
+asio::awaitable<http::Response> HandleRepairable(ApiBackend* backend, http::Request request) {
+  auto question = BodyOf(request, "question", KeysQuestionFromJson);
+  if (!question) co_return http::JsonError(400, question.error().Message());
+  auto answer = co_await backend->Repairable(std::move(*question));
+  if (!answer) co_return http::JsonError(answer.error());
+  co_return http::Response{200, Dump(ToJson(*answer)), "application/json"};
 }
 
 asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request request) {
@@ -248,7 +251,7 @@ asio::awaitable<http::Response> HandleStays(ApiBackend* backend, http::Request r
   co_return http::Response{200, Dump(object), "application/json"};
 }
 
-asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend) {
+asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend, http::Request) {
   const auto answer = co_await backend->AskUpstreamRole();
   if (!answer) co_return http::JsonError(answer.error());
   boost::json::object object;
@@ -257,96 +260,134 @@ asio::awaitable<http::Response> HandleUpstreamRole(ApiBackend* backend) {
   co_return http::Response{200, Dump(object), "application/json"};
 }
 
+asio::awaitable<http::Response> HandleHealth(ApiBackend*, http::Request) {
+  co_return http::Response{200, "{\"ok\":true}", "application/json"};
+}
+
+asio::awaitable<http::Response> HandleReady(ApiBackend* backend, http::Request) {
+  const Readiness readiness = ReadinessOf(backend->CurrentReport());
+  if (!readiness.ready) co_return http::JsonError(503, readiness.sentence);
+  co_return http::Response{200, Dump({{"ready", true}, {"sentence", readiness.sentence}}),
+                           "application/json"};
+}
+
+asio::awaitable<http::Response> HandleOpenApi(ApiBackend*, http::Request) {
+  static const std::string document = OpenApiDocument(kOpenApi);
+  co_return http::Response{200, document, "application/json"};
+}
+
+asio::awaitable<http::Response> HandleReport(ApiBackend* backend, http::Request request) {
+  auto fresh = NumberOf(request, "fresh", 0, 1, 0);
+  if (!fresh) co_return http::JsonError(fresh.error());
+  Report report;
+  if (*fresh == 1) {
+    report = co_await backend->FreshReport();
+  } else {
+    report = backend->CurrentReport();
+  }
+  co_return http::Response{200, Dump(ToJson(report)), "application/json"};
+}
+
+asio::awaitable<http::Response> HandleMetrics(ApiBackend* backend, http::Request) {
+  std::string text = co_await backend->Metrics();
+  co_return http::Response{200, std::move(text), metrics::kContentType};
+}
+
+// A WebSocket does not come here.
+asio::awaitable<http::Response> HandleStream(ApiBackend*, http::Request) {
+  co_return http::JsonError(400, "this path takes a WebSocket upgrade only");
+}
+
+asio::awaitable<http::Response> HandleSalvage(ApiBackend* backend, http::Request request) {
+  co_return co_await backend->HandleSalvage(std::move(request));
+}
+
+asio::awaitable<http::Response> HandleWal(ApiBackend* backend, http::Request request) {
+  const std::string what = request.segments.back();
+  auto question = WalQuestion(request, what, backend->SlotEncoded());
+  if (!question) co_return http::JsonError(question.error());
+  // A tail is given only by the dead: what a living server has, it replicates. But what its master's WAL no
+  // longer holds, it lends.
+  Result<std::string> answer;
+  if (what == kTail) {
+    answer = co_await backend->AskDeadWal(std::move(*question));
+  } else {
+    answer = co_await backend->AskWal(std::move(*question));
+  }
+  if (!answer) co_return http::JsonError(answer.error());
+  co_return http::Response{200, std::move(*answer), "application/json"};
+}
+
+using Handle = asio::awaitable<http::Response> (*)(ApiBackend*, http::Request);
+
+struct Entry {
+  http::Route route;
+  Handle handle;
+};
+
+constexpr auto kView = http::AccessRole::kView;
+constexpr auto kOperate = http::AccessRole::kOperate;
+constexpr bool kChanges = true;
+
+constexpr Entry kEntries[] = {
+    {{"GET", "/healthz", std::nullopt}, HandleHealth},
+    {{"GET", "/readyz", std::nullopt}, HandleReady},
+    {{"GET", "/openapi.json", kView}, HandleOpenApi},
+    {{"GET", "/metrics", kView}, HandleMetrics},
+    {{"GET", "/v1/report", kView}, HandleReport},
+    {{"GET", kStreamPath, kOperate, kChanges}, HandleStream},  // leases come in on it
+    {{"GET", "/v1/upstream/role", kOperate}, HandleUpstreamRole},
+    {{"POST", "/v1/command", kOperate, kChanges}, HandleCommand},
+    {{"POST", "/v1/promise", kOperate, kChanges}, HandlePromise},
+    {{"POST", "/v1/undo", kOperate}, HandleUndo},
+    {{"POST", "/v1/keys/values", kOperate}, HandleValues},
+    {{"POST", "/v1/keys/repairable", kOperate}, HandleRepairable},
+    {{"POST", "/v1/wal/written", kOperate}, HandleWritten},
+    {{"GET", "/v1/wal/stays", kOperate}, HandleStays},
+    {{"GET", "/v1/wal/extent", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/boundary", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/replication_id", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/batches", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/digests", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/marked", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/bytes", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/touched", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/tail", kOperate}, HandleWal},
+    {{"GET", "/v1/wal/lent", kOperate}, HandleWal},
+    {{"GET", "/v1/salvage", kOperate}, HandleSalvage},
+    {{"GET", "/v1/salvage/{id}", kOperate}, HandleSalvage},
+    {{"GET", "/v1/salvage/{id}/keys", kOperate}, HandleSalvage},
+    {{"GET", "/v1/salvage/{id}/records", kOperate}, HandleSalvage},
+    {{"GET", "/v1/salvage/{id}/values", kOperate}, HandleSalvage},
+    {{"POST", "/v1/salvage/replay", kOperate, kChanges}, HandleSalvage},
+};
+
 }  // namespace
 
+std::span<const http::Route> Routes() {
+  static const auto routes = [] {
+    std::array<http::Route, std::size(kEntries)> list;
+    for (std::size_t i = 0; i < list.size(); ++i) list[i] = kEntries[i].route;
+    return list;
+  }();
+  return routes;
+}
+
 http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments) {
-  const auto is = [&](std::initializer_list<std::string_view> path) {
-    return std::equal(segments.begin(), segments.end(), path.begin(), path.end());
-  };
-  using http::AccessRole;
-  if (is({"healthz"}) || is({"readyz"})) return {std::nullopt, false};  // probes carry no token
-  const bool reads = method == "GET" || method == "HEAD";
-  if (is({"v1", "stream"})) return {AccessRole::kOperate, true};
-  if (!reads) {
-    const bool question = is({"v1", "undo"}) || is({"v1", "wal", "written"}) ||
-                          is({"v1", "keys", "values"}) || is({"v1", "keys", "repairable"});
-    return {AccessRole::kOperate, !question};
-  }
-  const bool view = is({"metrics"}) || is({"openapi.json"}) || is({"v1", "report"});
-  return {view ? AccessRole::kView : AccessRole::kOperate, false};
+  return http::NeedByRoutes(Routes(), method, segments);
 }
 
 asio::awaitable<http::Response> HandleRequest(ApiBackend* backend, http::Request request) {
-  const auto& segments = request.segments;
   const auto meant = request.query.find(std::string(kFor));
   if (meant != request.query.end() && meant->second != backend->Identity()) {
     co_return http::JsonError(
         Error(ErrorCode::kUnavailable, "this is the agent of " + backend->Identity() + ", and not of " +
                                            ToPrintable(meant->second) + ": its address is another's by now"));
   }
-  if (segments.size() >= 2 && segments[0] == "v1" && segments[1] == "salvage") {
-    co_return co_await backend->HandleSalvage(std::move(request));
-  }
-  const bool command = request.path == "/v1/command";
-  const bool promise = request.path == "/v1/promise";
-  const bool undo = request.path == "/v1/undo";
-  const bool written = request.path == "/v1/wal/written";
-  const bool values = request.path == "/v1/keys/values";
-  const bool repairable = request.path == "/v1/keys/repairable";
-  const bool posted = command || promise || undo || written || values || repairable;
-  if (request.method != (posted ? "POST" : "GET")) {
-    bool known = posted || request.path == "/healthz" || request.path == "/readyz" ||
-                 request.path == "/metrics" ||
-                 (!segments.empty() && segments[0] == "v1");
-    if (known) {
-      co_return http::JsonError(405, std::string("this path takes ") + (posted ? "POST" : "GET") + " only");
-    }
-  }
-  if (request.path == "/readyz") {
-    const Readiness readiness = ReadinessOf(backend->CurrentReport());
-    if (!readiness.ready) co_return http::JsonError(503, readiness.sentence);
-    co_return http::Response{200, Dump({{"ready", true}, {"sentence", readiness.sentence}}),
-                             "application/json"};
-  }
-  if (request.path == "/metrics") {
-    std::string text = co_await backend->Metrics();
-    co_return http::Response{200, std::move(text), metrics::kContentType};
-  }
-  if (request.path == "/healthz") co_return http::Response{200, "{\"ok\":true}", "application/json"};
-  if (command) co_return co_await HandleCommand(backend, std::move(request));
-  if (promise) co_return co_await HandlePromise(backend, std::move(request));
-  if (undo) co_return co_await HandleUndo(backend, std::move(request));
-  if (written) co_return co_await HandleWritten(backend, std::move(request));
-  if (values || repairable) co_return co_await HandleKeys(backend, std::move(request), repairable);
-  if (request.path == "/v1/report") {
-    auto fresh = NumberOf(request, "fresh", 0, 1, 0);
-    if (!fresh) co_return http::JsonError(fresh.error());
-    Report report;
-    if (*fresh == 1) {
-      report = co_await backend->FreshReport();
-    } else {
-      report = backend->CurrentReport();
-    }
-    co_return http::Response{200, Dump(ToJson(report)), "application/json"};
-  }
-  if (request.path == kStreamPath) co_return http::JsonError(400, "this path takes a WebSocket upgrade only");
-  if (request.path == "/v1/wal/stays") co_return co_await HandleStays(backend, std::move(request));
-  if (request.path == "/v1/upstream/role") co_return co_await HandleUpstreamRole(backend);
-  if (segments.size() == 3 && segments[0] == "v1" && segments[1] == "wal") {
-    auto question = WalQuestion(request, segments[2], backend->SlotEncoded());
-    if (!question) co_return http::JsonError(question.error());
-    // A tail is given only by the dead: what a living server has, it replicates. But what its master's WAL no
-    // longer holds, it lends.
-    Result<std::string> answer;
-    if (segments[2] == kTail) {
-      answer = co_await backend->AskDeadWal(std::move(*question));
-    } else {
-      answer = co_await backend->AskWal(std::move(*question));
-    }
-    if (!answer) co_return http::JsonError(answer.error());
-    co_return http::Response{200, std::move(*answer), "application/json"};
-  }
-  co_return http::JsonError(404, "there is nothing at this path: see the API's description in the README");
+  const http::RouteMatch match = http::FindRoute(Routes(), request.method, request.segments);
+  if (match.route) co_return co_await kEntries[*match.route].handle(backend, std::move(request));
+  if (!match.allowed.empty()) co_return http::JsonError(405, "this path takes " + match.allowed + " only");
+  co_return http::JsonError(404, "there is nothing at this path: /openapi.json describes what there is");
 }
 
 }  // namespace walstitch::agent

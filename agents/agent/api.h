@@ -3,12 +3,14 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "agents/agent/wal_service.h"
 #include "agents/http/http_server.h"
+#include "agents/http/route.h"
 #include "agents/wal/stay.h"
 #include "policies/model/command.h"
 #include "policies/model/lease.h"
@@ -55,6 +57,10 @@ inline constexpr std::string_view kStreamPath = "/v1/stream";
 // an address may be given to another. Absent: whoever is there.
 inline constexpr std::string_view kFor = "for";
 
+// Everything that is answered; openapi.json describes it.
+std::span<const http::Route> Routes();
+// The agent's part of that description.
+extern const std::string_view kOpenApi;
 // Pure: what a token must be good for, and whether the audit is told. `view` shows how a node is; everything
 // that changes something or shows what users have written needs `operate`. On the stream leases come in.
 http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments);

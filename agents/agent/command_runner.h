@@ -205,7 +205,8 @@ class CommandRunner {
   // 1. A client has a connection to a master. 2. That becomes a replica, and another the master. 3. Most
   // clients go on writing to whom they are connected to, and are refused for ever. So they lose their
   // connections when their master is none any more, and find the new one; and once more when the new one is
-  // there, for some have come back in between. An older server that knows no such command loses nothing by it.
+  // there, for some have come back in between. An older server that knows no such command loses nothing by
+  // it.
   boost::asio::awaitable<void> DropClients();
 
   // Makes the node the relay's replica, if it is not, and waits until it is attached.

@@ -97,8 +97,7 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
     part.Bytes("diskFloor", config.salvage.disk_floor,
                "With less free space nothing is salvaged, and the node stays parked.");
   });
-  reader.Choice("logLevel", {"trace", "debug", "info", "warn", "error"}, config.log_level,
-                "The least level that is logged, to standard error.");
+  reader.LogLevel(config.log_level);
 
   // 1. The relay listens where its node does, or the API where the relay does. 2. One of them cannot
   // start, or the node follows itself. Better said here than found out there.

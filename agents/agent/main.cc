@@ -12,8 +12,11 @@
 #include "agents/agent/agent.h"
 #include "agents/agent/config.h"
 #include "agents/http/http_server.h"
+#include "policies/command_line/manual.h"
 
 namespace {
+
+constexpr const char* kVersion = "walstitch-agent 0.1.0";
 
 constexpr int kStartFailed = 1;
 constexpr int kBadUsage = 2;
@@ -47,11 +50,25 @@ int Run(const walstitch::agent::AgentConfig& config) {
   return 0;
 }
 
+std::string Manual(const CLI::App& app) {
+  walstitch::ManualWords words;
+  words.section = 8;
+  words.version = kVersion;
+  words.summary = "the agent beside one Kvrocks node";
+  words.sections = {
+      {"SIGNALS", "SIGTERM, SIGINT\nit stops; its server goes on, and its relay's link is made again later."}};
+  words.see_also = {"walstitch(1)", "walstitch-controller(8)"};
+  return walstitch::ManualPage(walstitch::Describe(app), words);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "The agent beside one Kvrocks node: its relay, its reporter, and the hand that switches its role.");
+      "The agent beside one Kvrocks node: its relay, its reporter, and the hand that switches its role.",
+      "walstitch-agent");
+  app.formatter(walstitch::HelpFormatter());
+  app.set_help_flag("-h,--help", "This text");
   app.footer(
       "Example of a configuration file:\n\n" + std::string(walstitch::agent::ExampleConfig()) +
       "\nSecrets may also stand in the file: password, upstreamPassword, token.\n"
@@ -59,20 +76,25 @@ int main(int argc, char** argv) {
   std::string path;
   walstitch::agent::ConfigOverrides overrides;
   bool check = false;
-  app.add_option("--config", path, "the configuration file (YAML)")->required();
-  app.add_option("--node", overrides.node, "this node's name, instead of the file's `node`");
+  app.add_option("-c,--config", path, "The configuration file (YAML)")->required()->type_name("FILE");
+  app.add_option("--node", overrides.node, "This node's name, instead of the file's `node`")
+      ->type_name("NAME");
   app.add_option("--host", overrides.host,
-                 "where the API listens and the server is announced, instead of the file's `api.host` and "
-                 "`announce.host`");
-  app.add_flag("--check", check, "check the configuration file, and exit");
+                 "Where the API listens and the server is announced, instead of the file's `api.host` and "
+                 "`announce.host`")
+      ->type_name("ADDRESS");
+  app.add_flag("--check", check, "Only check the configuration file, and exit");
   app.add_flag_callback(
       "--config-reference",
       [] {
         std::fputs(walstitch::agent::ConfigReferenceText().c_str(), stdout);
         throw CLI::Success();
       },
-      "print what the configuration file may say (Markdown), and exit");
-  app.set_version_flag("--version", "walstitch-agent 0.1.0");
+      "Print what the configuration file may say (Markdown), and exit");
+  app.add_flag_callback(
+      "--manual", [&app] { throw CLI::CallForVersion(Manual(app), 0); },
+      "The manual page, as man reads it: walstitch-agent --manual | man -l -");
+  app.set_version_flag("--version", kVersion, "Which version this is");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {

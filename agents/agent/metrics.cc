@@ -32,15 +32,18 @@ constexpr MetricInfo kTable[] = {
 
     {"walstitch_agent_relay_state", kGauge, "group, node, state",
      "1 for what the relay does, 0 for each of the others."},
-    {"walstitch_agent_relay_attached", kGauge, "group, node", "1 while the node's connection to its relay stands."},
+    {"walstitch_agent_relay_attached", kGauge, "group, node",
+     "1 while the node's connection to its relay stands."},
     {"walstitch_agent_relay_upstream_connected", kGauge, "group, node",
      "1 while the relay's connection to the server that it follows stands."},
     {"walstitch_agent_relay_upstream_silent_seconds", kGauge, "group, node",
-     "How long ago anything came from the server that the relay follows; no sample: it follows none, or nothing "
+     "How long ago anything came from the server that the relay follows; no sample: it follows none, or "
+     "nothing "
      "came yet."},
     {"walstitch_agent_relay_forwarded_bytes_total", kCounter, "group, node",
      "Bytes of the replication stream that the relay gave the node."},
-    {"walstitch_agent_relay_forwarded_frames_total", kCounter, "group, node", "Batches that the relay gave the node."},
+    {"walstitch_agent_relay_forwarded_frames_total", kCounter, "group, node",
+     "Batches that the relay gave the node."},
     {"walstitch_agent_relay_full_sync_bytes_total", kCounter, "group, node",
      "Bytes of full syncs that the relay gave the node."},
     {"walstitch_agent_relay_reconnects_total", kCounter, "group, node",
@@ -50,7 +53,8 @@ constexpr MetricInfo kTable[] = {
     {"walstitch_agent_relay_full_syncs_refused_total", kCounter, "group, node",
      "Full syncs that the node began and nobody had decided."},
 
-    {"walstitch_agent_leased", kGauge, "group, node", "1 if the node was given a lease, without which it parks."},
+    {"walstitch_agent_leased", kGauge, "group, node",
+     "1 if the node was given a lease, without which it parks."},
     {"walstitch_agent_lease_left_seconds", kGauge, "group, node",
      "How long the node may go on as master; no sample: it holds no lease."},
     {"walstitch_agent_promise_left_seconds", kGauge, "group, node",
@@ -58,16 +62,20 @@ constexpr MetricInfo kTable[] = {
     {"walstitch_agent_lease_renewals_total", kCounter, "group, node, source",
      "Leases and their renewals, by whoever gave them: the controller, or the promises of all others."},
     {"walstitch_agent_parks_total", kCounter, "group, node, reason",
-     "Times that the node was parked: command, lease-over, relay (it could not go on), found (it was its relay's "
+     "Times that the node was parked: command, lease-over, relay (it could not go on), found (it was its "
+     "relay's "
      "replica when it was looked at)."},
     {"walstitch_agent_commands_total", kCounter, "group, node, action, result",
      "Commands that were carried out, or refused."},
 
-    {"walstitch_agent_wal_oldest_sequence", kGauge, "group, node", "The oldest sequence in the node's WAL files."},
-    {"walstitch_agent_wal_newest_sequence", kGauge, "group, node", "The newest sequence in the node's WAL files."},
+    {"walstitch_agent_wal_oldest_sequence", kGauge, "group, node",
+     "The oldest sequence in the node's WAL files."},
+    {"walstitch_agent_wal_newest_sequence", kGauge, "group, node",
+     "The newest sequence in the node's WAL files."},
     {"walstitch_agent_wal_files", kGauge, "group, node", "The node's WAL files."},
     {"walstitch_agent_wal_bytes", kGauge, "group, node", "Bytes of the node's WAL files."},
-    {"walstitch_agent_wal_read_bytes_total", kCounter, "group, node", "Bytes that the agent read of WAL files."},
+    {"walstitch_agent_wal_read_bytes_total", kCounter, "group, node",
+     "Bytes that the agent read of WAL files."},
 
     {"walstitch_agent_salvages", kGauge, "group, node", "Salvages that are kept."},
     {"walstitch_agent_salvages_damaged", kGauge, "group, node", "Salvages that cannot be relied on."},

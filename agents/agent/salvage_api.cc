@@ -48,7 +48,7 @@ http::Response Answer(const Result<T>& result) {
 }
 
 http::Response NothingThere() {
-  return http::JsonError(404, "there is nothing at this path: see the API's description in the README");
+  return http::JsonError(404, "there is nothing at this path: /openapi.json describes what there is");
 }
 
 asio::awaitable<http::Response> HandleReplay(SalvageService* service, std::uint64_t epoch, std::string body) {

@@ -17,6 +17,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <boost/json/object.hpp>
@@ -608,7 +609,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
       self->Tell(entry, !admitted);
     };
 
-    if (admitted && target && upgrade && self->streams_) {
+    if (admitted && target && upgrade && self->streams_ && buffer->size() == 0) {
       tell(101);
       request.path = std::move(target->path);
       request.segments = std::move(target->segments);
@@ -645,6 +646,10 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
       keep_alive = keep_alive && read;
     } else if (!target) {
       response = JsonError(target.error());
+    } else if (upgrade && self->streams_) {
+      self->Count(Refused::kGarbage);
+      response = JsonError(400, "nothing may be sent behind the request for a stream before its answer");
+      keep_alive = false;
     } else if (upgrade) {
       response = JsonError(400, "there is no WebSocket stream here");
     } else {
@@ -743,6 +748,8 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
       incoming.consume(incoming.size());
       if (stream.got_text()) connection->Receive(std::move(text));
     }
+    if (error == websocket::error::message_too_big) self->Count(Refused::kTooLarge);
+    if (error == websocket::condition::protocol_violation) self->Count(Refused::kGarbage);
   }
 
   asio::any_io_executor executor_;

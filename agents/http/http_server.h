@@ -102,9 +102,9 @@ enum class Refused {
   kCertificate,  // one that is not trusted or has expired, or none where one is needed
   kHandshake,    // no TLS connection for another reason
   kPlainHttp,    // plain HTTP where TLS is spoken
-  kTooLarge,     // a header or a body: 431, 413
+  kTooLarge,     // a header or a body: 431, 413; a message of a stream
   kSlow,         // did not say in time what it wanted
-  kGarbage,      // no HTTP request
+  kGarbage,      // no HTTP request, or no WebSocket frame
   kFull,         // as many as may be were connected, and all of them were busy
   kEvicted,      // waited the longest when another needed the room
 };

@@ -50,7 +50,8 @@ class MetricSet {
   void Set(std::string_view name, const std::vector<std::string>& labels, bool value) {
     Set(name, labels, value ? 1.0 : 0.0);
   }
-  void SetHistogram(std::string_view name, const std::vector<std::string>& labels, const HistogramView& value);
+  void SetHistogram(std::string_view name, const std::vector<std::string>& labels,
+                    const HistogramView& value);
   // 1 for the state that is, 0 for each of the others; the state is the last label.
   template <typename Enum>
   void SetState(std::string_view name, const std::vector<std::string>& labels, std::span<const Enum> states,

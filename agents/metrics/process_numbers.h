@@ -34,7 +34,8 @@ struct ProcessNumbers {
 
 // The metrics' rows of the program's own table.
 inline constexpr std::array<MetricInfo, 6> kProcessMetrics = {{
-    {"walstitch_build_info", MetricType::kGauge, "program, version", "The program and its version; always 1."},
+    {"walstitch_build_info", MetricType::kGauge, "program, version",
+     "The program and its version; always 1."},
     {"walstitch_listener_connections_total", MetricType::kCounter, "listener",
      "Connections that were accepted since the program started."},
     {"walstitch_listener_connections", MetricType::kGauge, "listener", "Connections that are open."},

@@ -351,8 +351,8 @@ Result<void> KvrocksClient::SlaveOfNoOne(std::chrono::milliseconds timeout) {
 }
 
 Result<void> KvrocksClient::DropClients(std::chrono::milliseconds timeout) {
-  auto replies =
-      Send({{"CLIENT", "KILL", "TYPE", "normal"}, {"CLIENT", "KILL", "TYPE", "pubsub"}}, {.timeout = timeout});
+  auto replies = Send({{"CLIENT", "KILL", "TYPE", "normal"}, {"CLIENT", "KILL", "TYPE", "pubsub"}},
+                      {.timeout = timeout});
   if (!replies) return Fail(replies.error());
   if (replies->front().kind == NodeReply::Kind::kError)
     return Fail(ErrorCode::kConflict, replies->front().text);

@@ -1,10 +1,12 @@
 #include "controller/api/api.h"
 
+#include <array>
 #include <boost/json.hpp>
-#include <memory>
 #include <charconv>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,30 +14,8 @@
 #include "controller/api/metrics.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
+#include "policies/openapi.h"
 
-// A process that stands by answers the first three, and everything else with 503, {"code":"standby"}, and
-// "leader", the address of the one that leads, where that is known.
-//
-// GET  /healthz                                  200 while the process serves
-// GET  /readyz                                   200 while it leads, or stands by
-// GET  /metrics                                  for Prometheus (metrics.h)
-// GET  /v1/status                                every group
-// GET  /v1/groups/{group}                        one group
-// GET  /v1/groups/{group}/plan                   what would be decided now
-// POST /v1/groups/{group}/{failover|switchover|adopt|release} {"to","force","dry_run","rescue","deadline_ms"}
-// POST /v1/groups/{group}/{pause|resume|unblock} {"reason"}
-// POST /v1/groups/{group}/maintenance {"node","on","reason"}
-// POST /v1/groups/{group}/replay                 {"node","salvage","keys","namespaces","keyspaces","dry_run",
-//                                                 "overwrite","deletions"}
-// GET  /v1/salvage                               every group's salvages
-// GET  /v1/groups/{group}/salvage                one group's
-// GET  /v1/groups/{group}/salvage/{node}/{id}    one manifest, its files checked
-// GET  .../{node}/{id}/keys?after=&max=&key=&namespace=&keyspace=
-// GET  .../{node}/{id}/records?after=&max=
-// GET  /v1/decisions?group=&node=&max=           records, newest first
-// GET  /v1/decisions/{id}                        one record
-// GET  /v1/log?from=&max=                        raw lines of the decision log, its head, and what is not
-// kept of it
 namespace walstitch::api {
 
 namespace asio = boost::asio;
@@ -47,6 +27,15 @@ constexpr std::uint64_t kMaxLines = 5000;
 constexpr std::uint64_t kMaxKeys = 10000;
 constexpr std::size_t kMaxReason = 500;
 constexpr std::size_t kMaxName = 200;
+
+// A request, and what it is about: each is null where it does not matter.
+struct Call {
+  Front& front;
+  shell::Controller* controller;
+  shell::GroupHost* group;
+  http::Request request;
+  const ProcessNumbersOf& process;
+};
 
 http::Response Json(const boost::json::value& value) { return {200, Dump(value), "application/json"}; }
 
@@ -110,26 +99,11 @@ http::Response NoGroup(const std::string& name) {
   return http::JsonError(404, "no group '" + ToPrintable(name) + "'; walstitch status lists the groups");
 }
 
-// What may be ordered of a group, by the last word of the path.
-const std::map<std::string, shell::GroupHost::Order, std::less<>>& Orders() {
-  static const std::map<std::string, shell::GroupHost::Order, std::less<>> orders = {
-      {"failover", &core::GroupRunner::Failover},
-      {"switchover", &core::GroupRunner::Switchover},
-      {"adopt", &core::GroupRunner::Adopt},
-      {"release", &core::GroupRunner::Release},
-      {"pause", &core::GroupRunner::Pause},
-      {"resume", &core::GroupRunner::Resume},
-      {"maintenance", &core::GroupRunner::Maintenance},
-      {"unblock", &core::GroupRunner::Unblock},
-  };
-  return orders;
-}
-
 // For a decision's record, that others read.
 std::string NameOf(const http::Caller& caller) { return ToPrintable(caller.name).substr(0, kMaxName); }
 
-asio::awaitable<http::Response> Act(shell::GroupHost& group, shell::GroupHost::Order order,
-                                    http::Request asked) {
+asio::awaitable<http::Response> Order(shell::GroupHost& group, shell::GroupHost::Order order,
+                                      http::Request asked) {
   auto request = ReadOperatorRequest(asked.body);
   if (!request) co_return http::JsonError(request.error());
   request->by = NameOf(asked.caller);
@@ -190,12 +164,12 @@ Result<core::ReplayOrder> ReadReplayOrder(const std::string& body) {
   return order;
 }
 
-asio::awaitable<http::Response> Replay(shell::GroupHost& group, http::Request asked) {
-  auto order = ReadReplayOrder(asked.body);
+asio::awaitable<http::Response> Replay(Call call) {
+  auto order = ReadReplayOrder(call.request.body);
   if (!order) co_return http::JsonError(order.error());
-  order->by = NameOf(asked.caller);
+  order->by = NameOf(call.request.caller);
   const bool dry_run = order->dry_run;
-  auto report = co_await group.Replay(std::move(*order));
+  auto report = co_await call.group->Replay(std::move(*order));
   if (!report) co_return http::JsonError(report.error());
   boost::json::array keys;
   for (const ReplayedKey& key : report->summary.keys) keys.push_back(ToJson(key));
@@ -210,44 +184,53 @@ asio::awaitable<http::Response> Replay(shell::GroupHost& group, http::Request as
   co_return Json(answer);
 }
 
-// /v1/groups/{group}/salvage...
-asio::awaitable<http::Response> Salvage(shell::GroupHost& group, http::Request request) {
-  const auto& segments = request.segments;
-  if (request.method != "GET") co_return http::JsonError(405, "use GET");
-  if (segments.size() == 4) co_return Json(co_await group.Salvages());
-  if (segments.size() < 6) co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
-  const std::string node = segments[4];
-  std::string target = "/v1/salvage/" + http::PercentEncode(segments[5]);
-  if (segments.size() == 7) {
-    auto after = QueryNumber(request, "after", 0, 0, INT64_MAX);
-    if (!after) co_return http::JsonError(after.error());
-    auto max = QueryNumber(request, "max", 1000, 1, kMaxKeys);
-    if (!max) co_return http::JsonError(max.error());
-    if (segments[6] == "keys") {
-      core::ReplayChoice choice;
-      for (auto [name, list] : {std::pair("key", &choice.keys), std::pair("namespace", &choice.namespaces),
-                                std::pair("keyspace", &choice.keyspaces)}) {
-        if (const std::string text = QueryText(request, name); !text.empty()) *list = {text};
-      }
-      auto keys = co_await group.SalvageKeys(node, segments[5], std::move(choice), *after, *max);
-      if (!keys) co_return http::JsonError(keys.error());
-      co_return Json(ToJson(*keys));
-    }
-    if (segments[6] != "records")
-      co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
-    target += "/records?after=" + std::to_string(*after) + "&max=" + std::to_string(*max);
-  } else if (segments.size() > 7) {
-    co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
-  }
-  auto answer = co_await group.AskAboutSalvage(node, std::move(target));
+asio::awaitable<http::Response> SalvageOfGroup(Call call) { co_return Json(co_await call.group->Salvages()); }
+
+// "/v1/salvage/ID" of the agent.
+std::string SalvageTarget(const http::Request& request) {
+  return "/v1/salvage/" + http::PercentEncode(request.segments[5]);
+}
+
+asio::awaitable<http::Response> OneSalvage(Call call) {
+  auto answer = co_await call.group->AskAboutSalvage(call.request.segments[4], SalvageTarget(call.request));
   if (!answer) co_return http::JsonError(answer.error());
   co_return Json(*answer);
 }
 
-asio::awaitable<http::Response> AllSalvages(shell::Controller& controller) {
+asio::awaitable<http::Response> SalvageKeys(Call call) {
+  const http::Request& request = call.request;
+  auto after = QueryNumber(request, "after", 0, 0, INT64_MAX);
+  if (!after) co_return http::JsonError(after.error());
+  auto max = QueryNumber(request, "max", 1000, 1, kMaxKeys);
+  if (!max) co_return http::JsonError(max.error());
+  core::ReplayChoice choice;
+  for (auto [name, list] : {std::pair("key", &choice.keys), std::pair("namespace", &choice.namespaces),
+                            std::pair("keyspace", &choice.keyspaces)}) {
+    if (const std::string text = QueryText(request, name); !text.empty()) *list = {text};
+  }
+  auto keys = co_await call.group->SalvageKeys(request.segments[4], request.segments[5], std::move(choice),
+                                               *after, *max);
+  if (!keys) co_return http::JsonError(keys.error());
+  co_return Json(ToJson(*keys));
+}
+
+asio::awaitable<http::Response> SalvageRecords(Call call) {
+  const http::Request& request = call.request;
+  auto after = QueryNumber(request, "after", 0, 0, INT64_MAX);
+  if (!after) co_return http::JsonError(after.error());
+  auto max = QueryNumber(request, "max", 1000, 1, kMaxKeys);
+  if (!max) co_return http::JsonError(max.error());
+  const std::string target =
+      SalvageTarget(request) + "/records?after=" + std::to_string(*after) + "&max=" + std::to_string(*max);
+  auto answer = co_await call.group->AskAboutSalvage(request.segments[4], target);
+  if (!answer) co_return http::JsonError(answer.error());
+  co_return Json(*answer);
+}
+
+asio::awaitable<http::Response> AllSalvages(Call call) {
   boost::json::object all;
   for (const char* name : {"salvages", "damaged", "unheard"}) all[name] = boost::json::array();
-  for (const auto& [name, group] : controller.Groups()) {
+  for (const auto& [name, group] : call.controller->Groups()) {
     boost::json::object of_group = co_await group->Salvages();
     for (auto& [key, list] : of_group) {
       for (auto& item : list.get_array()) all[key].get_array().push_back(std::move(item));
@@ -256,58 +239,39 @@ asio::awaitable<http::Response> AllSalvages(shell::Controller& controller) {
   co_return Json(all);
 }
 
-asio::awaitable<http::Response> Groups(shell::Controller& controller, http::Request request) {
-  shell::GroupHost* group = controller.FindGroup(request.segments[2]);
-  if (group == nullptr) co_return NoGroup(request.segments[2]);
-  if (request.segments.size() == 3) {
-    if (request.method != "GET") co_return http::JsonError(405, "use GET");
-    co_return Json(group->Status());
-  }
-  const std::string& action = request.segments[3];
-  if (action == "salvage") co_return co_await Salvage(*group, std::move(request));
-  if (request.segments.size() > 4)
-    co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
-  if (action == "replay") {
-    if (request.method != "POST") co_return http::JsonError(405, "use POST");
-    co_return co_await Replay(*group, std::move(request));
-  }
-  if (action == "plan") {
-    if (request.method != "GET") co_return http::JsonError(405, "use GET");
-    co_return Json(co_await group->Plan());
-  }
-  if (const auto order = Orders().find(action); order != Orders().end()) {
-    if (request.method != "POST") co_return http::JsonError(405, "use POST");
-    co_return co_await Act(*group, order->second, std::move(request));
-  }
-  co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
-}
-
-http::Response Decisions(shell::Controller& controller, const http::Request& request) {
-  auto max = QueryNumber(request, "max", 50, 1, kMaxRecords);
-  if (!max) return http::JsonError(max.error());
-  const std::string group = QueryText(request, "group");
-  if (!group.empty() && controller.FindGroup(group) == nullptr) return NoGroup(group);
-  auto records = controller.GetStore().ReadRecords(group, QueryText(request, "node"), *max);
-  if (!records) return http::JsonError(records.error());
+asio::awaitable<http::Response> Decisions(Call call) {
+  auto max = QueryNumber(call.request, "max", 50, 1, kMaxRecords);
+  if (!max) co_return http::JsonError(max.error());
+  const std::string group = QueryText(call.request, "group");
+  if (!group.empty() && call.controller->FindGroup(group) == nullptr) co_return NoGroup(group);
+  auto records = call.controller->GetStore().ReadRecords(group, QueryText(call.request, "node"), *max);
+  if (!records) co_return http::JsonError(records.error());
   boost::json::array list;
   for (const auto& record : *records) list.push_back(ToJson(record));
-  return Json({{"decisions", std::move(list)}});
+  co_return Json({{"decisions", std::move(list)}});
 }
 
-http::Response Log(shell::Controller& controller, const http::Request& request) {
+asio::awaitable<http::Response> OneDecision(Call call) {
+  auto record = call.controller->GetStore().ReadRecord(call.request.segments[2]);
+  if (!record) co_return http::JsonError(record.error());
+  co_return Json({{"record", ToJson(*record)}});
+}
+
+asio::awaitable<http::Response> Log(Call call) {
+  const http::Request& request = call.request;
   auto from = QueryNumber(request, "from", 1, 1, UINT64_MAX);
-  if (!from) return http::JsonError(from.error());
+  if (!from) co_return http::JsonError(from.error());
   auto max = QueryNumber(request, "max", 1000, 1, kMaxLines);
-  if (!max) return http::JsonError(max.error());
-  auto lines = controller.GetStore().ReadLog(*from, *max);
-  if (!lines) return http::JsonError(lines.error());
+  if (!max) co_return http::JsonError(max.error());
+  auto lines = call.controller->GetStore().ReadLog(*from, *max);
+  if (!lines) co_return http::JsonError(lines.error());
   boost::json::array entries;
   for (const auto& line : *lines) entries.push_back(boost::json::string(line));
-  const core::LogHead head = controller.GetStore().Head();
-  const core::LogHead trimmed = controller.GetStore().Trimmed();
-  return Json({{"entries", std::move(entries)},
-               {"head", {{"index", head.index}, {"hash", head.hash}}},
-               {"trimmed", {{"index", trimmed.index}, {"hash", trimmed.hash}}}});
+  const core::LogHead head = call.controller->GetStore().Head();
+  const core::LogHead trimmed = call.controller->GetStore().Trimmed();
+  co_return Json({{"entries", std::move(entries)},
+                  {"head", {{"index", head.index}, {"hash", head.hash}}},
+                  {"trimmed", {{"index", trimmed.index}, {"hash", trimmed.hash}}}});
 }
 
 http::Response StandsBy(const Front::Standby& standby) {
@@ -316,70 +280,115 @@ http::Response StandsBy(const Front::Standby& standby) {
   return {503, Dump(answer), "application/json"};
 }
 
-ControllerNumbers NumbersOf(Front& front, metrics::ProcessNumbers process) {
-  ControllerNumbers numbers;
-  numbers.process = std::move(process);
-  numbers.process.program = "walstitch-controller";
-  shell::Controller* controller = front.Leading();
-  numbers.leads = controller != nullptr;
-  if (controller == nullptr) return numbers;
-  for (const auto& [name, group] : controller->Groups()) numbers.statuses.push_back(group->Status());
-  numbers.records = &controller->Records();
-  return numbers;
+asio::awaitable<http::Response> Health(Call) {
+  co_return http::Response{200, "{\"ok\":true}", "application/json"};
 }
+
+asio::awaitable<http::Response> OpenApi(Call) {
+  static const std::string document = OpenApiDocument(kOpenApi);
+  co_return http::Response{200, document, "application/json"};
+}
+
+asio::awaitable<http::Response> Metrics(Call call) {
+  ControllerNumbers numbers;
+  numbers.process = call.process();
+  numbers.process.program = "walstitch-controller";
+  numbers.leads = call.controller != nullptr;
+  if (call.controller != nullptr) {
+    for (const auto& [name, group] : call.controller->Groups()) numbers.statuses.push_back(group->Status());
+    numbers.records = &call.controller->Records();
+  }
+  co_return http::Response{200, MetricsText(numbers), metrics::kContentType};
+}
+
+asio::awaitable<http::Response> Status(Call call) {
+  boost::json::array groups;
+  for (const auto& [name, group] : call.controller->Groups()) groups.push_back(group->Status());
+  boost::json::array notes;
+  for (const std::string& note : call.front.Notes()) notes.push_back(boost::json::string(note));
+  co_return Json({{"groups", std::move(groups)}, {"notes", std::move(notes)}});
+}
+
+asio::awaitable<http::Response> OneGroup(Call call) { co_return Json(call.group->Status()); }
+
+asio::awaitable<http::Response> Plan(Call call) { co_return Json(co_await call.group->Plan()); }
+
+template <auto order>
+asio::awaitable<http::Response> Act(Call call) {
+  co_return co_await Order(*call.group, order, std::move(call.request));
+}
+
+using Answer = asio::awaitable<http::Response> (*)(Call);
+
+struct Entry {
+  http::Route route;
+  Answer answer;
+  bool standing_by = false;  // also answered by a process that does not lead
+};
+
+constexpr auto kView = http::AccessRole::kView;
+constexpr auto kOperate = http::AccessRole::kOperate;
+constexpr bool kChanges = true;
+constexpr bool kStandingBy = true;
+
+constexpr Entry kEntries[] = {
+    {{"GET", "/healthz", std::nullopt}, Health, kStandingBy},
+    {{"GET", "/readyz", std::nullopt}, Health, kStandingBy},
+    {{"GET", "/openapi.json", kView}, OpenApi, kStandingBy},
+    {{"GET", "/metrics", kView}, Metrics, kStandingBy},
+    {{"GET", "/v1/status", kView}, Status},
+    {{"GET", "/v1/groups/{group}", kView}, OneGroup},
+    {{"GET", "/v1/groups/{group}/plan", kView}, Plan},
+    {{"POST", "/v1/groups/{group}/failover", kOperate, kChanges}, Act<&core::GroupRunner::Failover>},
+    {{"POST", "/v1/groups/{group}/switchover", kOperate, kChanges}, Act<&core::GroupRunner::Switchover>},
+    {{"POST", "/v1/groups/{group}/adopt", kOperate, kChanges}, Act<&core::GroupRunner::Adopt>},
+    {{"POST", "/v1/groups/{group}/release", kOperate, kChanges}, Act<&core::GroupRunner::Release>},
+    {{"POST", "/v1/groups/{group}/pause", kOperate, kChanges}, Act<&core::GroupRunner::Pause>},
+    {{"POST", "/v1/groups/{group}/resume", kOperate, kChanges}, Act<&core::GroupRunner::Resume>},
+    {{"POST", "/v1/groups/{group}/maintenance", kOperate, kChanges}, Act<&core::GroupRunner::Maintenance>},
+    {{"POST", "/v1/groups/{group}/unblock", kOperate, kChanges}, Act<&core::GroupRunner::Unblock>},
+    {{"POST", "/v1/groups/{group}/replay", kOperate, kChanges}, Replay},
+    {{"GET", "/v1/groups/{group}/salvage", kOperate}, SalvageOfGroup},
+    {{"GET", "/v1/groups/{group}/salvage/{node}/{id}", kOperate}, OneSalvage},
+    {{"GET", "/v1/groups/{group}/salvage/{node}/{id}/keys", kOperate}, SalvageKeys},
+    {{"GET", "/v1/groups/{group}/salvage/{node}/{id}/records", kOperate}, SalvageRecords},
+    {{"GET", "/v1/salvage", kOperate}, AllSalvages},
+    {{"GET", "/v1/decisions", kView}, Decisions},
+    {{"GET", "/v1/decisions/{id}", kView}, OneDecision},
+    {{"GET", "/v1/log", kView}, Log},
+};
 
 asio::awaitable<http::Response> Handle(Front& front, std::shared_ptr<const ProcessNumbersOf> process,
                                        http::Request request) {
-  const auto& segments = request.segments;
-  if (segments.size() == 1 && (segments[0] == "healthz" || segments[0] == "readyz"))
-    co_return http::Response{200, "{\"ok\":true}", "application/json"};
-  shell::Controller* leading = front.Leading();
-  if (segments.size() == 1 && segments[0] == "metrics" && request.method == "GET")
-    co_return http::Response{200, MetricsText(NumbersOf(front, (*process)())), metrics::kContentType};
-  if (leading == nullptr) co_return StandsBy(front.StandsBy());
-  shell::Controller& controller = *leading;
-  const bool versioned = segments.size() >= 2 && segments[0] == "v1";
-  if (versioned && segments[1] == "groups" && segments.size() >= 3) {
-    co_return co_await Groups(controller, std::move(request));
+  const http::RouteMatch match = http::FindRoute(Routes(), request.method, request.segments);
+  if (!match.route && !match.allowed.empty()) co_return http::JsonError(405, "use " + match.allowed);
+  if (!match.route) {
+    co_return http::JsonError(
+        404, "no such path: " + ToPrintable(request.path) + "; /openapi.json describes what there is");
   }
-  if (versioned && request.method != "GET") co_return http::JsonError(405, "use GET");
-  if (versioned && segments.size() == 2 && segments[1] == "status") {
-    boost::json::array groups;
-    for (const auto& [name, group] : controller.Groups()) groups.push_back(group->Status());
-    boost::json::array notes;
-    for (const std::string& note : front.Notes()) notes.push_back(boost::json::string(note));
-    co_return Json({{"groups", std::move(groups)}, {"notes", std::move(notes)}});
+  const Entry& entry = kEntries[*match.route];
+  Call call{front, front.Leading(), nullptr, std::move(request), *process};
+  if (call.controller == nullptr && !entry.standing_by) co_return StandsBy(front.StandsBy());
+  if (entry.route.pattern.starts_with("/v1/groups/")) {
+    call.group = call.controller->FindGroup(call.request.segments[2]);
+    if (call.group == nullptr) co_return NoGroup(call.request.segments[2]);
   }
-  if (versioned && segments.size() == 2 && segments[1] == "decisions")
-    co_return Decisions(controller, request);
-  if (versioned && segments.size() == 3 && segments[1] == "decisions") {
-    auto record = controller.GetStore().ReadRecord(segments[2]);
-    if (!record) co_return http::JsonError(record.error());
-    co_return Json({{"record", ToJson(*record)}});
-  }
-  if (versioned && segments.size() == 2 && segments[1] == "salvage")
-    co_return co_await AllSalvages(controller);
-  if (versioned && segments.size() == 2 && segments[1] == "log") co_return Log(controller, request);
-  co_return http::JsonError(404, "no such path: " + ToPrintable(request.path));
+  co_return co_await entry.answer(std::move(call));
 }
 
 }  // namespace
 
+std::span<const http::Route> Routes() {
+  static const auto routes = [] {
+    std::array<http::Route, std::size(kEntries)> list;
+    for (std::size_t i = 0; i < list.size(); ++i) list[i] = kEntries[i].route;
+    return list;
+  }();
+  return routes;
+}
+
 http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments) {
-  using http::AccessRole;
-  const std::size_t size = segments.size();
-  const auto at = [&](std::size_t i) {
-    return i < size ? std::string_view(segments[i]) : std::string_view();
-  };
-  if (size == 1 && (at(0) == "healthz" || at(0) == "readyz")) return {std::nullopt, false};
-  if (method != "GET" && method != "HEAD") return {AccessRole::kOperate, true};
-  bool view = size == 1 && (at(0) == "metrics" || at(0) == "openapi.json");
-  if (size >= 2 && at(0) == "v1") {
-    if (size == 2) view = at(1) == "status" || at(1) == "log";
-    if (at(1) == "decisions") view = size <= 3;
-    if (at(1) == "groups") view = size == 3 || (size == 4 && at(3) == "plan");
-  }
-  return {view ? AccessRole::kView : AccessRole::kOperate, false};
+  return http::NeedByRoutes(Routes(), method, segments);
 }
 
 http::Handler MakeHandler(Front& front, ProcessNumbersOf process) {

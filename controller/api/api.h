@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "agents/http/http_server.h"
+#include "agents/http/route.h"
 #include "agents/metrics/process_numbers.h"
 #include "controller/shell/controller.h"
 
@@ -29,6 +31,12 @@ class Front {
   [[nodiscard]] virtual std::vector<std::string> Notes() const = 0;
 };
 
+// Everything that is answered; openapi.json describes it. A process that stands by answers what is about
+// itself, and everything else with 503, {"code":"standby"}, and "leader", the address of the one that leads,
+// where that is known.
+std::span<const http::Route> Routes();
+// The controller's part of that description.
+extern const std::string_view kOpenApi;
 // Pure: what a token must be good for, and whether the audit is told. `view` shows status, plans, decisions
 // and metrics; everything that changes something or shows what users have written needs `operate`.
 http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments);

@@ -41,7 +41,8 @@ constexpr MetricInfo kTable[] = {
     {"walstitch_findings_open", kGauge, "group, finding", "Findings of that kind that stand now."},
     {"walstitch_decisions_open", kGauge, "group", "Decisions that are being carried out."},
     {"walstitch_decision_open_oldest_seconds", kGauge, "group, full_sync",
-     "How long the oldest open decision has been so, of those for a full sync (yes) and of the others (no); 0 if "
+     "How long the oldest open decision has been so, of those for a full sync (yes) and of the others (no); "
+     "0 if "
      "none is open."},
     {"walstitch_full_syncs_running", kGauge, "group", "Nodes that are being copied afresh."},
     {"walstitch_full_syncs_queued", kGauge, "group", "Nodes that wait for their turn to be copied afresh."},
@@ -83,7 +84,8 @@ constexpr MetricInfo kTable[] = {
      "Decisions; the verdict is none for all but rejoins."},
     {"walstitch_decision_reasons_total", kCounter, "group, kind, verdict, reason",
      "The reasons of these decisions; one may have several."},
-    {"walstitch_outcomes_total", kCounter, "group, kind, outcome", "Decisions that were closed, by what came of them."},
+    {"walstitch_outcomes_total", kCounter, "group, kind, outcome",
+     "Decisions that were closed, by what came of them."},
     {"walstitch_sync_partial_ok_total", kCounter, "group",
      "Nodes that went on in their master's stream without a copy: aligned, or spliced."},
     {"walstitch_sync_partial_err_total", kCounter, "group",
@@ -159,7 +161,8 @@ void TellNode(const boost::json::object& status, const Labels& node, bool health
   set->Set("walstitch_node_maintenance", node, status.contains("maintenance"));
   if (const auto* lag = status.if_contains("lag"))
     set->Set("walstitch_node_lag_sequences", node, lag->to_number<double>());
-  if (const auto* lag = status.if_contains("lag_ms")) set->Set("walstitch_node_lag_seconds", node, Seconds(*lag));
+  if (const auto* lag = status.if_contains("lag_ms"))
+    set->Set("walstitch_node_lag_seconds", node, Seconds(*lag));
   if (const auto* left = status.if_contains("resume_left_ms"))
     set->Set("walstitch_resume_point_left_seconds", node, Seconds(*left));
   // What an agent said before it was lost is not so any more.
@@ -233,7 +236,8 @@ void TellRecords(const std::string& group, const core::GroupCounts& counts, Metr
   const auto of_kind = [&](const core::GroupCounts::Kind& kind) {
     return Labels{group, std::string(ToString(kind.first)), kind.second};
   };
-  for (const auto& [kind, count] : counts.decisions) set->Set("walstitch_decisions_total", of_kind(kind), count);
+  for (const auto& [kind, count] : counts.decisions)
+    set->Set("walstitch_decisions_total", of_kind(kind), count);
   for (const auto& [reason, count] : counts.reasons)
     set->Set("walstitch_decision_reasons_total", With(of_kind(reason.first), reason.second), count);
   for (const auto& [outcome, count] : counts.outcomes) {
@@ -246,7 +250,8 @@ void TellRecords(const std::string& group, const core::GroupCounts& counts, Metr
   set->Set("walstitch_full_syncs_total", labels, counts.full_syncs);
   set->SetHistogram("walstitch_failover_duration_seconds", labels, ViewOf(counts.failover));
   for (const auto& [kind, times] : counts.without_master)
-    set->SetHistogram("walstitch_without_master_seconds", {group, std::string(ToString(kind))}, ViewOf(times));
+    set->SetHistogram("walstitch_without_master_seconds", {group, std::string(ToString(kind))},
+                      ViewOf(times));
   for (const auto& [tolerance, keys] : counts.divergent_keys)
     set->Set("walstitch_divergent_keys_total", {group, std::string(ToString(tolerance))}, keys);
   set->Set("walstitch_keys_repaired_total", labels, counts.keys_repaired);

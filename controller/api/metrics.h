@@ -25,7 +25,7 @@ struct WebhookNumbers {
 struct ControllerNumbers {
   metrics::ProcessNumbers process;
   bool leads = false;
-  boost::json::array statuses;               // of the groups; empty while it stands by
+  boost::json::array statuses;                    // of the groups; empty while it stands by
   const core::RecordCounters* records = nullptr;  // null while it stands by
   std::vector<WebhookNumbers> webhooks;
 };

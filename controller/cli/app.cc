@@ -14,6 +14,9 @@
 #include "controller/cli/salvage_commands.h"
 #include "controller/cli/text.h"
 #include "controller/cli/wal_commands.h"
+#include "policies/command_line/completion.h"
+#include "policies/command_line/manual.h"
+#include "policies/command_line/words.h"
 #include "policies/config_reader.h"
 
 namespace walstitch::cli {
@@ -36,8 +39,17 @@ Examples:
   walstitch decisions show latest
   walstitch COMMAND --help
 
---controller, --token-file, --ca-file, --certificate-file, --key-file, --server-name, --timeout and --output
-may stand before or behind the command.)";
+The options above may stand before or behind the command.)";
+
+constexpr const char* kEnvironment = R"(WALSTITCH_CONTROLLER, WALSTITCH_TOKEN_FILE, WALSTITCH_CA_FILE,
+WALSTITCH_CERTIFICATE_FILE, WALSTITCH_KEY_FILE, WALSTITCH_SERVER_NAME
+as the options of the same names; what is typed wins.
+
+WALSTITCH_NODE_PASSWORD
+the password of the servers that `wal` asks, where no file is named.
+
+NO_COLOR
+set to anything: no colours, unless --color asks for them.)";
 
 // What CLI11 fills in; one of each, whatever the command.
 struct Parsed {
@@ -49,6 +61,11 @@ struct Parsed {
   std::string group;
   std::string node;
   bool check = false;
+  bool watch = false;
+  std::string interval;
+  std::chrono::milliseconds interval_ms{2000};
+  std::string color = "auto";
+  std::string names;
   RoleChange change;
   GroupOrder order;
   std::string on_or_off;
@@ -117,6 +134,11 @@ Result<void> Complete(Parsed* parsed) {
     parsed->controller.timeout = *timeout;
     parsed->sources.timeout = *timeout;
   }
+  if (!parsed->interval.empty()) {
+    auto interval = ParseDuration(parsed->interval);
+    if (!interval) return Fail(interval.error(), "--interval");
+    parsed->interval_ms = *interval;
+  }
   if (!parsed->deadline.empty()) {
     auto deadline = ParseDuration(parsed->deadline);
     if (!deadline) return Fail(deadline.error(), "--deadline");
@@ -154,11 +176,16 @@ using Run = std::function<ExitCode(const Console&, const ControllerClient&)>;
 // Builds the commands; the one that was typed leaves its function in `run`.
 class CommandLine {
  public:
-  CommandLine()
-      : app_("Runs the failovers of Apache Kvrocks groups: asks and orders a Walstitch controller.",
+  explicit CommandLine(const Terminal& terminal)
+      : terminal_(terminal),
+        app_("Runs the failovers of Apache Kvrocks groups: asks and orders a Walstitch controller.",
              "walstitch") {
-    app_.set_version_flag("--version", kVersion);
+    app_.formatter(HelpFormatter());
+    app_.set_version_flag("--version", kVersion, "Which version this is");
     app_.set_help_flag("-h,--help", "This text; behind a command: that command's");
+    app_.add_flag_callback(
+        "--manual", [this] { throw CLI::CallForVersion(Manual(), 0); },
+        "The manual page, as man reads it: walstitch --manual | man -l -");
     app_.footer(kMainFooter);
     app_.require_subcommand(1);
     app_.fallthrough();
@@ -193,12 +220,16 @@ class CommandLine {
     app_.add_option("--output,-o", parsed_.output, "table (for people) or json (for programs)")
         ->check(CLI::IsMember({"table", "json"}))
         ->capture_default_str();
+    app_.add_option("--color", parsed_.color, "Colours: at a terminal and without NO_COLOR, always, or never")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->capture_default_str();
     AddGroupCommands();
     AddOrders();
     AddDecisionCommands();
     AddSalvageCommands();
     AddPolicyCommands();
     AddWalCommands();
+    AddCompletion();
   }
 
   CLI::App& App() { return app_; }
@@ -222,14 +253,25 @@ class CommandLine {
 
   void AddGroupCommands() {
     auto* status = Add(&app_, "status", "Shows the groups: nodes, findings, open decisions",
+                       "With --watch, a controller that is restarted is looked for again. Where the output is no\n"
+                       "terminal, each look is written behind the one before; with -o json, as one line.\n\n"
                        "Examples:\n  walstitch status\n  walstitch status shop --check || echo look at it\n"
+                       "  walstitch status --watch --interval 1s\n"
                        "  walstitch status -o json | jq '.groups[].master'\n",
                        [this](const Console& console, const ControllerClient& controller) {
-                         return StatusCommand(console, controller, parsed_.group, parsed_.check);
+                         if (!parsed_.watch)
+                           return StatusCommand(console, controller, parsed_.group, parsed_.check);
+                         return WatchStatusCommand(console, controller, parsed_.group, parsed_.interval_ms,
+                                                   terminal_);
                        });
     status->add_option("group", parsed_.group, "Only this group");
-    status->add_flag("--check", parsed_.check,
-                     "Exit with 1 unless there is a master, no finding and no open decision");
+    auto* check = status->add_flag("--check", parsed_.check,
+                                   "Exit with 1 unless there is a master, no finding and no open decision");
+    auto* watch =
+        status->add_flag("--watch", parsed_.watch, "Look again and again, until Ctrl-C")->excludes(check);
+    status->add_option("--interval", parsed_.interval, "How long between two looks of --watch (default: 2s)")
+        ->type_name("DURATION")
+        ->needs(watch);
 
     auto* plan = Add(&app_, "plan", "Shows what would be decided now for each node; changes nothing",
                      "Exits with 4 if a verdict would be hold, with 1 if something would be refused.\n\n"
@@ -708,6 +750,47 @@ class CommandLine {
                    "The servers run in cluster mode: their keys carry a slot");
   }
 
+  void AddCompletion() {
+    auto* completion =
+        Add(&app_, "completion", "Prints the completions of a shell, to be sourced or installed",
+            "They are installed with the program; where that was done by hand:\n\n"
+            "Examples:\n  source <(walstitch completion bash)\n"
+            "  walstitch completion zsh > ~/.zfunc/_walstitch   # a directory of $fpath\n",
+            nullptr);
+    Add(completion, "bash", "Completions for bash",
+        "They ask the controller for the names of groups and nodes.\n\n"
+        "Examples:\n  source <(walstitch completion bash)\n",
+        [this](const Console& console, const ControllerClient&) {
+          console.out << BashCompletion(Describe(app_));
+          return ExitCode::kDone;
+        });
+    Add(completion, "zsh", "Completions for zsh",
+        "They ask the controller for the names of groups and nodes.\n\n"
+        "Examples:\n  walstitch completion zsh > ~/.zfunc/_walstitch   # a directory of $fpath\n",
+        [this](const Console& console, const ControllerClient&) {
+          console.out << ZshCompletion(Describe(app_));
+          return ExitCode::kDone;
+        });
+    auto* names = Add(&app_, "names", "For completions: the names of groups or nodes", "",
+                      [this](const Console& console, const ControllerClient& controller) {
+                        return NamesCommand(console, controller, parsed_.names, parsed_.group);
+                      });
+    names->group("");  // not shown
+    names->add_option("what", parsed_.names, "groups or nodes")
+        ->required()
+        ->check(CLI::IsMember({"groups", "nodes"}));
+    names->add_option("group", parsed_.group, "Only of this group");
+  }
+
+  [[nodiscard]] std::string Manual() const {
+    ManualWords words;
+    words.version = kVersion;
+    words.summary = "runs the failovers of Apache Kvrocks groups";
+    words.sections = {{"ENVIRONMENT", kEnvironment}};
+    words.see_also = {"walstitch-controller(8)", "walstitch-agent(8)"};
+    return ManualPage(Describe(app_), words);
+  }
+
   [[nodiscard]] Result<std::uint64_t> SequenceAsked() const {
     if (parsed_.sequence) return *parsed_.sequence;
     const std::string& text = parsed_.bare_sequence;
@@ -720,6 +803,7 @@ class CommandLine {
     return sequence;
   }
 
+  const Terminal& terminal_;
   CLI::App app_;
   Parsed parsed_;
   Run run_;
@@ -747,9 +831,9 @@ std::string OneLine(std::string text) {
 }  // namespace
 
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
-                        const Fetcher& fetch, bool person_looks) {
-  CommandLine line;
-  Console console{out, error, false, person_looks ? &error : nullptr};
+                        const Fetcher& fetch, const Terminal& terminal) {
+  CommandLine line(terminal);
+  Console console{out, error, false, terminal.error ? &error : nullptr};
   try {
     // CLI11 takes them from the back.
     line.App().parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
@@ -764,7 +848,7 @@ ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream&
       const auto rest = line.App().remaining(true);
       std::vector<std::string> names;
       for (const CLI::App* each : command->get_subcommands([](CLI::App*) { return true; })) {
-        names.push_back(each->get_name());
+        if (!each->get_group().empty()) names.push_back(each->get_name());
       }
       sentence = (rest.empty() ? "a command is expected" : "'" + rest.front() + "' is no command") + ": " +
                  Join(names);
@@ -772,6 +856,8 @@ ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream&
     return console.Complain(ExitCode::kUsage, sentence + " (see " + path + " --help)");
   }
   console.json = line.Values().output == "json";
+  console.palette = Palette(WantsColours(line.Values().color, terminal.out, std::getenv("NO_COLOR"),
+                                         std::getenv("TERM")));
   if (auto complete = Complete(&line.Values()); !complete) return console.Complain(complete.error());
   WALSTITCH_CHECK(line.Chosen() != nullptr);
   return line.Chosen()(console, ControllerClient(line.Values().controller, fetch));

@@ -8,12 +8,13 @@
 
 #include "controller/cli/controller_client.h"
 #include "controller/cli/exit_code.h"
+#include "controller/cli/watch.h"
 
 namespace walstitch::cli {
 
 // `arguments` without the program's name. Never throws; says its one sentence on `error` itself.
-// `person_looks`: `error` is a terminal, so what takes long shows its progress there.
+// `terminal` says what is behind `out` and `error`. Of the environment it reads what walstitch(1) names.
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
-                        const Fetcher& fetch, bool person_looks = false);
+                        const Fetcher& fetch, const Terminal& terminal = {});
 
 }  // namespace walstitch::cli

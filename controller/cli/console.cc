@@ -7,7 +7,7 @@
 
 namespace walstitch::cli {
 
-void Console::Print(const std::string& text) const { out << Clean(text, true); }
+void Console::Print(const std::string& text) const { out << palette.CleanPainted(text); }
 
 void Console::PrintJson(const boost::json::value& value) const {
   std::string text = DumpPretty(value);

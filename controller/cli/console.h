@@ -5,6 +5,7 @@
 #include <ostream>
 #include <string>
 
+#include "controller/cli/colour.h"
 #include "controller/cli/exit_code.h"
 #include "policies/model/result.h"
 
@@ -15,8 +16,9 @@ struct Console {
   std::ostream& error;               // one sentence: "walstitch: ..."
   bool json = false;                 // --output json
   std::ostream* progress = nullptr;  // stderr, if a person looks at it (progress.h)
+  Palette palette{};                 // of answers
 
-  // Text for people, cleaned of control characters but for line feeds.
+  // Text for people, cleaned of control characters but for line feeds and our own colours.
   void Print(const std::string& text) const;
   void PrintJson(const boost::json::value& value) const;
   // The sentence on stderr; gives back the code.

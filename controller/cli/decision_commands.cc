@@ -134,7 +134,7 @@ ExitCode ListDecisionsCommand(const Console& console, const ControllerClient& co
   }
   auto records = RecordsOf(*answer);
   if (!records) return Complain(console, records.error());
-  console.Print(RenderDecisionList(*records));
+  console.Print(RenderDecisionList(*records, console.palette));
   return ExitCode::kDone;
 }
 

@@ -1,6 +1,7 @@
 #include "controller/cli/group_commands.h"
 
 #include <boost/json.hpp>
+#include <set>
 
 #include "controller/cli/render_decision.h"
 #include "controller/cli/render_status.h"
@@ -58,11 +59,12 @@ std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http:
 
 }  // namespace
 
-ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
-                       bool check) {
-  auto answer = controller.Get(group.empty() ? "/v1/status" : GroupTarget(group));
-  if (!answer) return Complain(console, answer.error());
-  std::vector<GroupStatus> groups;
+Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& controller,
+                                const std::string& group, std::chrono::milliseconds timeout) {
+  auto answer = controller.Get(group.empty() ? "/v1/status" : GroupTarget(group), timeout);
+  if (!answer) return tl::unexpected(answer.error());
+  StatusLook look;
+  std::vector<GroupStatus>& groups = look.groups;
   auto add = [&](const boost::json::value& value) -> Result<void> {
     auto status = GroupStatusFromJson(value);
     if (!status) return Fail(status.error());
@@ -73,7 +75,7 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
   if (group.empty()) {
     const auto* list = answer->if_contains("groups");
     if (list == nullptr || !list->is_array()) {
-      return Complain(console, NotUnderstood("no list of groups"));
+      return tl::unexpected(NotUnderstood("no list of groups"));
     }
     for (const auto& value : list->get_array()) {
       if (read) read = add(value);
@@ -81,21 +83,45 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
   } else {
     read = add(*answer);
   }
-  if (!read) return Complain(console, NotUnderstood(read.error().Message()));
-  if (console.json) {
-    console.PrintJson(*answer);
-  } else {
-    if (const auto* notes = answer->if_contains("notes"); notes != nullptr && notes->is_array()) {
-      for (const auto& note : notes->get_array()) {
-        if (note.is_string()) console.Print("note: " + Clean(note.get_string()) + "\n");
-      }
+  if (!read) return tl::unexpected(NotUnderstood(read.error().Message()));
+  if (const auto* notes = answer->if_contains("notes"); notes != nullptr && notes->is_array()) {
+    for (const auto& note : notes->get_array()) {
+      if (note.is_string()) look.text += "note: " + Clean(note.get_string()) + "\n";
     }
-    console.Print(RenderStatus(groups));
+  }
+  look.text += RenderStatus(groups, console.palette);
+  look.answer = std::move(*answer);
+  return look;
+}
+
+ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
+                       bool check) {
+  auto look = LookAtStatus(console, controller, group, std::chrono::seconds(10));
+  if (!look) return Complain(console, look.error());
+  if (console.json) {
+    console.PrintJson(look->answer);
+  } else {
+    console.Print(look->text);
   }
   if (!check) return ExitCode::kDone;
-  for (const auto& status : groups) {
+  for (const auto& status : look->groups) {
     if (!status.Fine()) return ExitCode::kNo;
   }
+  return ExitCode::kDone;
+}
+
+ExitCode NamesCommand(const Console& console, const ControllerClient& controller, const std::string& what,
+                      const std::string& group) {
+  auto look = LookAtStatus(console, controller, group, std::chrono::seconds(10));
+  if (!look) return Complain(console, look.error());
+  std::set<std::string> names;
+  for (const auto& status : look->groups) {
+    if (what == "groups") names.insert(status.group);
+    if (what == "nodes") {
+      for (const auto& node : status.nodes) names.insert(node.node);
+    }
+  }
+  for (const auto& name : names) console.Print(Clean(name) + "\n");
   return ExitCode::kDone;
 }
 

@@ -1,18 +1,34 @@
 // status, plan, failover, switchover, adopt, release, pause, resume, unblock, maintenance.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controller/cli/console.h"
 #include "controller/cli/controller_client.h"
+#include "controller/cli/group_status.h"
 
 namespace walstitch::cli {
+
+// One look at all groups, or at one.
+struct StatusLook {
+  boost::json::object answer;
+  std::vector<GroupStatus> groups;
+  std::string text;  // for people; painted with the console's palette
+};
+Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& controller,
+                                const std::string& group, std::chrono::milliseconds timeout);
 
 // All groups, or one. With `check`, kNo unless every one of them is fine.
 ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
                        bool check);
+
+// For completions: the names of all "groups", or of the "nodes" of one or of all, one in each line.
+ExitCode NamesCommand(const Console& console, const ControllerClient& controller, const std::string& what,
+                      const std::string& group);
 
 // kUnknown if the verdict for some node would be hold, kNo if something would be refused.
 ExitCode PlanCommand(const Console& console, const ControllerClient& controller, const std::string& group);

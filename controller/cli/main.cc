@@ -1,11 +1,53 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <iostream>
+#include <thread>
 
 #include "controller/cli/app.h"
+
+namespace {
+
+// Nothing is left half-written: each look is flushed as a whole. On a terminal the prompt gets a line of its own.
+void EndQuietly(int) {
+  if (::isatty(STDOUT_FILENO) == 1) {
+    [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, "\n", 1);
+  }
+  ::_exit(0);
+}
+
+walstitch::cli::Terminal ThisTerminal() {
+  walstitch::cli::Terminal terminal;
+  terminal.out = ::isatty(STDOUT_FILENO) == 1;
+  terminal.error = ::isatty(STDERR_FILENO) == 1;
+  terminal.size = [] {
+    walstitch::cli::ScreenSize size;
+    winsize window{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_row > 0 && window.ws_col > 0) {
+      size = {window.ws_row, window.ws_col};
+    }
+    return size;
+  };
+  terminal.until_ended = [] {
+    std::signal(SIGINT, EndQuietly);
+    std::signal(SIGTERM, EndQuietly);
+  };
+  terminal.wait = [](std::chrono::milliseconds time) {
+    std::this_thread::sleep_for(time);
+    return true;
+  };
+  terminal.unix_ms = [] {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  };
+  return terminal;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   // hiredis writes without MSG_NOSIGNAL; and `walstitch ... | head` is no reason to die unheard.
@@ -14,8 +56,8 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_st("walstitch"));
   spdlog::set_pattern("walstitch: %l: %v");
   std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const auto code = walstitch::cli::RunCommandLine(
-      arguments, std::cout, std::cerr, walstitch::http::FetchBlocking, ::isatty(STDERR_FILENO) == 1);
+  const auto code = walstitch::cli::RunCommandLine(arguments, std::cout, std::cerr,
+                                                   walstitch::http::FetchBlocking, ThisTerminal());
   std::cout.flush();
   if (!std::cout && code == walstitch::cli::ExitCode::kDone) {
     std::cerr << "walstitch: the output could not be written\n";

@@ -43,6 +43,12 @@ std::string What(const Decision& decision) {
   return kind;
 }
 
+// Of an outcome; nullopt: it is still open.
+Tone ToneOf(const std::optional<OutcomeRecord>& outcome) {
+  if (!outcome) return Tone::kWarn;
+  return outcome->outcome == Outcome::kDone ? Tone::kGood : Tone::kBad;
+}
+
 std::string Title(const DecisionRecord& record, bool planned) {
   const Decision& decision = record.decision;
   std::string out = planned ? "would be decided: " : "";
@@ -412,7 +418,7 @@ std::string RenderDecision(const DecisionRecord& record, const RenderDecisionOpt
   return out;
 }
 
-std::string RenderDecisionList(const std::vector<DecisionRecord>& records) {
+std::string RenderDecisionList(const std::vector<DecisionRecord>& records, const Palette& palette) {
   if (records.empty()) return "no decisions\n";
   Table table({{"ID"},
                {"TIME"},
@@ -432,9 +438,11 @@ std::string RenderDecisionList(const std::vector<DecisionRecord>& records) {
          refused ? "refused"
          : done  ? std::string(ToString(record.outcome->outcome))
                  : "open",
-         done && !refused && record.outcome->took_ms > 0 ? FormatDuration(record.outcome->took_ms) : ""});
+         done && !refused && record.outcome->took_ms > 0 ? FormatDuration(record.outcome->took_ms) : ""},
+        {Tone::kPlain, Tone::kPlain, Tone::kPlain, Tone::kPlain, Tone::kPlain, Tone::kPlain,
+         refused ? Tone::kWarn : ToneOf(record.outcome)});
   }
-  return table.Render();
+  return table.Render(0, palette);
 }
 
 std::string RenderPlan(const GroupPlan& plan) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/cli/colour.h"
 #include "controller/cli/group_status.h"
 #include "policies/model/decision.h"
 
@@ -20,7 +21,8 @@ struct RenderDecisionOptions {
 std::string RenderDecision(const DecisionRecord& record, const RenderDecisionOptions& options = {});
 
 // One line each, in the order given.
-std::string RenderDecisionList(const std::vector<DecisionRecord>& records);
+std::string RenderDecisionList(const std::vector<DecisionRecord>& records,
+                               const Palette& palette = Palette());
 
 // Parts of these, for others: "policy shop (0123456789ab)"; a line for each reason; a row for each keyspace,
 // and nothing for none.

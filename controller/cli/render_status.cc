@@ -33,28 +33,42 @@ std::string Lease(const NodeStatus& node) {
 std::string Because(const std::string& reason) { return reason.empty() ? "" : ": " + Clean(reason); }
 
 // What keeps the group from acting by itself.
-std::string RenderHolds(const GroupStatus& group) {
+std::string RenderHolds(const GroupStatus& group, const Palette& palette) {
   std::string out;
   if (group.paused) {
-    out += "  paused";
+    out += "  " + palette.Paint(Tone::kWarn, "paused");
     if (group.paused->since_ms) out += " since " + FormatTime(*group.paused->since_ms);
     out += Because(group.paused->reason) + "\n";
   }
   if (group.blocked_left_ms && *group.blocked_left_ms > 0) {
-    out += "  blocked: not failed over again for " + FormatDuration(*group.blocked_left_ms) + "\n";
+    out += "  " + palette.Paint(Tone::kWarn, "blocked:") + " not failed over again for " +
+           FormatDuration(*group.blocked_left_ms) + "\n";
   }
-  if (!group.waits.empty()) out += "  waits: " + Clean(group.waits) + "\n";
+  if (!group.waits.empty()) {
+    out += "  " + palette.Paint(Tone::kWarn, "waits:") + " " + Clean(group.waits) + "\n";
+  }
   return out;
 }
 
-std::string Render(const GroupStatus& group) {
-  std::string out = "group " + Clean(group.group) + ": ";
-  out += group.master.empty() ? "no master" : "master " + Clean(group.master);
+// Of a condition that a newer controller has, nothing is known.
+Tone ToneOf(const NodeStatus& node) {
+  const std::string& word = node.condition;
+  if (word == "master" || word == "following") return node.connected ? Tone::kGood : Tone::kBad;
+  if (word == "parked" || word == "down" || word == "hung" || word == "unreachable") return Tone::kBad;
+  for (const char* passing : {"comparing", "splicing", "full sync", "loading", "direct"}) {
+    if (word == passing) return Tone::kWarn;
+  }
+  return Tone::kPlain;
+}
+
+std::string Render(const GroupStatus& group, const Palette& palette) {
+  std::string out = palette.Paint(Tone::kStrong, "group " + Clean(group.group)) + ": ";
+  out += group.master.empty() ? palette.Paint(Tone::kBad, "no master") : "master " + Clean(group.master);
   out += ", epoch " + std::to_string(group.epoch);
   if (!group.managed.empty() && group.managed != "managed") out += ", " + Clean(group.managed);
   if (!group.policy_name.empty()) out += ", policy " + Clean(group.policy_name);
   if (!group.policy_hash.empty()) out += " (" + Clean(group.policy_hash.substr(0, 12)) + ")";
-  out += "\n" + RenderHolds(group);
+  out += "\n" + RenderHolds(group, palette);
 
   Table nodes({{"NODE"},
                {"CONDITION"},
@@ -70,9 +84,10 @@ std::string Render(const GroupStatus& group) {
     nodes.AddRow(
         {node.node, node.condition.empty() ? "unknown" : node.condition, Last(node), Behind(group, node),
          node.relay, Lease(node), std::to_string(node.priority), node.zone, node.version,
-         node.connected ? node.agent : node.agent + (node.agent.empty() ? "" : " ") + "(not connected)"});
+         node.connected ? node.agent : node.agent + (node.agent.empty() ? "" : " ") + "(not connected)"},
+        {Tone::kPlain, ToneOf(node)});
   }
-  out += nodes.Empty() ? "  no nodes\n" : nodes.Render(2);
+  out += nodes.Empty() ? "  no nodes\n" : nodes.Render(2, palette);
   // A sentence for each node that does not simply do its work.
   for (const auto& node : group.nodes) {
     const bool quiet = node.connected && (node.condition == "master" || node.condition == "following");
@@ -93,7 +108,7 @@ std::string Render(const GroupStatus& group) {
   if (!group.findings.empty()) {
     out += "  findings\n";
     for (const auto& finding : group.findings) {
-      out += "    " + Clean(finding.code);
+      out += "    " + palette.Paint(Tone::kWarn, Clean(finding.code));
       if (!finding.node.empty()) out += " (" + Clean(finding.node) + ")";
       out += ": " + Clean(finding.sentence);
       if (!finding.rests_on.empty()) out += " [" + Clean(Join(finding.rests_on)) + "]";
@@ -101,8 +116,8 @@ std::string Render(const GroupStatus& group) {
     }
   }
   if (!group.policy_error.empty()) {
-    out +=
-        "  the policy on disk is refused, the one before stays in force: " + Clean(group.policy_error) + "\n";
+    out += "  " + palette.Paint(Tone::kBad, "the policy on disk is refused") +
+           ", the one before stays in force: " + Clean(group.policy_error) + "\n";
   }
   if (!group.open_decisions.empty()) {
     out += "  open " + std::string(group.open_decisions.size() == 1 ? "decision: " : "decisions: ") +
@@ -114,12 +129,12 @@ std::string Render(const GroupStatus& group) {
 
 }  // namespace
 
-std::string RenderStatus(const std::vector<GroupStatus>& groups) {
+std::string RenderStatus(const std::vector<GroupStatus>& groups, const Palette& palette) {
   if (groups.empty()) return "no groups: the controller's configuration names none\n";
   std::string out;
   for (const auto& group : groups) {
     if (!out.empty()) out += "\n";
-    out += Render(group);
+    out += Render(group, palette);
   }
   return out;
 }

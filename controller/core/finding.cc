@@ -272,28 +272,15 @@ std::string_view ToString(Source source) {
 }
 
 std::span<const FindingCode> AllFindings() {
-  static constexpr FindingCode kAll[] = {FindingCode::kNewGroup,
-                                         FindingCode::kNodesMissing,
-                                         FindingCode::kStoreLost,
-                                         FindingCode::kAdoptableGroup,
-                                         FindingCode::kGroupReleased,
-                                         FindingCode::kMasterProcessDown,
-                                         FindingCode::kMasterParked,
-                                         FindingCode::kMasterProcessHung,
-                                         FindingCode::kMasterUnreachable,
-                                         FindingCode::kMasterOutOfSight,
-                                         FindingCode::kMasterRefusesWrites,
-                                         FindingCode::kMasterLeaving,
-                                         FindingCode::kSecondMaster,
-                                         FindingCode::kNodeToRejoin,
-                                         FindingCode::kFeedStuck,
-                                         FindingCode::kNodeWaiting,
-                                         FindingCode::kNodeLoadingLong,
-                                         FindingCode::kNodeDown,
-                                         FindingCode::kNodeUnreachable,
-                                         FindingCode::kFullSyncRunning,
-                                         FindingCode::kResumePointEndangered,
-                                         FindingCode::kDiskLow};
+  static constexpr FindingCode kAll[] = {
+      FindingCode::kNewGroup,         FindingCode::kNodesMissing,        FindingCode::kStoreLost,
+      FindingCode::kAdoptableGroup,   FindingCode::kGroupReleased,       FindingCode::kMasterProcessDown,
+      FindingCode::kMasterParked,     FindingCode::kMasterProcessHung,   FindingCode::kMasterUnreachable,
+      FindingCode::kMasterOutOfSight, FindingCode::kMasterRefusesWrites, FindingCode::kMasterLeaving,
+      FindingCode::kSecondMaster,     FindingCode::kNodeToRejoin,        FindingCode::kFeedStuck,
+      FindingCode::kNodeWaiting,      FindingCode::kNodeLoadingLong,     FindingCode::kNodeDown,
+      FindingCode::kNodeUnreachable,  FindingCode::kFullSyncRunning,     FindingCode::kResumePointEndangered,
+      FindingCode::kDiskLow};
   static_assert(std::size(kAll) == static_cast<std::size_t>(FindingCode::kDiskLow) + 1);
   return kAll;
 }

@@ -98,9 +98,9 @@ std::vector<std::string> NodesThatHear(const GroupSnapshot& snapshot, const Endp
 
 std::vector<Finding> FindIn(const GroupSnapshot& snapshot);
 
-inline constexpr std::string_view kConditions[] = {"master",    "following", "comparing",   "splicing",
-                                                   "parked",    "full sync", "loading",     "down",
-                                                   "hung",      "direct",    "unreachable", "unknown"};
+inline constexpr std::string_view kConditions[] = {"master", "following", "comparing",   "splicing",
+                                                   "parked", "full sync", "loading",     "down",
+                                                   "hung",   "direct",    "unreachable", "unknown"};
 
 // One word for a node's state, for tables, and one sentence that explains it.
 struct Condition {

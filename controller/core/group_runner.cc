@@ -834,7 +834,8 @@ boost::json::value GroupRunner::Status() {
       item["full_sync"] = std::move(full_sync);
     }
     if (view.resume_left_ms) item["resume_left_ms"] = *view.resume_left_ms;
-    if (node.full_sync_queued && view.Fresh() != nullptr && !full_syncs_.contains(name)) item["full_sync_queued"] = true;
+    if (node.full_sync_queued && view.Fresh() != nullptr && !full_syncs_.contains(name))
+      item["full_sync_queued"] = true;
     if (master_last && view.Fresh() != nullptr && view.report->last && InService(snapshot, view)) {
       const Sequence last = *view.report->last;
       item["lag"] = *master_last > last ? *master_last - last : 0;

@@ -30,8 +30,8 @@ class DurationCounts {
 };
 
 struct GroupCounts {
-  using Kind = std::pair<DecisionKind, std::string>;            // with its verdict: "padded"; "none"
-  std::map<Kind, std::uint64_t> decisions;                      // when they were opened
+  using Kind = std::pair<DecisionKind, std::string>;              // with its verdict: "padded"; "none"
+  std::map<Kind, std::uint64_t> decisions;                        // when they were opened
   std::map<std::pair<Kind, std::string>, std::uint64_t> reasons;  // of these, every reason of each
   std::map<std::pair<DecisionKind, Outcome>, std::uint64_t> outcomes;
 

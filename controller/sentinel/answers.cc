@@ -463,8 +463,7 @@ Result<std::string> GroupToFailOver(const Request& request, const Knowledge& kno
   if (knowledge.view == nullptr) return Fail(ErrorCode::kUnavailable, NotKnown(knowledge));
   const auto group = knowledge.view->groups.find(request[2]);
   if (group == knowledge.view->groups.end()) return Fail(ErrorCode::kNotFound, kNoSuchMaster);
-  if (group->second.changing)
-    return Fail(ErrorCode::kConflict, "INPROG Failover already in progress");
+  if (group->second.changing) return Fail(ErrorCode::kConflict, "INPROG Failover already in progress");
   return request[2];
 }
 

@@ -1,5 +1,5 @@
-// Answers to what is asked about the groups: SENTINEL, ROLE and INFO, with the fields that Redis 7 gives, in its
-// order. Pure.
+// Answers to what is asked about the groups: SENTINEL, ROLE and INFO, with the fields that Redis 7 gives, in
+// its order. Pure.
 //
 // Without a master that takes writes, `get-master-addr-by-name` has no answer (nil): clients ask again, or
 // another. `masters` and `master` show where it was, with the flags s_down and o_down. While nothing is known

@@ -27,8 +27,8 @@ struct Other {
 
 // Of the listener, since it began. The shape is that of the other listeners' counts.
 struct ListenerCounts {
-  std::uint64_t accepted = 0;  // connections
-  std::uint64_t open = 0;      // now
+  std::uint64_t accepted = 0;     // connections
+  std::uint64_t open = 0;         // now
   std::uint64_t subscribers = 0;  // now
   std::uint64_t requests = 0;
   std::uint64_t bytes_in = 0;

@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -10,7 +11,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <array>
 #include <deque>
 #include <exception>
 #include <unordered_set>
@@ -30,7 +30,7 @@ namespace {
 
 constexpr milliseconds kSweep{250};
 constexpr milliseconds kAcceptPause{100};
-constexpr std::int64_t kGoodbyeMs = 1000;          // what a client still sends is read for so long
+constexpr std::int64_t kGoodbyeMs = 1000;  // what a client still sends is read for so long
 // So long nobody loses its place to a newcomer: until its first request, and after any.
 constexpr std::int64_t kFirstMs = 100;
 constexpr std::int64_t kAtLeastMs = 1000;
@@ -46,7 +46,8 @@ constexpr std::size_t kWriteAtOnce = 64 * 1024;
 constexpr std::size_t kRepliesAhead = 256 * 1024;  // then the next request waits until these were taken
 
 std::int64_t NowMs() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string TextOf(const tcp::endpoint& endpoint) {
@@ -286,8 +287,8 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
                    });
   }
 
-  // Whoever has asked nothing for longest gives its place to a newcomer, those first that never asked anything:
-  // idle connections keep nobody out, however fast they come.
+  // Whoever has asked nothing for longest gives its place to a newcomer, those first that never asked
+  // anything: idle connections keep nobody out, however fast they come.
   bool MakeRoom() {
     std::shared_ptr<Connection> longest;
     for (const auto& each : connections_) {
@@ -337,8 +338,8 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
     }
   }
 
-  // 1. Clients ask without end, all at once. 2. The thread that answers them is the controller's: it would be late
-  // with everything else. So there is a share for them, of which each gets some.
+  // 1. Clients ask without end, all at once. 2. The thread that answers them is the controller's: it would be
+  // late with everything else. So there is a share for them, of which each gets some.
   bool MayHandle() {
     const std::int64_t slice = NowMs() / kSliceMs;
     if (slice != slice_) handled_ = 0;
@@ -347,8 +348,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   }
 
   // False: the connection is to be closed, after what was sent.
-  static asio::awaitable<bool> HandleAll(std::shared_ptr<Impl> self,
-                                         std::shared_ptr<Connection> connection) {
+  static asio::awaitable<bool> HandleAll(std::shared_ptr<Impl> self, std::shared_ptr<Connection> connection) {
     error_code error;
     while (connection->Open() && !self->stopped_) {
       auto next = connection->Reader().Next();
@@ -368,7 +368,8 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
         if (!connection->Open() || self->stopped_) co_return false;
       }
       ++self->counts_.requests;
-      auto outcome = connection->TheSession().Handle(**next, self->Know(), [self] { return self->ClientList(); });
+      auto outcome =
+          connection->TheSession().Handle(**next, self->Know(), [self] { return self->ClientList(); });
       if (outcome.failover) {
         connection->ordering = true;
         const std::string name = connection->TheSession().CallerName();

@@ -1,6 +1,6 @@
-// Listens for clients that speak Sentinel's protocol. Everything that a client can make grow is bounded: how many
-// there are, how large a request is, how long one may take to be sent, how much waits for a client that does
-// not read, how long one may be silent. What is answered is decided by session.h.
+// Listens for clients that speak Sentinel's protocol. Everything that a client can make grow is bounded: how
+// many there are, how large a request is, how long one may take to be sent, how much waits for a client that
+// does not read, how long one may be silent. What is answered is decided by session.h.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -27,11 +27,12 @@ struct ListenerOptions {
   http::Admission admission;  // empty: there are no tokens
   // What whoever has shown no token may do; nullopt: nothing.
   std::optional<http::AccessRole> anonymous = http::AccessRole::kOperate;
-  std::function<void(const std::string& line)> audit;  // of orders, and of those refused; empty: nobody is told
+  std::function<void(const std::string& line)>
+      audit;  // of orders, and of those refused; empty: nobody is told
   std::size_t max_connections = 1000;
   RequestLimits limits;
-  // Of events that wait for one subscriber, who is disconnected beyond it: it would learn of a switch too late
-  // anyway, and asks anew when it comes back.
+  // Of events that wait for one subscriber, who is disconnected beyond it: it would learn of a switch too
+  // late anyway, and asks anew when it comes back.
   std::size_t max_output = 256 * 1024;
   std::chrono::milliseconds request_timeout{10000};  // from a request's first byte to its last; of a write
   std::chrono::milliseconds idle_timeout{600000};    // without a request; subscribers may be silent for ever

@@ -33,7 +33,8 @@ constexpr std::size_t kMaxAnswer = 1024;
 constexpr std::size_t kIdLength = 40;
 
 std::int64_t NowMs() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string Bulk(const std::string& text) {
@@ -45,9 +46,8 @@ std::optional<std::string> IdIn(const std::string& answer) {
   const std::size_t at = answer.find("$40\r\n");
   if (at == std::string::npos || answer.size() < at + 5 + kIdLength + 2) return std::nullopt;
   std::string id = answer.substr(at + 5, kIdLength);
-  const bool hex = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  const bool hex = std::all_of(id.begin(), id.end(),
+                               [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
   return hex ? std::optional(std::move(id)) : std::nullopt;
 }
 
@@ -74,7 +74,8 @@ class Others::Impl : public std::enable_shared_from_this<Others::Impl> {
   static asio::awaitable<void> Run(std::shared_ptr<Impl> self) {
     while (!self->stopped_) {
       const std::vector<Address> addresses = co_await Resolve(self);
-      for (const Address& address : addresses) asio::co_spawn(self->executor_, Look(self, address), asio::detached);
+      for (const Address& address : addresses)
+        asio::co_spawn(self->executor_, Look(self, address), asio::detached);
       error_code ignored;
       self->timer_.expires_after(kInterval);
       co_await self->timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -139,7 +140,8 @@ class Others::Impl : public std::enable_shared_from_this<Others::Impl> {
     if (!token.empty()) question += "*2\r\n" + Bulk("AUTH") + Bulk(token);
     question += "*2\r\n" + Bulk("SENTINEL") + Bulk("MYID");
     if (!error) {
-      co_await asio::async_write(*socket, asio::buffer(question), asio::redirect_error(asio::use_awaitable, error));
+      co_await asio::async_write(*socket, asio::buffer(question),
+                                 asio::redirect_error(asio::use_awaitable, error));
     }
     std::string answer;
     std::optional<std::string> id;

@@ -1,6 +1,6 @@
-// The other controllers that answer Sentinel's protocol, as `SENTINEL sentinels` lists them: asked once a second
-// for their ids. A name may stand for several: the headless Service of the controllers' pods, say. This
-// one itself is left out, by its id. Runs on one executor, which one thread runs.
+// The other controllers that answer Sentinel's protocol, as `SENTINEL sentinels` lists them: asked once a
+// second for their ids. A name may stand for several: the headless Service of the controllers' pods, say.
+// This one itself is left out, by its id. Runs on one executor, which one thread runs.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -32,16 +32,17 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds kTick{10};           // how late a switch is told, at most, that the leader knows of
-constexpr std::int64_t kRefreshMs = 250;    // of all that is not a switch
-constexpr milliseconds kFollow{100};        // between two questions to the leader
+constexpr milliseconds kTick{10};         // how late a switch is told, at most, that the leader knows of
+constexpr std::int64_t kRefreshMs = 250;  // of all that is not a switch
+constexpr milliseconds kFollow{100};      // between two questions to the leader
 constexpr milliseconds kFollowTimeout{1000};
-constexpr std::int64_t kFreshMs = 2000;     // what was heard longer ago counts no more
+constexpr std::int64_t kFreshMs = 2000;  // what was heard longer ago counts no more
 constexpr milliseconds kOrderTimeout{120000};
 constexpr rlim_t kFilesOfTheRest = 1024;
 
 std::int64_t NowMs() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 double SecondsOf(const timeval& time) {
@@ -54,16 +55,16 @@ std::string OsName() {
   return std::string(name.sysname) + " " + name.release + " " + name.machine;
 }
 
-// 1. Clients of Sentinel's protocol hold as many files as they may. 2. The controller cannot open one more, and
-// does not reach its agents. So there is room for both.
+// 1. Clients of Sentinel's protocol hold as many files as they may. 2. The controller cannot open one more,
+// and does not reach its agents. So there is room for both.
 Result<void> CheckRoomForFiles(std::uint64_t connections) {
   const rlim_t needed = connections + kFilesOfTheRest;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) return {};
-  return Fail(ErrorCode::kInvalid,
-              "sentinel.maxConnections: " + std::to_string(connections) + " clients need " +
-                  std::to_string(needed) + " open files, and " + std::to_string(limit.rlim_cur) +
-                  " are allowed; raise the limit (ulimit -n), or lower maxConnections");
+  return Fail(ErrorCode::kInvalid, "sentinel.maxConnections: " + std::to_string(connections) +
+                                       " clients need " + std::to_string(needed) + " open files, and " +
+                                       std::to_string(limit.rlim_cur) +
+                                       " are allowed; raise the limit (ulimit -n), or lower maxConnections");
 }
 
 // What a look at a group costs little to compare: whether it may have changed what clients are told.
@@ -95,8 +96,9 @@ Reply ReplyOf(const Result<http::ClientResponse>& response) {
                                       : "status " + std::to_string(response->status)));
   }
   const auto* record = object->if_contains("record");
-  auto read = record == nullptr ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "there is no record in it"))
-                                : DecisionRecordFromJson(*record);
+  auto read = record == nullptr
+                  ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "there is no record in it"))
+                  : DecisionRecordFromJson(*record);
   if (!read) return Reply::Fault("ERR the answer of the controller that leads: " + read.error().Message());
   return ReplyOf(core::OperatorAnswer(std::move(*read)));
 }
@@ -209,9 +211,10 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
   }
 
   [[nodiscard]] std::string WhyNot() const {
-    if (front_.LeadsNow()) return "this controller has begun just now, and has not heard from all masters yet";
-    return front_.StandsBy().sentence + "; nothing was heard from it for " +
-           std::to_string(kFreshMs / 1000) + " s" + (problem_.empty() ? "" : ": " + problem_);
+    if (front_.LeadsNow())
+      return "this controller has begun just now, and has not heard from all masters yet";
+    return front_.StandsBy().sentence + "; nothing was heard from it for " + std::to_string(kFreshMs / 1000) +
+           " s" + (problem_.empty() ? "" : ": " + problem_);
   }
 
   static asio::awaitable<void> Run(std::shared_ptr<Impl> self) {
@@ -337,8 +340,10 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
   static asio::awaitable<Reply> Order(std::weak_ptr<Impl> weak, std::string group) {
     const auto self = weak.lock();
     if (!self || self->stopped_) co_return Reply::Fault("ERR the controller is stopping");
-    const auto seen = self->view_ ? self->view_->groups.find(group) : std::map<std::string, GroupSeen>::iterator();
-    const bool alive = self->view_ && seen != self->view_->groups.end() && seen->second.UsableMaster() != nullptr;
+    const auto seen =
+        self->view_ ? self->view_->groups.find(group) : std::map<std::string, GroupSeen>::iterator();
+    const bool alive =
+        self->view_ && seen != self->view_->groups.end() && seen->second.UsableMaster() != nullptr;
     const std::string what = alive ? "switchover" : "failover";
     if (self->front_.LeadsNow()) {
       shell::GroupHost* host = self->front_.Leading()->FindGroup(group);

@@ -1,5 +1,5 @@
-// Sentinel's protocol, served by a controller: the listener, what it knows, and where it knows it from. One that
-// leads reads its own groups, many times a second. One that stands by asks the leader's API for the same
+// Sentinel's protocol, served by a controller: the listener, what it knows, and where it knows it from. One
+// that leads reads its own groups, many times a second. One that stands by asks the leader's API for the same
 // status, so that all give the same answers; while it has not heard from a leader for some seconds it gives
 // none. Runs on the controller's executor.
 #pragma once
@@ -25,7 +25,7 @@ struct ServiceOptions {
   http::Admission admission;      // empty: there are no tokens
   http::Credentials credentials;  // for the other controllers: their API, and Sentinel's protocol
   std::function<void(const std::string& line)> audit;  // empty: nobody is told
-  std::string identity;  // of this controller among others
+  std::string identity;                                // of this controller among others
   Settings settings;
   std::string version;
 };
@@ -49,7 +49,8 @@ class Service {
   std::shared_ptr<Impl> impl_;
 };
 
-// Without admission and audit, which are those of the API. `config.sentinel` is there. An Error: a file cannot be read.
+// Without admission and audit, which are those of the API. `config.sentinel` is there. An Error: a file
+// cannot be read.
 Result<ServiceOptions> OptionsOf(const shell::ControllerConfig& config, std::string version);
 
 }  // namespace walstitch::sentinel

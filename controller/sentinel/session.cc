@@ -83,8 +83,8 @@ Reply Session::Hello(const Request& request, Outcome* outcome) {
   Protocol protocol = protocol_;
   if (request.size() > 1) {
     if (request[1] != "2" && request[1] != "3") {
-      const bool number = std::all_of(request[1].begin(), request[1].end(),
-                                      [](char c) { return c >= '0' && c <= '9'; });
+      const bool number =
+          std::all_of(request[1].begin(), request[1].end(), [](char c) { return c >= '0' && c <= '9'; });
       return Reply::Fault(number && !request[1].empty()
                               ? "NOPROTO unsupported protocol version"
                               : "ERR Protocol version is not an integer or out of range");
@@ -148,11 +148,13 @@ Reply Session::Client(const Request& request, const Knowledge& knowledge,
 }
 
 std::string Session::Describe(std::int64_t now_ms) const {
-  return "id=" + std::to_string(options_.id) + " addr=" + options_.address + " laddr=" +
-         options_.local_address + " fd=-1 name=" + name_ + " age=" + std::to_string((now_ms - began_ms_) / 1000) +
+  return "id=" + std::to_string(options_.id) + " addr=" + options_.address +
+         " laddr=" + options_.local_address + " fd=-1 name=" + name_ +
+         " age=" + std::to_string((now_ms - began_ms_) / 1000) +
          " idle=" + std::to_string((now_ms - asked_ms_) / 1000) + " flags=" + (IsSubscribed() ? "P" : "N") +
          " db=0 sub=" + std::to_string(channels_.size()) + " psub=" + std::to_string(patterns_.size()) +
-         " ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 "
+         " ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 "
+         "tot-mem=0 "
          "events=r cmd=" +
          last_command_ + " user=default redir=-1 resp=" + (protocol_ == Protocol::kResp3 ? "3" : "2") + "\n";
 }
@@ -289,9 +291,9 @@ Session::Told Session::Tell(const Event& event) const {
   Told told;
   if (channels_.contains(event.channel)) {
     ++told.count;
-    told.bytes += Encode(Reply::Push({Reply::Bulk("message"), Reply::Bulk(event.channel),
-                                      Reply::Bulk(event.payload)}),
-                         protocol_);
+    told.bytes +=
+        Encode(Reply::Push({Reply::Bulk("message"), Reply::Bulk(event.channel), Reply::Bulk(event.payload)}),
+               protocol_);
   }
   for (const std::string& pattern : patterns_) {
     if (!GlobMatches(pattern, event.channel)) continue;

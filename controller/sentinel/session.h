@@ -1,5 +1,5 @@
-// One client's connection, without its socket: which protocol it speaks, who it is, what it has subscribed to,
-// and what each of its requests is answered. Pure but for the admission that it asks.
+// One client's connection, without its socket: which protocol it speaks, who it is, what it has subscribed
+// to, and what each of its requests is answered. Pure but for the admission that it asks.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace walstitch::sentinel {
 
 struct SessionOptions {
   std::uint64_t id = 0;
-  std::string address;        // "127.0.0.1:50000"
-  std::string local_address;  // of the listener
+  std::string address;                         // "127.0.0.1:50000"
+  std::string local_address;                   // of the listener
   const http::Admission* admission = nullptr;  // null: there are no tokens
   // What whoever has shown no token may do; nullopt: nothing.
   std::optional<http::AccessRole> anonymous = http::AccessRole::kOperate;

@@ -58,8 +58,8 @@ Result<std::pair<NodeSeen, std::string>> ReadNode(const boost::json::value& json
     node.endpoint = read->endpoint;
     node.role = read->role;
     if (read->last) node.last = read->last->Value();
-    node.heard = connected != nullptr && *connected == boost::json::value(true) &&
-                 read->process == ProcessState::kUp;
+    node.heard =
+        connected != nullptr && *connected == boost::json::value(true) && read->process == ProcessState::kUp;
   }
   return std::pair(std::move(node), TextOf(*object, "place"));
 }

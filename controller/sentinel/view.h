@@ -1,7 +1,7 @@
-// What clients are told of the groups: who is the master, who are the replicas, and which of them may be used.
-// Made from the status that the controller's API gives (core::GroupRunner::Status), by the one that leads and
-// by those that stand by alike, so that all answer alike. Pure; time is an argument, in milliseconds of a
-// steady clock.
+// What clients are told of the groups: who is the master, who are the replicas, and which of them may be
+// used. Made from the status that the controller's API gives (core::GroupRunner::Status), by the one that
+// leads and by those that stand by alike, so that all answer alike. Pure; time is an argument, in
+// milliseconds of a steady clock.
 //
 // A node may be used for what it is: the master for writes, a replica for reads. Whatever else a server does
 // at the moment (parked, held for repair, loading, copied afresh, not heard of), clients are kept away from
@@ -60,8 +60,9 @@ Result<GroupSeen> ReadGroup(const boost::json::value& status);
 // From the answer of /v1/status.
 Result<View> ReadStatus(const boost::json::value& answer, std::int64_t now_ms);
 
-// What the new view does not say, and the one before it did: the old master while there is no new one, where a
-// node was whose agent just began anew, and since when things are as they are. `before` null: it is the first.
+// What the new view does not say, and the one before it did: the old master while there is no new one, where
+// a node was whose agent just began anew, and since when things are as they are. `before` null: it is the
+// first.
 void CarryOver(const GroupSeen* before, GroupSeen* now, std::int64_t now_ms);
 void CarryOver(const View* before, View* now);
 

@@ -191,11 +191,13 @@ SentinelConfig ReadSentinel(ConfigReader& reader, const ConfigOverrides& overrid
     reader.Refuse("others", "others: expected a list of host:port, such as 10.0.0.2:26379");
     break;
   }
-  reader.Flag("withoutToken", config.without_token,
-              Rare("`true`: clients find the master without a token. Ordering a failover then always needs one."));
-  http::ReadClientTls(reader, "leaderTls", config.leader_tls,
-                      Rare("How one that stands by speaks to the API of the one that leads, by `https://`. Without "
-                           "it: as `agentTls` says."));
+  reader.Flag(
+      "withoutToken", config.without_token,
+      Rare("`true`: clients find the master without a token. Ordering a failover then always needs one."));
+  http::ReadClientTls(
+      reader, "leaderTls", config.leader_tls,
+      Rare("How one that stands by speaks to the API of the one that leads, by `https://`. Without "
+           "it: as `agentTls` says."));
   reader.Number("maxConnections", 10, 100000, config.max_connections,
                 "Clients at once. Whoever has asked nothing for longest gives its place to a new one.");
   reader.Bytes("maxRequest", config.max_request, "Of one request, `1Ki` to `1Mi`.");
@@ -210,9 +212,10 @@ SentinelConfig ReadSentinel(ConfigReader& reader, const ConfigOverrides& overrid
   reader.Duration("idleTimeout", kSecond, kDay, config.idle_timeout_ms,
                   "Without a request; subscribers may be silent for ever.");
   if (!http::IsLoopback(config.host) && !has_token && !config.without_token) {
-    reader.Refuse("host", "host: without a token, whoever reaches " + config.host +
-                              " is answered, and may fail groups over; set api.tokenFile, listen on 127.0.0.1, "
-                              "or say withoutToken: true");
+    reader.Refuse("host",
+                  "host: without a token, whoever reaches " + config.host +
+                      " is answered, and may fail groups over; set api.tokenFile, listen on 127.0.0.1, "
+                      "or say withoutToken: true");
   }
   return config;
 }
@@ -228,7 +231,8 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
   if (const std::string why = http::WhyNotListen(config.api_host, config.api_access); !why.empty())
     reader.Refuse("api", why);
   config.identity = overrides.identity;
-  reader.Section("sentinel", "Sentinel's protocol, for clients that find the master with it. Without it none is served.",
+  reader.Section("sentinel",
+                 "Sentinel's protocol, for clients that find the master with it. Without it none is served.",
                  [&](ConfigReader& part) {
                    config.sentinel = ReadSentinel(part, overrides, !config.api_access.tokens.empty());
                  });
@@ -252,8 +256,7 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
   reader.Bytes("fullSyncRate", config.full_sync_rate,
                "Bytes a second of each full sync, such as `100Mi`; `0`: as fast as it goes.");
   ReadFailover(reader, config.failover);
-  reader.Choice("logLevel", {"trace", "debug", "info", "warning", "error"}, config.log_level,
-                "The least level that is logged, to standard error.");
+  reader.LogLevel(config.log_level);
   const bool in_kubernetes =
       reader.Section("kubernetes", "With it, groups and agents come from the labels of pods.",
                      [&](ConfigReader& part) { config.kubernetes = ReadKubernetes(part); });

@@ -78,9 +78,9 @@ struct Decision {
   std::string group;
   std::uint64_t epoch = 0;  // the epoch of its commands
   DecisionKind kind = DecisionKind::kRejoin;
-  std::string node;                  // rejoin: the rejoiner; failover, switchover: the node to promote
-  std::string survivor;              // rejoin: the master; failover, switchover: the old master, or empty
-  std::string finding;               // what it answers, one sentence
+  std::string node;      // rejoin: the rejoiner; failover, switchover: the node to promote
+  std::string survivor;  // rejoin: the master; failover, switchover: the old master, or empty
+  std::string finding;   // what it answers, one sentence
   // failover that nobody asked for: unix time at which the master's loss was noticed
   std::optional<std::int64_t> noticed_ms{};
   std::optional<Evidence> evidence;  // rejoin

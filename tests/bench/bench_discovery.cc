@@ -1,5 +1,5 @@
-// Clients that find the master with Sentinel's protocol, through failovers and switchovers; beside the same clients with
-// Redis and Redis Sentinel. See --help.
+// Clients that find the master with Sentinel's protocol, through failovers and switchovers; beside the same
+// clients with Redis and Redis Sentinel. See --help.
 //
 // Written as a program and not with a benchmark library: what is measured happens once, in other processes.
 #include <algorithm>
@@ -93,7 +93,8 @@ class Clients {
       const std::int64_t since_us = SentinelWriter::NowUs();
       const auto enough = [&] {
         const auto& acks = writer->Acks();
-        return acks.size() >= writes && acks[acks.size() - writes].end_us >= since_us && acks.back().port == port;
+        return acks.size() >= writes && acks[acks.size() - writes].end_us >= since_us &&
+               acks.back().port == port;
       };
       if (!test::Eventually(kPatience, enough)) Say(*writer, "does not write on the master");
     }
@@ -146,7 +147,8 @@ void Progress(const std::string& what, std::size_t run, std::size_t runs) {
 std::vector<Result> Walstitch(std::size_t runs) {
   const uint16_t sentinel = test::PickFreePort();
   test::ClusterOptions options;
-  options.controller_config = "sentinel: {port: " + std::to_string(sentinel) + "}\n";  // the rest as it is by default
+  options.controller_config =
+      "sentinel: {port: " + std::to_string(sentinel) + "}\n";  // the rest as it is by default
   test::Cluster cluster(options);
   if (auto error = cluster.Start()) Fail(*error + cluster.Logs());
   const auto name = [&](std::size_t node) { return cluster.Nodes()[node]; };
@@ -199,7 +201,8 @@ std::vector<Result> Sentinel(std::size_t runs) {
     const std::int64_t since_us = SentinelWriter::NowUs();
     group.Kill(master);
     clients.Failover(group.Port(1 - master), since_us);
-    // Sentinel is in the middle of it still; started now, the old master would only meet what is left of that.
+    // Sentinel is in the middle of it still; started now, the old master would only meet what is left of
+    // that.
     if (const auto error = group.WaitSwitched(1 - master)) Fail(*error + "\n" + group.Log());
     Must(group.StartAsReplica(master));
     master = 1 - master;
@@ -259,8 +262,8 @@ void PrintWrites(const std::vector<Result>& results) {
                     {"LOST", cli::Align::kRight},
                     {"ERRORS", cli::Align::kRight}});
   for (const Result& result : results) {
-    table.AddRow({result.system, result.client, std::to_string(result.acknowledged), std::to_string(result.lost),
-                  std::to_string(result.errors)});
+    table.AddRow({result.system, result.client, std::to_string(result.acknowledged),
+                  std::to_string(result.lost), std::to_string(result.errors)});
   }
   std::cout << "\nwrites, of all runs\n" << table.Render() << std::flush;
 }
@@ -297,7 +300,8 @@ int Main(const std::vector<std::string>& words) {
     }
     Print("failover: kill -9 of the master to the client's first acknowledged write on the other", results,
           &Result::failover_us);
-    Print("switchover: the order to the first acknowledged write on the new master", results, &Result::ordered_us);
+    Print("switchover: the order to the first acknowledged write on the new master", results,
+          &Result::ordered_us);
     Print("switchover: the last acknowledged write on the old master to the first on the new", results,
           &Result::pause_us);
     PrintWrites(results);

@@ -1,5 +1,5 @@
-// What discovery is measured against: Redis itself, a master and a replica, and Redis Sentinel beside them. All three are
-// one program of Debian's redis-tools, called by different names.
+// What discovery is measured against: Redis itself, a master and a replica, and Redis Sentinel beside them.
+// All three are one program of Debian's redis-tools, called by different names.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,8 @@
 
 namespace walstitch::bench {
 
-// Not thread-safe; see Process for which thread should use it. The methods return the text of the error, if any.
+// Not thread-safe; see Process for which thread should use it. The methods return the text of the error, if
+// any.
 class RedisGroup {
  public:
   static constexpr const char* kName = "bench";

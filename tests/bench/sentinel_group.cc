@@ -34,7 +34,9 @@ std::optional<std::string> SentinelGroup::Start() {
   return sentinel_.Start({{"bench", nodes_[0]->port()}});
 }
 
-test::RedisClient SentinelGroup::Ask() const { return test::RedisClient(sentinel_.Port(), "127.0.0.1", seconds(2)); }
+test::RedisClient SentinelGroup::Ask() const {
+  return test::RedisClient(sentinel_.Port(), "127.0.0.1", seconds(2));
+}
 
 std::optional<std::string> SentinelGroup::WaitReady(std::size_t master) {
   const std::string master_port = std::to_string(nodes_[master]->port());

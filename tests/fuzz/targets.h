@@ -9,11 +9,11 @@
 
 namespace walstitch::wal {
 
-void FuzzLogReader(std::string_view bytes);     // a WAL file
-void FuzzBatchDecoder(std::string_view bytes);  // a batch
-void FuzzKvrocksKeys(std::string_view bytes);   // a RocksDB key, a metadata value, or a LogData
-void FuzzWalDirectory(std::string_view bytes);  // the only WAL file of a directory
-void FuzzHttpText(std::string_view bytes);      // a request's target, a token file, a URL
+void FuzzLogReader(std::string_view bytes);        // a WAL file
+void FuzzBatchDecoder(std::string_view bytes);     // a batch
+void FuzzKvrocksKeys(std::string_view bytes);      // a RocksDB key, a metadata value, or a LogData
+void FuzzWalDirectory(std::string_view bytes);     // the only WAL file of a directory
+void FuzzHttpText(std::string_view bytes);         // a request\'s target, a token file, a URL
 void FuzzSentinelRequest(std::string_view bytes);  // what a client of Sentinel's protocol sends
 
 struct FuzzTarget {

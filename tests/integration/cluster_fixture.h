@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 
 #include "policies/model/json.h"
 #include "policies/model/reason_codes.h"
+#include "tests/support/api_description.h"
 #include "tests/support/cluster.h"
 #include "tests/support/keyspace.h"
 
@@ -33,7 +35,30 @@ class ClusterTest : public ::testing::Test {
     MakeCluster(std::move(options));
     const auto error = cluster_->Start();
     ASSERT_FALSE(error) << *error;
+    CheckAnswers();
   }
+
+  // From here on, whatever the programs answer must be as they describe it themselves.
+  void CheckAnswers() {
+    const HttpAnswer controller = cluster_->CallController("GET", "/openapi.json");
+    const HttpAnswer agent = cluster_->CallAgent(cluster_->Nodes().front(), "GET", "/openapi.json");
+    ASSERT_EQ(200, controller.status) << controller.body;
+    ASSERT_EQ(200, agent.status) << agent.body;
+    descriptions_.clear();
+    descriptions_.emplace("controller", controller.body);
+    descriptions_.emplace("agent", agent.body);
+    cluster_->SetWitness([this](const std::string& program, const std::string& method,
+                                const std::string& target, const HttpAnswer& answer) {
+      if (answer.status == 0) return;
+      const ApiDescription& description = descriptions_.at(program);
+      for (auto& problem : description.ProblemsOfAnswer(method, target, answer.status, answer.body)) {
+        // A test asks for the status again and again.
+        if (!told_.insert(problem).second) continue;
+        ADD_FAILURE() << "not as the " << program << "'s /openapi.json says: " << problem;
+      }
+    });
+  }
+  const ApiDescription& DescriptionOf(const std::string& program) const { return descriptions_.at(program); }
 
   Cluster& cluster() { return *cluster_; }
 
@@ -96,6 +121,8 @@ class ClusterTest : public ::testing::Test {
   }
 
  private:
+  std::map<std::string, ApiDescription> descriptions_;
+  std::set<std::string> told_;
   std::unique_ptr<Cluster> cluster_;
 };
 

@@ -1,13 +1,14 @@
-// Clients that speak Sentinel's protocol: they find the master by the controller, and follow it when it changes.
+// Clients that speak Sentinel's protocol: they find the master by the controller, and follow it when it
+// changes.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
-#include <algorithm>
 #include <fstream>
 #include <vector>
 
@@ -27,7 +28,8 @@ constexpr const char* kByHand = "failover: {automatic: false}\n";
 
 class SentinelTest : public ClusterTest {
  protected:
-  void StartServing(const std::string& config, const std::string& sentinel = "", const std::string& token = "") {
+  void StartServing(const std::string& config, const std::string& sentinel = "",
+                    const std::string& token = "") {
     port_ = PickFreePort();
     ClusterOptions options;
     options.nodes = {"n1", "n2", "n3"};
@@ -106,7 +108,8 @@ TEST_F(SentinelTest, SubscribersAreToldOfASwitchInSentinelsWords) {
     channels.push_back(message.items[2].text);
     payload = message.items[3].text;
   }
-  EXPECT_EQ(payload, "shop 127.0.0.1 " + std::to_string(PortOf("n1")) + " 127.0.0.1 " + std::to_string(PortOf("n2")));
+  EXPECT_EQ(payload,
+            "shop 127.0.0.1 " + std::to_string(PortOf("n1")) + " 127.0.0.1 " + std::to_string(PortOf("n2")));
   ASSERT_GE(channels.size(), 2U);
   EXPECT_EQ(channels[channels.size() - 2], "+failover-end");
 }
@@ -133,7 +136,8 @@ TEST_F(SentinelTest, FailoverThatIsRefusedSaysWhy) {
   ASSERT_NO_FATAL_FAILURE(StartServing(kByHand));
   cluster().KillNode("n2");
   cluster().KillNode("n3");
-  ASSERT_TRUE(cluster().WaitUntil([&] { return cluster().Condition("n3") == "down" && cluster().Condition("n2") == "down"; }));
+  ASSERT_TRUE(cluster().WaitUntil(
+      [&] { return cluster().Condition("n3") == "down" && cluster().Condition("n2") == "down"; }));
   RedisClient client = Ask();
   const Reply reply = client("SENTINEL", "FAILOVER", "shop");
   EXPECT_TRUE(reply.IsError()) << reply;
@@ -158,9 +162,11 @@ TEST_F(SentinelTest, ControllerThatRestartsTellsOfNoMasterThatItDoesNotKnow) {
 }
 
 class SentinelClientTest : public SentinelTest, public ::testing::WithParamInterface<ClientLibrary> {};
-INSTANTIATE_TEST_SUITE_P(Libraries, SentinelClientTest, ::testing::Values(ClientLibrary::kRedisPy, ClientLibrary::kIoredis),
+INSTANTIATE_TEST_SUITE_P(Libraries, SentinelClientTest,
+                         ::testing::Values(ClientLibrary::kRedisPy, ClientLibrary::kIoredis),
                          [](const auto& parameter) {
-                           return std::string(parameter.param == ClientLibrary::kRedisPy ? "RedisPy" : "Ioredis");
+                           return std::string(parameter.param == ClientLibrary::kRedisPy ? "RedisPy"
+                                                                                         : "Ioredis");
                          });
 
 TEST_P(SentinelClientTest, FindsTheMasterAndFollowsASwitchoverAndAFailover) {
@@ -173,7 +179,8 @@ TEST_P(SentinelClientTest, FindsTheMasterAndFollowsASwitchoverAndAFailover) {
   target.prefix = "w:";
   ASSERT_FALSE(writer.Start(target));
   const auto writes_on = [&](const std::string& node, std::int64_t since_us) {
-    return cluster().WaitUntil([&] { return writer.FirstAckOn(PortOf(node), since_us).has_value(); }, seconds(30));
+    return cluster().WaitUntil([&] { return writer.FirstAckOn(PortOf(node), since_us).has_value(); },
+                               seconds(30));
   };
   ASSERT_TRUE(writes_on("n1", 0)) << writer.LastError();
 

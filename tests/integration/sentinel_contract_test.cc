@@ -1,5 +1,6 @@
-// What a controller answers in Sentinel's protocol beside what a real redis-sentinel answers about the same nodes: the
-// same fields in the same order, of the same types, in both versions of the protocol, and the same errors.
+// What a controller answers in Sentinel's protocol beside what a real redis-sentinel answers about the same
+// nodes: the same fields in the same order, of the same types, in both versions of the protocol, and the same
+// errors.
 #include <gtest/gtest.h>
 
 #include <boost/asio/connect.hpp>
@@ -78,8 +79,8 @@ bool IsNumber(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0) == std::string::npos;
 }
 
-// The shape of a list of fields: every name, and whether its value is a number. Values of no fixed kind ("runid", which
-// Kvrocks does not have) are left open.
+// The shape of a list of fields: every name, and whether its value is a number. Values of no fixed kind
+// ("runid", which Kvrocks does not have) are left open.
 std::string FieldShape(const Wire& wire) {
   std::string shape = std::string(1, wire.type) + "{";
   for (std::size_t i = 0; i + 1 < wire.items.size(); i += 2) {
@@ -122,7 +123,8 @@ class SentinelContractTest : public ClusterTest {
  protected:
   // Nodes that replicate directly: a group that both find as it is, and neither has made.
   void StartBoth() {
-    if (RedisSentinel::Binary().empty()) GTEST_SKIP() << "no redis-sentinel here: ./x test installs Debian's redis-tools";
+    if (RedisSentinel::Binary().empty())
+      GTEST_SKIP() << "no redis-sentinel here: ./x test installs Debian's redis-tools";
     port_ = PickFreePort();
     ClusterOptions options;
     options.nodes = {"n1", "n2", "n3"};
@@ -159,7 +161,8 @@ class SentinelContractTest : public ClusterTest {
     std::string text;
     for (const std::string& word : words) text += word + " ";
     for (const int protocol : {2, 3}) {
-      EXPECT_EQ(shape(WireClient(port_, protocol).Ask(words)), shape(WireClient(first_.Port(), protocol).Ask(words)))
+      EXPECT_EQ(shape(WireClient(port_, protocol).Ask(words)),
+                shape(WireClient(first_.Port(), protocol).Ask(words)))
           << text << "in RESP" << protocol;
     }
   }
@@ -178,7 +181,8 @@ TEST_F(SentinelContractTest, FieldsTypesAndErrorsAreThoseOfARealSentinelOnTheSam
   ExpectAlike({"SENTINEL", "slaves", "shop"}, ListShape);
   ExpectAlike({"SENTINEL", "sentinels", "shop"}, ListShape);
   ExpectAlike({"SENTINEL", "myid"}, TypeShape);
-  ExpectAlike({"SENTINEL", "help"}, [](const Wire& wire) { return std::string(1, wire.type) + wire.items.at(0).type; });
+  ExpectAlike({"SENTINEL", "help"},
+              [](const Wire& wire) { return std::string(1, wire.type) + wire.items.at(0).type; });
   ExpectAlike({"SENTINEL", "config", "get", "*"}, [](const Wire& wire) {
     std::string names(1, wire.type);
     for (std::size_t i = 0; i < wire.items.size(); i += 2) names += " " + wire.items[i].text;
@@ -219,7 +223,8 @@ TEST_F(SentinelContractTest, FieldsTypesAndErrorsAreThoseOfARealSentinelOnTheSam
       {"SENTINEL", "ckquorum", "shop"},
       {"SENTINEL", "ckquorum", "nope"},
       {"SENTINEL", "failover", "nope"},
-      {"SENTINEL", "is-master-down-by-addr", "127.0.0.1", std::to_string(cluster().Node("n1").port()), "0", "*"},
+      {"SENTINEL", "is-master-down-by-addr", "127.0.0.1", std::to_string(cluster().Node("n1").port()), "0",
+       "*"},
       {"SENTINEL", "is-master-down-by-addr", "127.0.0.1", "1", "0", "*"},
       {"SENTINEL", "is-master-down-by-addr", "127.0.0.1", "foo", "0", "*"},
       {"SENTINEL", "pending-scripts"},
@@ -243,7 +248,8 @@ TEST_F(SentinelContractTest, FieldsTypesAndErrorsAreThoseOfARealSentinelOnTheSam
   for (const auto& words : exactly) ExpectAlike(words, Whole);
 }
 
-// The failover is Sentinel's here. The controller, which only watches, tells its subscribers of the same switch.
+// The failover is Sentinel's here. The controller, which only watches, tells its subscribers of the same
+// switch.
 TEST_F(SentinelContractTest, SwitchIsToldInTheWordsOfARealSentinel) {
   StartBoth();
   if (IsSkipped() || HasFatalFailure()) return;
@@ -266,7 +272,8 @@ TEST_F(SentinelContractTest, SwitchIsToldInTheWordsOfARealSentinel) {
       }
       const std::string text = message.items[1].text + " " + message.items[2].text;
       // Who leads Sentinel's failover is drawn; only that one tells of its end.
-      if (text.find("master shop") != std::string::npos || text.starts_with("+switch-master")) texts.push_back(text);
+      if (text.find("master shop") != std::string::npos || text.starts_with("+switch-master"))
+        texts.push_back(text);
     }
     std::erase_if(texts, [](const std::string& text) { return text.starts_with("+failover-end"); });
     // How many of the two agreed by then is by chance.

@@ -326,12 +326,16 @@ HttpAnswer Cluster::Call(uint16_t port, const std::string& method, const std::st
 
 HttpAnswer Cluster::CallAgent(const std::string& node, const std::string& method, const std::string& target,
                               const std::string& body) {
-  return Call(AgentPort(node), method, target, body);
+  HttpAnswer answer = Call(AgentPort(node), method, target, body);
+  if (witness_) witness_("agent", method, target, answer);
+  return answer;
 }
 
 HttpAnswer Cluster::CallController(const std::string& method, const std::string& target,
                                    const std::string& body) {
-  return Call(controller_port_, method, target, body);
+  HttpAnswer answer = Call(controller_port_, method, target, body);
+  if (witness_) witness_("controller", method, target, answer);
+  return answer;
 }
 
 json::value Cluster::Status() {

@@ -144,6 +144,11 @@ class Cluster {
   uint16_t ControllerPort() const { return controller_port_; }
   HttpAnswer CallController(const std::string& method, const std::string& target,
                             const std::string& body = "");
+  // Sees every answer that this Cluster gets of an API of `program`, "controller" or "agent", its own questions'
+  // among them.
+  using Witness = std::function<void(const std::string& program, const std::string& method,
+                                     const std::string& target, const HttpAnswer& answer)>;
+  void SetWitness(Witness witness) { witness_ = std::move(witness); }
   // Replaces the policy file; the controller reads it again by itself.
   void WritePolicy(const std::string& content);
   std::string PolicyFile() const { return directory_.path() + "/policies/policy.yaml"; }
@@ -227,6 +232,7 @@ class Cluster {
   Process controller_;
   uint16_t controller_port_;
   int cli_calls_ = 0;
+  Witness witness_;
 };
 
 }  // namespace walstitch::test

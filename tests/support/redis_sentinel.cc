@@ -21,8 +21,9 @@ std::optional<std::string> RedisSentinel::Start(const std::map<std::string, uint
   std::ofstream config(directory_.path() + "/sentinel.conf");
   config << "port " << port_ << "\nbind 127.0.0.1\ndaemonize no\ndir " << directory_.path() << "\n";
   for (const auto& [name, port] : masters) {
-    config << "sentinel monitor " << name << " 127.0.0.1 " << port << " 1\nsentinel down-after-milliseconds " << name
-           << " 1000\nsentinel failover-timeout " << name << " 10000\nsentinel parallel-syncs " << name << " 1\n";
+    config << "sentinel monitor " << name << " 127.0.0.1 " << port << " 1\nsentinel down-after-milliseconds "
+           << name << " 1000\nsentinel failover-timeout " << name << " 10000\nsentinel parallel-syncs "
+           << name << " 1\n";
   }
   config.close();
   return process_.Start({binary, directory_.path() + "/sentinel.conf"}, directory_.path() + "/output");

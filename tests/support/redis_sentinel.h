@@ -1,5 +1,5 @@
-// A real Redis Sentinel, where Debian's redis-tools is installed: one program, which is a Sentinel when it is called
-// so. The package redis-sentinel would start a service, which nobody needs here.
+// A real Redis Sentinel, where Debian's redis-tools is installed: one program, which is a Sentinel when it is
+// called so. The package redis-sentinel would start a service, which nobody needs here.
 //
 // Not thread-safe; see Process for which thread should start it.
 #pragma once
@@ -21,7 +21,8 @@ class RedisSentinel {
   // Empty if there is none.
   static std::string Binary();
 
-  // Watches these masters, by name: their ports on loopback. Down after 1 s, quorum 1. The text of the error, if any.
+  // Watches these masters, by name: their ports on loopback. Down after 1 s, quorum 1. The text of the error,
+  // if any.
   std::optional<std::string> Start(const std::map<std::string, uint16_t>& masters);
   void Kill() { process_.Kill(); }
   uint16_t Port() const { return port_; }

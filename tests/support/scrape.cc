@@ -17,7 +17,8 @@ std::map<std::string, double> Scrape::Of(const std::string& metric) const {
   const bool histogram = type != types.end() && type->second == "histogram";
   for (const auto& [series, value] : values) {
     const std::string name = series.substr(0, series.find('{'));
-    const bool part = histogram && (name == metric + "_bucket" || name == metric + "_sum" || name == metric + "_count");
+    const bool part =
+        histogram && (name == metric + "_bucket" || name == metric + "_sum" || name == metric + "_count");
     if (name == metric || part) of.emplace(series, value);
   }
   return of;
@@ -46,7 +47,8 @@ Scrape ParseScrape(const std::string& text) {
     if (line.empty() || line.starts_with('#')) continue;
     const auto space = line.rfind(' ');
     if (space == std::string::npos) throw std::runtime_error("no sample: " + line);
-    const bool is_new = scrape.values.emplace(line.substr(0, space), std::stod(line.substr(space + 1))).second;
+    const bool is_new =
+        scrape.values.emplace(line.substr(0, space), std::stod(line.substr(space + 1))).second;
     if (!is_new) throw std::runtime_error("told twice: " + line);
   }
   return scrape;

@@ -25,7 +25,8 @@ std::string NodeBinary() {
 }
 
 // What a command prints; empty: it failed.
-std::string OutputOf(const std::vector<std::string>& command, const std::map<std::string, std::string>& environment) {
+std::string OutputOf(const std::vector<std::string>& command,
+                     const std::map<std::string, std::string>& environment) {
   const TempDirectory directory;
   const std::string file = directory.path() + "/output";
   Process process;
@@ -46,15 +47,18 @@ const char* ToString(ClientLibrary library) {
 std::string VersionOf(ClientLibrary library) {
   std::string version;
   if (library == ClientLibrary::kRedisPy) {
-    if (fs::exists(kPython)) version = OutputOf({kPython, "-c", "import redis; print(redis.__version__)"}, {});
+    if (fs::exists(kPython))
+      version = OutputOf({kPython, "-c", "import redis; print(redis.__version__)"}, {});
   } else if (const std::string node = NodeBinary(); !node.empty()) {
-    version = OutputOf({node, "-e", "console.log(require('ioredis/package.json').version)"}, {{"NODE_PATH", kModules}});
+    version = OutputOf({node, "-e", "console.log(require('ioredis/package.json').version)"},
+                       {{"NODE_PATH", kModules}});
   }
   return version.empty() ? "" : std::string(ToString(library)) + " " + version;
 }
 
 std::int64_t SentinelWriter::NowUs() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 

@@ -1,5 +1,5 @@
-// A program that writes through its client library's Sentinel support, unchanged: redis-py or ioredis, in a process
-// of its own (tests/clients), and what it says of its writes.
+// A program that writes through its client library's Sentinel support, unchanged: redis-py or ioredis, in a
+// process of its own (tests/clients), and what it says of its writes.
 //
 // Not thread-safe; see Process for which thread should start it.
 #pragma once

@@ -82,13 +82,17 @@ TEST_F(ControllersTest, BothTellClientsOfSentinelTheSameMasterAndOfItsSwitch) {
   ASSERT_TRUE(WaitNewMaster(old));
   const Reply message = subscriber.ReadReply();
   ASSERT_EQ(message.items.size(), 3U) << message;
-  EXPECT_EQ(message.items[2].text, "shop " + player_->IpOf(old) + " 6666 " + player_->IpOf(Master()) + " 6666");
+  EXPECT_EQ(message.items[2].text,
+            "shop " + player_->IpOf(old) + " 6666 " + player_->IpOf(Master()) + " 6666");
   EXPECT_TRUE(both_tell(Master()));
 
   // A standby asks whoever leads; when nobody does, it says so, and tells of no master.
   player_->SignalContainer(leader, "controller", SIGSTOP);
   EXPECT_TRUE(WaitUntil(
-      [&] { return ask(standby, {"SENTINEL", "masters"}).text.starts_with("LOADING "); }, seconds(10)));
+      [&] {
+        return ask(standby, {"SENTINEL", "masters"}).text.starts_with("LOADING ");
+      },
+      seconds(10)));
   EXPECT_TRUE(WaitUntil(
       [&] {
         const Reply reply = ask(standby, {"SENTINEL", "get-master-addr-by-name", "shop"});

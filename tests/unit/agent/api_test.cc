@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "policies/model/json.h"
+#include "policies/openapi.h"
+#include "tests/support/api_description.h"
 
 namespace walstitch::agent {
 namespace {
@@ -41,6 +43,7 @@ class FiveBatches : public wal::WalSource {
 
 struct FakeBackend : ApiBackend {
   [[nodiscard]] std::string Identity() const override { return "shop/n1"; }
+  asio::awaitable<std::string> Metrics() override { co_return "walstitch_agent_ready 1\n"; }
   Report CurrentReport() override {
     Report report;
     report.node = "n1";
@@ -132,6 +135,7 @@ class ApiTest : public ::testing::Test {
     for (const auto& segment : request.segments) request.path += "/" + segment;
     request.query = std::move(query);
     request.body = std::move(body);
+    const std::string request_path = request.path;
     asio::io_context context(1);
     http::Response response;
     asio::co_spawn(context, HandleRequest(&backend_, std::move(request)),
@@ -140,7 +144,16 @@ class ApiTest : public ::testing::Test {
                      response = std::move(value);
                    });
     context.run();
-    EXPECT_TRUE(ParseJson(response.body)) << response.body;
+    if (response.content_type == "application/json") {
+      EXPECT_TRUE(ParseJson(response.body)) << response.body;
+    }
+    // What the backend says of salvages here is made up.
+    if (request_path.starts_with("/v1/salvage")) return response;
+    static const test::ApiDescription description(OpenApiDocument(kOpenApi));
+    for (const auto& problem :
+         description.ProblemsOfAnswer(method, request_path, response.status, response.body)) {
+      ADD_FAILURE() << problem;
+    }
     return response;
   }
   http::Response Wal(const std::string& what, std::map<std::string, std::string> query = {}) {
@@ -242,6 +255,14 @@ TEST_F(ApiTest, WrongMethodsAndPathsAreTold) {
   EXPECT_EQ(Ask("GET", {"v1", "wal", "secrets"}).status, 404);
   EXPECT_EQ(Ask("GET", {"v1", "stream"}).status, 400);
   EXPECT_EQ(Ask("GET", {"healthz"}).status, 200);
+}
+
+TEST_F(ApiTest, NumbersAreTextForPrometheus) {
+  const http::Response response = Ask("GET", {"metrics"});
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "walstitch_agent_ready 1\n");
+  EXPECT_EQ(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(Ask("POST", {"metrics"}).status, 405);
 }
 
 TEST_F(ApiTest, ExtentSaysHowKeysAreEncoded) {
@@ -376,6 +397,27 @@ TEST_F(ApiTest, QuestionsOfAnUndoArePostedAndBadOnesAreRefused) {
   }
 }
 
+TEST_F(ApiTest, EveryPathOfTheListIsAnswered) {
+  for (const http::Route& route : Routes()) {
+    std::vector<std::string> segments;
+    for (std::size_t at = 0; at < route.pattern.size();) {
+      const std::size_t end = std::min(route.pattern.find('/', at + 1), route.pattern.size());
+      segments.emplace_back(route.pattern.substr(at + 1, end - at - 1));
+      at = end;
+    }
+    const http::Response response = Ask(std::string(route.method), segments);
+    EXPECT_NE(response.status, 404) << route.pattern << ": " << response.body;
+    EXPECT_NE(response.status, 405) << route.pattern << ": " << response.body;
+  }
+  EXPECT_EQ(Ask("GET", {"v1", "nothing"}).status, 404);
+}
+
+TEST_F(ApiTest, DescriptionIsGiven) {
+  const http::Response response = Ask("GET", {"openapi.json"});
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(ParseJson(response.body)->at("openapi").as_string(), "3.1.0");
+}
+
 // What a stranger, a token to view and a token to operate may ask: -, v, o; with ! the audit is told.
 TEST(AgentNeeds, EveryRouteHasItsRole) {
   const auto need = [](std::string_view method, std::vector<std::string> segments) {
@@ -388,6 +430,7 @@ TEST(AgentNeeds, EveryRouteHasItsRole) {
   EXPECT_EQ(need("GET", {"metrics"}), "v");
   EXPECT_EQ(need("HEAD", {"metrics"}), "v");
   EXPECT_EQ(need("GET", {"openapi.json"}), "v");
+  EXPECT_EQ(need("HEAD", {"openapi.json"}), "v");
   EXPECT_EQ(need("GET", {"v1", "report"}), "v");
   EXPECT_EQ(need("GET", {"v1", "stream"}), "o!");
   EXPECT_EQ(need("POST", {"v1", "command"}), "o!");

@@ -139,10 +139,10 @@ TEST_F(CommandTest, WrongUsageIsOneSentenceAndTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{},
        "walstitch: a command is expected: status, plan, failover, switchover, adopt, release, pause, resume, "
-       "unblock, maintenance, decisions, salvage, policy, wal (see walstitch --help)\n"},
+       "unblock, maintenance, decisions, salvage, policy, wal, completion (see walstitch --help)\n"},
       {{"stats"},
        "walstitch: 'stats' is no command: status, plan, failover, switchover, adopt, release, pause, resume, "
-       "unblock, maintenance, decisions, salvage, policy, wal (see walstitch --help)\n"},
+       "unblock, maintenance, decisions, salvage, policy, wal, completion (see walstitch --help)\n"},
       {{"decisions", "tell"},
        "walstitch: 'tell' is no command: list, show, verify, replay, export (see walstitch decisions "
        "--help)\n"},

@@ -68,7 +68,7 @@ TEST(ControllerConfigTest, MistakesAreNamedWithTheirPlace) {
   EXPECT_EQ(ErrorOf(With("maxConcurrentFullSyncs: 0")),
             "c.yaml:2:25: maxConcurrentFullSyncs: expected a whole number from 1 to 1000");
   EXPECT_EQ(ErrorOf(With("logLevel: loud")),
-            "c.yaml:2:11: logLevel: expected trace, debug, info, warning or error");
+            "c.yaml:2:11: logLevel: expected trace, debug, info, warn or error");
   EXPECT_EQ(ErrorOf(With("api: {port: 70000}")),
             "c.yaml:2:13: port: expected a whole number from 1 to 65535");
   EXPECT_EQ(ErrorOf(With("api: yes")), "c.yaml:2:6: expected a mapping (key: value)");
@@ -262,8 +262,9 @@ TEST(ControllerConfigTest, SentinelIsServedWhereTheFileSaysSo) {
   EXPECT_EQ(config->sentinel->announce_host, "127.0.0.1");
   EXPECT_EQ(config->sentinel->announce_port, 26379);
   config = ParseControllerConfig(
-      "c.yaml", With("sentinel: {port: 5, announce: {host: a}, others: ['b:1', '[::1]:2'], maxConnections: 20,\n"
-                     "  maxRequest: 2Ki, maxOutput: 32Ki, requestTimeout: 2s, idleTimeout: 1m}"));
+      "c.yaml",
+      With("sentinel: {port: 5, announce: {host: a}, others: ['b:1', '[::1]:2'], maxConnections: 20,\n"
+           "  maxRequest: 2Ki, maxOutput: 32Ki, requestTimeout: 2s, idleTimeout: 1m}"));
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->sentinel->announce_host, "a");
   EXPECT_EQ(config->sentinel->announce_port, 5);
@@ -288,8 +289,7 @@ TEST(ControllerConfigTest, SentinelElsewhereThanOnLoopbackNeedsATokenOrTheWordTh
   EXPECT_EQ(ErrorOf(With("api: {token: t}\nsentinel: {host: 0.0.0.0}")), "accepted");
   ConfigOverrides overrides;
   overrides.host = "10.0.0.5";
-  const auto config =
-      ParseControllerConfig("c.yaml", With("api: {token: t}\nsentinel: {}"), overrides);
+  const auto config = ParseControllerConfig("c.yaml", With("api: {token: t}\nsentinel: {}"), overrides);
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->sentinel->host, "10.0.0.5");
   EXPECT_EQ(config->sentinel->announce_host, "10.0.0.5");

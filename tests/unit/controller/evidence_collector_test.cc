@@ -79,6 +79,7 @@ class Agent : public agent::ApiBackend {
   }
   void Stop() { server_.Stop(); }
   [[nodiscard]] std::string Identity() const override { return "shop/" + name_; }
+  asio::awaitable<std::string> Metrics() override { co_return ""; }
   AgentClient Client(const std::string& name) {
     name_ = name;
     return AgentClient("shop", name, {"127.0.0.1", std::to_string(server_.Port())}, "");

@@ -99,7 +99,8 @@ TEST(RecordCounters, ACopiedNodeIsNoPartialSync) {
 }
 
 TEST(RecordCounters, AnAttemptThatFailedIsNoPartialSync) {
-  const GroupCounts counts = After(RecordOf(RejoinOf(Verdict::kPadded, Tolerance::kIgnore, 3), Outcome::kFailed));
+  const GroupCounts counts =
+      After(RecordOf(RejoinOf(Verdict::kPadded, Tolerance::kIgnore, 3), Outcome::kFailed));
   EXPECT_EQ(counts.partial_padding, 0U);
   EXPECT_EQ(counts.partial_err, 1U);
   EXPECT_EQ(counts.divergent_keys.at(Tolerance::kIgnore), 0U);
@@ -111,7 +112,8 @@ TEST(RecordCounters, OneThatIsHeldIsNeither) {
 }
 
 TEST(RecordCounters, KeysThatMayDifferAreCountedByWhatThePolicySays) {
-  const GroupCounts counts = After(RecordOf(RejoinOf(Verdict::kPadded, Tolerance::kRepair, 5), Outcome::kDone));
+  const GroupCounts counts =
+      After(RecordOf(RejoinOf(Verdict::kPadded, Tolerance::kRepair, 5), Outcome::kDone));
   EXPECT_EQ(counts.divergent_keys.at(Tolerance::kRepair), 5U);
   EXPECT_EQ(counts.divergent_keys.at(Tolerance::kIgnore), 0U);
 }

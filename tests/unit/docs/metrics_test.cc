@@ -1,5 +1,7 @@
-// docs/metrics.md says what the programs tell Prometheus, no more and no less; the alerts and the dashboard of the
-// chart name nothing else; and every alert has its entry in docs/runbook.md and its test.
+// docs/metrics.md says what the programs tell Prometheus, no more and no less; the alerts and the dashboard
+// of the chart name nothing else; and every alert has its entry in docs/runbook.md and its test.
+#include "agents/agent/metrics.h"
+
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
@@ -17,7 +19,6 @@
 #include <utility>
 #include <vector>
 
-#include "agents/agent/metrics.h"
 #include "controller/api/metrics.h"
 #include "tests/support/scrape.h"
 #include "tests/unit/metrics/sample.h"
@@ -105,10 +106,12 @@ std::vector<Selector> SelectorsOf(const std::string& expr) {
   static const std::regex kSelector(R"re((walstitch_[a-z_]+)(?:\{([^}]*)\})?)re");
   static const std::regex kMatcher(R"re(([a-z_]+)(=~|=)"([^"]*)")re");
   std::vector<Selector> selectors;
-  for (auto it = std::sregex_iterator(expr.begin(), expr.end(), kSelector); it != std::sregex_iterator(); ++it) {
+  for (auto it = std::sregex_iterator(expr.begin(), expr.end(), kSelector); it != std::sregex_iterator();
+       ++it) {
     Selector selector{(*it)[1], {}};
     const std::string inside = (*it)[2];
-    for (auto m = std::sregex_iterator(inside.begin(), inside.end(), kMatcher); m != std::sregex_iterator(); ++m)
+    for (auto m = std::sregex_iterator(inside.begin(), inside.end(), kMatcher); m != std::sregex_iterator();
+         ++m)
       selector.matchers.push_back({(*m)[1], (*m)[3], (*m)[2] == "=~"});
     selectors.push_back(std::move(selector));
   }
@@ -155,11 +158,13 @@ void ExpectOnlyWhatExists(const std::string& expr) {
     ASSERT_NE(info, nullptr) << selector.name << " does not exist";
     labels.merge(LabelsOf(*info));
     for (const Matcher& matcher : selector.matchers)
-      EXPECT_TRUE(LabelsOf(*info).contains(matcher.label)) << selector.name << " has no label " << matcher.label;
+      EXPECT_TRUE(LabelsOf(*info).contains(matcher.label))
+          << selector.name << " has no label " << matcher.label;
     EXPECT_TRUE(SomethingMatches(selector)) << "no series of " << selector.name << " is ever like that";
   }
   static const std::regex kGrouping(R"re(\b(?:by|on|without|ignoring) \(([^)]*)\))re");
-  for (auto it = std::sregex_iterator(expr.begin(), expr.end(), kGrouping); it != std::sregex_iterator(); ++it) {
+  for (auto it = std::sregex_iterator(expr.begin(), expr.end(), kGrouping); it != std::sregex_iterator();
+       ++it) {
     for (const std::string& label : Split((*it)[1])) EXPECT_TRUE(labels.contains(label)) << label;
   }
 }
@@ -236,8 +241,10 @@ TEST(Alerts, SayWhatIsTheMatterInWords) {
       if (const auto* info = MetricOf(selector.name)) labels.merge(LabelsOf(*info));
     }
     for (const auto& [key, text] : alert.annotations) {
-      for (auto it = std::sregex_iterator(text.begin(), text.end(), kLabel); it != std::sregex_iterator(); ++it)
-        EXPECT_TRUE(labels.contains((*it)[1])) << key << " names the label " << (*it)[1] << ", which there is not";
+      for (auto it = std::sregex_iterator(text.begin(), text.end(), kLabel); it != std::sregex_iterator();
+           ++it)
+        EXPECT_TRUE(labels.contains((*it)[1]))
+            << key << " names the label " << (*it)[1] << ", which there is not";
     }
   }
 }

@@ -1,5 +1,6 @@
 // Who is served, who is not, and what that costs.
 #include <boost/asio/connect.hpp>
+#include <boost/asio/read_until.hpp>
 
 #include "agents/http/tokens.h"
 #include "tests/support/kubernetes/certificates.h"
@@ -230,6 +231,38 @@ TEST_F(ServerLimitsTest, AStreamIsHandedOverToAnotherTokenBeforeTheFirstIsTakenA
     gone.set_value();
   });
   gone.get_future().get();
+}
+
+TEST_F(ServerLimitsTest, GarbageOnAStreamEndsIt) {
+  Start();
+  const std::string upgrade =
+      "GET /stream HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  const auto opened_and = [&](const std::string& frames) {
+    tcp::socket socket(clients_);
+    socket.connect({asio::ip::make_address("127.0.0.1"), server_->Port()});
+    asio::write(socket, asio::buffer(upgrade));
+    std::string answer;
+    asio::read_until(socket, asio::dynamic_buffer(answer), "\r\n\r\n");
+    asio::write(socket, asio::buffer(frames));
+    boost::system::error_code error;
+    asio::read(socket, asio::dynamic_buffer(answer), error);  // until it is closed
+    return answer;
+  };
+  EXPECT_NE(opened_and(std::string(200, '\xff')).find("HTTP/1.1 101 "), std::string::npos);
+  // A frame that says it has 2^62 bytes.
+  EXPECT_NE(opened_and(std::string("\x81\xff\x40\0\0\0\0\0\0\0abcd", 14)).find("HTTP/1.1 101 "),
+            std::string::npos);
+  // Frames before the answer.
+  EXPECT_EQ(Raw(upgrade + std::string("\x81\x80"
+                                      "abcd",
+                                      6),
+                false)
+                .rfind("HTTP/1.1 400 ", 0),
+            0U);
+  EXPECT_TRUE(Counted([](const ServerCounts& counts) {
+    return counts.Of(Refused::kGarbage) == 2 && counts.Of(Refused::kTooLarge) == 1 && counts.open == 0;
+  }));
 }
 
 TEST_F(ServerLimitsTest, EveryReasonHasAName) {

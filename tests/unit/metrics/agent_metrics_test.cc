@@ -52,14 +52,15 @@ TEST(AgentMetrics, EveryCommandBeginsAtZero) {
   EXPECT_EQ(calm.Find(R"(walstitch_agent_commands_total{group="shop",node="n2",action="offer_padding",)"
                       R"(result="refused"})"),
             0);
-  EXPECT_EQ(Troubled().Find(R"(walstitch_agent_commands_total{group="shop",node="n2",action="pad",result="failed"})"),
+  EXPECT_EQ(Troubled().Find(
+                R"(walstitch_agent_commands_total{group="shop",node="n2",action="pad",result="failed"})"),
             1);
 }
 
 TEST(AgentMetrics, ListenersTellWhyTheyRefuse) {
   const Scrape calm = Calm();
-  for (const std::string reason : {"token", "role", "certificate", "handshake", "plain_http", "too_large", "slow",
-                                   "garbage", "full", "evicted"}) {
+  for (const std::string reason : {"token", "role", "certificate", "handshake", "plain_http", "too_large",
+                                   "slow", "garbage", "full", "evicted"}) {
     const std::string series = R"(walstitch_listener_refused_total{listener="api",reason=")" + reason + "\"}";
     EXPECT_EQ(calm.Find(series), 0) << series;
     EXPECT_EQ(Troubled().Find(series), 2) << series;

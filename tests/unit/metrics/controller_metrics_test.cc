@@ -48,7 +48,8 @@ TEST(ControllerMetrics, OneThatStandsByTellsOfNoGroup) {
 
 TEST(ControllerMetrics, OfAStateExactlyOneIsTrue) {
   for (const Scrape& scrape : {Calm(), Troubled()}) {
-    for (const char* const name : {"walstitch_node_condition", "walstitch_node_role", "walstitch_node_relay_state"}) {
+    for (const char* const name :
+         {"walstitch_node_condition", "walstitch_node_role", "walstitch_node_relay_state"}) {
       double sum = 0;
       for (const auto& [series, value] : scrape.Of(name)) {
         if (series.find("node=\"n2\"") != std::string::npos) sum += value;
@@ -94,7 +95,8 @@ TEST(ControllerMetrics, AFailoverThatIsNotDueYetIsNotHeld) {
 }
 
 TEST(ControllerMetrics, AReasonThatIsNotAmongThemIsOther) {
-  EXPECT_EQ(WithStatus({{"waits_code", "of-tomorrow"}}).Find(R"(walstitch_failover_held{group="shop",reason="other"})"),
+  EXPECT_EQ(WithStatus({{"waits_code", "of-tomorrow"}})
+                .Find(R"(walstitch_failover_held{group="shop",reason="other"})"),
             1);
 }
 

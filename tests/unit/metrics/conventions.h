@@ -22,7 +22,8 @@ inline void ExpectConventions(std::span<const metrics::MetricInfo> table) {
     EXPECT_TRUE(info.name.starts_with("walstitch_"));
     EXPECT_EQ(info.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos);
     EXPECT_EQ(info.name.ends_with("_total"), info.type == metrics::MetricType::kCounter);
-    for (const std::string_view kept : {"_bucket", "_sum", "_count", "_ms", "_milliseconds", "_kb", "_percent"})
+    for (const std::string_view kept :
+         {"_bucket", "_sum", "_count", "_ms", "_milliseconds", "_kb", "_percent"})
       EXPECT_FALSE(info.name.ends_with(kept)) << kept;
     if (info.type == metrics::MetricType::kHistogram) {
       EXPECT_TRUE(info.name.ends_with("_seconds"));

@@ -106,17 +106,16 @@ api::ControllerNumbers CalmController(const core::RecordCounters& records) {
   boost::json::object replica = NodeOf(ReportOf("n2", Role::kReplica, 120), "following");
   replica["lag"] = 0;
   replica["lag_ms"] = 0;
-  numbers.statuses = {
-      {{"group", "shop"},
-       {"managed", "managed"},
-       {"has_master", true},
-       {"epoch", 1},
-       {"policy", {{"name", "strict"}, {"hash", "0123456789abcdef"}}},
-       {"findings", boost::json::array()},
-       {"nodes", boost::json::array{NodeOf(master, "master"), std::move(replica)}},
-       {"open_decisions", boost::json::array()},
-       {"open_longest", {{"full_sync_ms", 0}, {"other_ms", 0}}},
-       {"lease_age_ms", 400}}};
+  numbers.statuses = {{{"group", "shop"},
+                       {"managed", "managed"},
+                       {"has_master", true},
+                       {"epoch", 1},
+                       {"policy", {{"name", "strict"}, {"hash", "0123456789abcdef"}}},
+                       {"findings", boost::json::array()},
+                       {"nodes", boost::json::array{NodeOf(master, "master"), std::move(replica)}},
+                       {"open_decisions", boost::json::array()},
+                       {"open_longest", {{"full_sync_ms", 0}, {"other_ms", 0}}},
+                       {"lease_age_ms", 400}}};
   numbers.records = &records;
   numbers.webhooks = {{"chat", 3, 0, 0, 0}};
   return numbers;
@@ -150,9 +149,8 @@ api::ControllerNumbers TroubledController(const core::RecordCounters& records) {
        {"without_master_ms", 7000},
        {"epoch", 2},
        {"policy", {{"name", "loose"}, {"hash", "fedcba9876543210"}, {"error", "policy.yaml:1:1: no"}}},
-       {"findings",
-        boost::json::array{FindingOf("MasterUnreachable", "n1"), FindingOf("NodeToRejoin", "n2"),
-                           FindingOf("DiskLow", "n2"), FindingOf("FullSyncRunning", "n2")}},
+       {"findings", boost::json::array{FindingOf("MasterUnreachable", "n1"), FindingOf("NodeToRejoin", "n2"),
+                                       FindingOf("DiskLow", "n2"), FindingOf("FullSyncRunning", "n2")}},
        {"nodes", boost::json::array{std::move(lost), std::move(copied), std::move(waits)}},
        {"open_decisions", boost::json::array{"01A", "01B"}},
        {"open_longest", {{"full_sync_ms", 60'000}, {"other_ms", 3000}}},
@@ -185,13 +183,14 @@ core::RecordCounters MuchDecided() {
   done.steps.push_back({"n2", "promote", "01C", 10'100, 10'400, Outcome::kDone, ""});
   done.outcome->without_master_ms = 700;
   take(done);
-  DecisionRecord switchover = RecordOf(DecisionOf(DecisionKind::kSwitchover, "operator-asked"), Outcome::kDone);
+  DecisionRecord switchover =
+      RecordOf(DecisionOf(DecisionKind::kSwitchover, "operator-asked"), Outcome::kDone);
   switchover.outcome->without_master_ms = 40;
   take(switchover);
   take(RejoinOf(Verdict::kAligned, "prefix-of-survivor", Outcome::kDone));
-  DecisionRecord padded = RejoinOf(
-      Verdict::kPadded, "within-policy", Outcome::kDone,
-      {KeyspaceOf(Tolerance::kIgnore, 3), KeyspaceOf(Tolerance::kRepair, 5), KeyspaceOf(Tolerance::kEvict, 2)});
+  DecisionRecord padded = RejoinOf(Verdict::kPadded, "within-policy", Outcome::kDone,
+                                   {KeyspaceOf(Tolerance::kIgnore, 3), KeyspaceOf(Tolerance::kRepair, 5),
+                                    KeyspaceOf(Tolerance::kEvict, 2)});
   padded.outcome->salvage.emplace();
   padded.outcome->salvage->records = 11;
   padded.outcome->keys.emplace();

@@ -1,5 +1,6 @@
-// Numbers of a controller and an agent at two moments, for tests: while all is well, and while everything that
-// can be the matter is. Every metric there is says something at one of them, and something else at the other.
+// Numbers of a controller and an agent at two moments, for tests: while all is well, and while everything
+// that can be the matter is. Every metric there is says something at one of them, and something else at the
+// other.
 #pragma once
 
 #include "agents/agent/metrics.h"

@@ -23,7 +23,8 @@ TEST(AnswersTest, MasterIsFoundByItsGroupsName) {
   EXPECT_EQ(reply.items[0].text, "10.0.0.1");
   EXPECT_EQ(reply.items[1].text, "7001");
   EXPECT_EQ(reply.items[1].kind, Kind::kBulk);
-  EXPECT_EQ(AnswerSentinel({"sentinel", "get-master-addr-by-name", "nope"}, Knowing(view)).kind, Kind::kNullArray);
+  EXPECT_EQ(AnswerSentinel({"sentinel", "get-master-addr-by-name", "nope"}, Knowing(view)).kind,
+            Kind::kNullArray);
 }
 
 TEST(AnswersTest, NobodyIsToldOfAMasterThatTakesNoWrites) {
@@ -31,15 +32,18 @@ TEST(AnswersTest, NobodyIsToldOfAMasterThatTakesNoWrites) {
   group.nodes[0].place = "parked";
   const View view = ViewOf({group});
   const Knowledge knowledge = Knowing(view);
-  EXPECT_EQ(AnswerSentinel({"sentinel", "get-master-addr-by-name", "shop"}, knowledge).kind, Kind::kNullArray);
+  EXPECT_EQ(AnswerSentinel({"sentinel", "get-master-addr-by-name", "shop"}, knowledge).kind,
+            Kind::kNullArray);
   const Reply master = AnswerSentinel({"sentinel", "master", "shop"}, knowledge);
   EXPECT_EQ(FieldOf(master, "flags"), "s_down,o_down,master");
   EXPECT_EQ(FieldOf(master, "port"), "7001");
   EXPECT_EQ(FieldOf(master, "o-down-time"), "500");
-  const Reply down = AnswerSentinel({"sentinel", "is-master-down-by-addr", "10.0.0.1", "7001", "0", "*"}, knowledge);
+  const Reply down =
+      AnswerSentinel({"sentinel", "is-master-down-by-addr", "10.0.0.1", "7001", "0", "*"}, knowledge);
   EXPECT_EQ(down.items[0].integer, 1);
-  EXPECT_NE(AnswerInfo({"info", "sentinel"}, knowledge).text.find("name=shop,status=odown,address=10.0.0.1:7001"),
-            std::string::npos);
+  EXPECT_NE(
+      AnswerInfo({"info", "sentinel"}, knowledge).text.find("name=shop,status=odown,address=10.0.0.1:7001"),
+      std::string::npos);
 }
 
 TEST(AnswersTest, ChangeOfTheMasterIsShown) {
@@ -66,19 +70,21 @@ TEST(AnswersTest, ReplicaThatIsHeldOrCopiedIsDown) {
   EXPECT_EQ(FieldOf(replicas.items[0], "name"), "10.0.0.1:7002");
   EXPECT_EQ(FieldOf(replicas.items[1], "flags"), "s_down,slave,disconnected");
   EXPECT_EQ(FieldOf(replicas.items[1], "master-link-status"), "err");
-  EXPECT_EQ(NamesOf(replicas.items[0]),
-            "name ip port runid flags link-pending-commands link-refcount last-ping-sent last-ok-ping-reply "
-            "last-ping-reply down-after-milliseconds info-refresh role-reported role-reported-time "
-            "master-link-down-time master-link-status master-host master-port slave-priority slave-repl-offset "
-            "replica-announced ");
+  EXPECT_EQ(
+      NamesOf(replicas.items[0]),
+      "name ip port runid flags link-pending-commands link-refcount last-ping-sent last-ok-ping-reply "
+      "last-ping-reply down-after-milliseconds info-refresh role-reported role-reported-time "
+      "master-link-down-time master-link-status master-host master-port slave-priority slave-repl-offset "
+      "replica-announced ");
 }
 
 TEST(AnswersTest, MasterHasTheFieldsOfRedis) {
   const View view = ViewOf({Calm()});
-  EXPECT_EQ(NamesOf(AnswerSentinel({"sentinel", "masters"}, Knowing(view)).items.at(0)),
-            "name ip port runid flags link-pending-commands link-refcount last-ping-sent last-ok-ping-reply "
-            "last-ping-reply down-after-milliseconds info-refresh role-reported role-reported-time config-epoch "
-            "num-slaves num-other-sentinels quorum failover-timeout parallel-syncs ");
+  EXPECT_EQ(
+      NamesOf(AnswerSentinel({"sentinel", "masters"}, Knowing(view)).items.at(0)),
+      "name ip port runid flags link-pending-commands link-refcount last-ping-sent last-ok-ping-reply "
+      "last-ping-reply down-after-milliseconds info-refresh role-reported role-reported-time config-epoch "
+      "num-slaves num-other-sentinels quorum failover-timeout parallel-syncs ");
 }
 
 TEST(AnswersTest, OtherControllersAreTheOtherSentinels) {
@@ -107,9 +113,11 @@ TEST(AnswersTest, NothingIsToldWhileNothingIsKnown) {
   Knowledge knowledge = Knowing(view);
   knowledge.view = nullptr;
   knowledge.why = "nobody leads";
-  for (const Request& request :
-       {Request{"sentinel", "masters"}, {"sentinel", "get-master-addr-by-name", "shop"}, {"sentinel", "replicas", "shop"},
-        {"sentinel", "is-master-down-by-addr", "10.0.0.1", "7001", "0", "*"}, {"sentinel", "ckquorum", "shop"}}) {
+  for (const Request& request : {Request{"sentinel", "masters"},
+                                 {"sentinel", "get-master-addr-by-name", "shop"},
+                                 {"sentinel", "replicas", "shop"},
+                                 {"sentinel", "is-master-down-by-addr", "10.0.0.1", "7001", "0", "*"},
+                                 {"sentinel", "ckquorum", "shop"}}) {
     const Reply reply = AnswerSentinel(request, knowledge);
     EXPECT_EQ(reply.kind, Kind::kError) << request[1];
     EXPECT_EQ(reply.text, "LOADING nobody leads") << request[1];
@@ -121,10 +129,13 @@ TEST(AnswersTest, NothingIsToldWhileNothingIsKnown) {
 
 TEST(AnswersTest, WhatWouldChangeTheConfigurationIsRefusedWithTheReason) {
   const View view = ViewOf({Calm()});
-  for (const Request& request : {Request{"sentinel", "reset", "*"}, {"sentinel", "remove", "shop"},
+  for (const Request& request : {Request{"sentinel", "reset", "*"},
+                                 {"sentinel", "remove", "shop"},
                                  {"sentinel", "monitor", "a", "10.0.0.1", "1", "1"},
-                                 {"sentinel", "set", "shop", "quorum", "2"}, {"sentinel", "flushconfig"},
-                                 {"sentinel", "config", "set", "announce-ip", "10.0.0.1"}, {"sentinel", "debug"}}) {
+                                 {"sentinel", "set", "shop", "quorum", "2"},
+                                 {"sentinel", "flushconfig"},
+                                 {"sentinel", "config", "set", "announce-ip", "10.0.0.1"},
+                                 {"sentinel", "debug"}}) {
     const Reply reply = AnswerSentinel(request, Knowing(view));
     EXPECT_EQ(reply.kind, Kind::kError) << request[1];
     EXPECT_EQ(reply.text.find("ERR "), 0U) << request[1] << ": " << reply.text;
@@ -156,10 +167,11 @@ TEST(AnswersTest, RoleListsTheGroups) {
 
 TEST(AnswersTest, InfoGivesTheSectionsThatAreAskedFor) {
   const View view = ViewOf({Calm()});
-  EXPECT_EQ(AnswerInfo({"info", "sentinel"}, Knowing(view)).text,
-            "# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\nsentinel_tilt_since_seconds:-1\r\n"
-            "sentinel_running_scripts:0\r\nsentinel_scripts_queue_length:0\r\nsentinel_simulate_failure_flags:0\r\n"
-            "master0:name=shop,status=ok,address=10.0.0.1:7001,slaves=2,sentinels=1\r\n");
+  EXPECT_EQ(
+      AnswerInfo({"info", "sentinel"}, Knowing(view)).text,
+      "# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\nsentinel_tilt_since_seconds:-1\r\n"
+      "sentinel_running_scripts:0\r\nsentinel_scripts_queue_length:0\r\nsentinel_simulate_failure_flags:0\r\n"
+      "master0:name=shop,status=ok,address=10.0.0.1:7001,slaves=2,sentinels=1\r\n");
   const std::string all = AnswerInfo({"info"}, Knowing(view)).text;
   for (const char* section : {"# Server\r\n", "# Clients\r\n", "# Stats\r\n", "# CPU\r\n", "# Sentinel\r\n"})
     EXPECT_NE(all.find(section), std::string::npos) << section;

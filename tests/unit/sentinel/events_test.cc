@@ -16,7 +16,8 @@ class EventsTest : public ::testing::Test {
     const View before = view_;
     view_ = ViewOf(groups, view_.at_ms + 100, &before);
     Texts texts;
-    for (const Event& event : EventsBetween(before, view_)) texts.push_back(event.channel + " " + event.payload);
+    for (const Event& event : EventsBetween(before, view_))
+      texts.push_back(event.channel + " " + event.payload);
     return texts;
   }
   View view_ = ViewOf({Calm()});
@@ -32,7 +33,8 @@ TEST_F(EventsTest, NothingIsToldWhenNothingChanges) {
 TEST_F(EventsTest, FailoverIsToldInSentinelsWords) {
   SampleGroup group = Calm();
   group.nodes[0].place = "parked";
-  EXPECT_EQ(Then({group}), (Texts{"+sdown master shop 10.0.0.1 7001", "+odown master shop 10.0.0.1 7001 #quorum 1/1"}));
+  EXPECT_EQ(Then({group}),
+            (Texts{"+sdown master shop 10.0.0.1 7001", "+odown master shop 10.0.0.1 7001 #quorum 1/1"}));
   group.busy = "failover";
   group.master = "n2";
   group.nodes[1].place = "parked";
@@ -121,7 +123,8 @@ TEST_F(EventsTest, WhoListensAndWhoAsksKnowTheSameMaster) {
     for (const auto& [name, node] : seen.nodes) usable += node.usable && name == seen.master ? 1 : 0;
     EXPECT_LE(usable, 1);
     if (const NodeSeen* master = seen.UsableMaster()) {
-      EXPECT_EQ(known, master->endpoint.host + " " + std::to_string(master->endpoint.port)) << "step " << step;
+      EXPECT_EQ(known, master->endpoint.host + " " + std::to_string(master->endpoint.port))
+          << "step " << step;
       EXPECT_EQ(master->name, group.master);
     }
   }

@@ -1,5 +1,5 @@
-// The listener under clients that mean no good: what is refused, by which reason it is counted, and that others are
-// answered meanwhile.
+// The listener under clients that mean no good: what is refused, by which reason it is counted, and that
+// others are answered meanwhile.
 #include "controller/sentinel/listener.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,8 @@ using std::chrono::seconds;
 constexpr seconds kPatience{10};
 
 std::int64_t NowMs() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 class Client {
@@ -56,9 +57,7 @@ class Client {
     return all;
   }
   std::string All() { return Until("\n no such text\n"); }
-  std::string Ask(const std::string& line) {
-    return Send(line + "\r\n") ? Until("\r\n") : "closed";
-  }
+  std::string Ask(const std::string& line) { return Send(line + "\r\n") ? Until("\r\n") : "closed"; }
 
  private:
   asio::io_context context_;
@@ -164,22 +163,25 @@ TEST_F(ListenerTest, SubscribersAreTold) {
 TEST_F(ListenerTest, GarbageIsAnsweredWithAnErrorAndTheConnectionClosed) {
   ASSERT_NO_FATAL_FAILURE(Start());
   for (const std::string& bytes : {std::string("\x16\x03\x01\x02\x00\x01", 6), std::string("*1\r\nPING\r\n"),
-                                  std::string("GET / HTTP/1.1\r\n\r\n")}) {
+                                   std::string("GET / HTTP/1.1\r\n\r\n")}) {
     Client client(Port());
     client.Send(bytes);
     EXPECT_EQ(client.All().substr(0, 19), "-ERR Protocol error");
   }
-  EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.refused_garbage == 3 && counts.open == 0; }));
+  EXPECT_TRUE(
+      Becomes([](const ListenerCounts& counts) { return counts.refused_garbage == 3 && counts.open == 0; }));
 }
 
 TEST_F(ListenerTest, OversizedRequestsAreRefusedBeforeTheyHaveCome) {
   ASSERT_NO_FATAL_FAILURE(Start());
-  for (const std::string& bytes : {std::string("*1000000\r\n"), std::string("*1\r\n$100000000\r\n"), std::string(20000, 'a')}) {
+  for (const std::string& bytes :
+       {std::string("*1000000\r\n"), std::string("*1\r\n$100000000\r\n"), std::string(20000, 'a')}) {
     Client client(Port());
     client.Send(bytes);
     EXPECT_EQ(client.All().substr(0, 19), "-ERR Protocol error");
   }
-  EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.refused_too_large == 3 && counts.open == 0; }));
+  EXPECT_TRUE(Becomes(
+      [](const ListenerCounts& counts) { return counts.refused_too_large == 3 && counts.open == 0; }));
 }
 
 TEST_F(ListenerTest, RequestThatDoesNotEndIsGivenUp) {
@@ -278,7 +280,8 @@ TEST_F(ListenerTest, WhoShowsNoTokenIsNotKept) {
   EXPECT_EQ(guessing.Ask("AUTH b").substr(0, 10), "-WRONGPASS");
   EXPECT_EQ(guessing.Ask("AUTH c").substr(0, 10), "-WRONGPASS");
   EXPECT_EQ(guessing.All(), "");
-  EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.refused_token == 4 && counts.open == 0; }));
+  EXPECT_TRUE(
+      Becomes([](const ListenerCounts& counts) { return counts.refused_token == 4 && counts.open == 0; }));
   Client right(Port());
   EXPECT_EQ(right.Ask("AUTH right"), "+OK\r\n");
   EXPECT_EQ(right.Ask("SENTINEL failover shop"), "+done: shop\r\n");
@@ -304,8 +307,9 @@ TEST_F(ListenerTest, PortThatIsTakenIsAnErrorWithItsName) {
   ASSERT_NO_FATAL_FAILURE(Start());
   ListenerOptions options;
   options.port = Port();
-  Listener second(context_.get_executor(), options, [] { return Knowledge(); },
-                  [](std::string) -> asio::awaitable<Reply> { co_return Reply::Ok(); });
+  Listener second(
+      context_.get_executor(), options, [] { return Knowledge(); },
+      [](std::string) -> asio::awaitable<Reply> { co_return Reply::Ok(); });
   const auto started = second.Start();
   ASSERT_FALSE(started);
   EXPECT_NE(started.error().Message().find("127.0.0.1:" + std::to_string(Port())), std::string::npos);

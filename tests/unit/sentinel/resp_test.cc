@@ -6,7 +6,8 @@ namespace walstitch::sentinel {
 namespace {
 
 // All requests of the bytes, then "…" if one has begun, or the error.
-std::vector<std::string> Read(std::string_view bytes, std::size_t at_once = 1 << 20, RequestLimits limits = {}) {
+std::vector<std::string> Read(std::string_view bytes, std::size_t at_once = 1 << 20,
+                              RequestLimits limits = {}) {
   RequestReader reader(limits);
   std::vector<std::string> texts;
   for (std::size_t at = 0; at < bytes.size(); at += at_once) {
@@ -35,7 +36,8 @@ TEST(RequestReaderTest, ArraysAndLinesAreRequests) {
 }
 
 TEST(RequestReaderTest, CutsMakeNoDifference) {
-  const std::string bytes = "*3\r\n$8\r\nSENTINEL\r\n$6\r\nmaster\r\n$0\r\n\r\nPING hello\r\n*1\r\n$4\r\nROLE\r\n";
+  const std::string bytes =
+      "*3\r\n$8\r\nSENTINEL\r\n$6\r\nmaster\r\n$0\r\n\r\nPING hello\r\n*1\r\n$4\r\nROLE\r\n";
   const Texts whole = Read(bytes);
   ASSERT_EQ(whole.size(), 3U);
   for (std::size_t at_once = 1; at_once < bytes.size(); ++at_once) EXPECT_EQ(Read(bytes, at_once), whole);
@@ -72,9 +74,10 @@ TEST(RequestReaderTest, WhatIsBeyondTheLimitsIsRefusedBeforeItHasCome) {
 }
 
 TEST(ReplyTest, EachProtocolHasItsOwnWords) {
-  const Reply reply = Reply::Array({Reply::Simple("a\r\nb"), Reply::Fault("ERR x"), Reply::Number(-1), Reply::Bulk("c\r\n"),
-                                    Reply::Verbatim("v"), Reply::Null(), Reply::NullArray(),
-                                    Reply::Map({Reply::Bulk("k"), Reply::Number(2)}), Reply::Set({Reply::Simple("s")})});
+  const Reply reply =
+      Reply::Array({Reply::Simple("a\r\nb"), Reply::Fault("ERR x"), Reply::Number(-1), Reply::Bulk("c\r\n"),
+                    Reply::Verbatim("v"), Reply::Null(), Reply::NullArray(),
+                    Reply::Map({Reply::Bulk("k"), Reply::Number(2)}), Reply::Set({Reply::Simple("s")})});
   EXPECT_EQ(Encode(reply, Protocol::kResp2),
             "*9\r\n+a  b\r\n-ERR x\r\n:-1\r\n$3\r\nc\r\n\r\n$1\r\nv\r\n$-1\r\n*-1\r\n*2\r\n$1\r\nk\r\n:2\r\n"
             "*1\r\n+s\r\n");

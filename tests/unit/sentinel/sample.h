@@ -56,8 +56,8 @@ inline boost::json::value StatusOf(const SampleGroup& group) {
     }
     nodes.push_back(std::move(node));
   }
-  return {{"group", group.name}, {"managed", group.managed}, {"epoch", 3},
-          {"master", group.master}, {"busy", group.busy}, {"findings", group.findings},
+  return {{"group", group.name},      {"managed", group.managed}, {"epoch", 3},
+          {"master", group.master},   {"busy", group.busy},       {"findings", group.findings},
           {"nodes", std::move(nodes)}};
 }
 

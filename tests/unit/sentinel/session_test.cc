@@ -42,8 +42,14 @@ class SessionTest : public ::testing::Test {
 };
 
 TEST_F(SessionTest, NothingIsAnsweredWithoutATokenWhereOneIsNeeded) {
-  for (const Request& request : {Request{"PING"}, {"INFO"}, {"SENTINEL", "masters"}, {"SUBSCRIBE", "a"}, {"COMMAND"},
-                                 {"CLIENT", "LIST"}, {"nonsense"}, {"SENTINEL", "failover", "shop"}}) {
+  for (const Request& request : {Request{"PING"},
+                                 {"INFO"},
+                                 {"SENTINEL", "masters"},
+                                 {"SUBSCRIBE", "a"},
+                                 {"COMMAND"},
+                                 {"CLIENT", "LIST"},
+                                 {"nonsense"},
+                                 {"SENTINEL", "failover", "shop"}}) {
     const auto outcome = Ask(*closed_, request);
     EXPECT_EQ(outcome.bytes, "-NOAUTH Authentication required.\r\n") << request[0];
     EXPECT_TRUE(outcome.wrong_token);
@@ -104,7 +110,8 @@ TEST_F(SessionTest, TokenThatIsTakenBackCountsNoMore) {
 TEST_F(SessionTest, HelloChoosesTheProtocol) {
   EXPECT_EQ(Text(*open_, {"HELLO"}).substr(0, 5), "*12\r\n");
   EXPECT_EQ(Text(*open_, {"HELLO", "3", "SETNAME", "app"}),
-            "%6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:7\r\n"
+            "%6\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n$"
+            "2\r\nid\r\n:7\r\n"
             "$4\r\nmode\r\n$8\r\nsentinel\r\n$7\r\nmodules\r\n*0\r\n");
   EXPECT_EQ(Text(*open_, {"CLIENT", "GETNAME"}), "$3\r\napp\r\n");
   EXPECT_EQ(Text(*open_, {"SENTINEL", "get-master-addr-by-name", "nope"}), "_\r\n");
@@ -115,18 +122,21 @@ TEST_F(SessionTest, HelloChoosesTheProtocol) {
 }
 
 TEST_F(SessionTest, SubscribersAreToldWhatTheyAskedFor) {
-  EXPECT_EQ(Text(*open_, {"SUBSCRIBE", "+switch-master", "x"}),
-            "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:2\r\n");
+  EXPECT_EQ(
+      Text(*open_, {"SUBSCRIBE", "+switch-master", "x"}),
+      "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:2\r\n");
   EXPECT_EQ(Text(*open_, {"PSUBSCRIBE", "+*"}), "*3\r\n$10\r\npsubscribe\r\n$2\r\n+*\r\n:3\r\n");
   const auto told = open_->Tell({"+switch-master", "a"});
   EXPECT_EQ(told.count, 2);
-  EXPECT_EQ(told.bytes, "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$1\r\na\r\n"
-                        "*4\r\n$8\r\npmessage\r\n$2\r\n+*\r\n$14\r\n+switch-master\r\n$1\r\na\r\n");
+  EXPECT_EQ(told.bytes,
+            "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$1\r\na\r\n"
+            "*4\r\n$8\r\npmessage\r\n$2\r\n+*\r\n$14\r\n+switch-master\r\n$1\r\na\r\n");
   EXPECT_EQ(open_->Tell({"-sdown", "a"}).count, 0);
   EXPECT_EQ(Text(*open_, {"PING"}), "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
   EXPECT_EQ(Text(*open_, {"ROLE"}).substr(0, 25), "-ERR Can't execute 'role'");
-  EXPECT_EQ(Text(*open_, {"UNSUBSCRIBE"}), "*3\r\n$11\r\nunsubscribe\r\n$14\r\n+switch-master\r\n:2\r\n"
-                                           "*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:1\r\n");
+  EXPECT_EQ(Text(*open_, {"UNSUBSCRIBE"}),
+            "*3\r\n$11\r\nunsubscribe\r\n$14\r\n+switch-master\r\n:2\r\n"
+            "*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:1\r\n");
   EXPECT_EQ(Text(*open_, {"PUNSUBSCRIBE", "+*"}), "*3\r\n$12\r\npunsubscribe\r\n$2\r\n+*\r\n:0\r\n");
   EXPECT_EQ(Text(*open_, {"UNSUBSCRIBE"}), "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
   EXPECT_FALSE(open_->IsSubscribed());
@@ -156,7 +166,8 @@ TEST_F(SessionTest, ClientsAreDescribed) {
   EXPECT_EQ(Text(*open_, {"CLIENT", "SETNAME", "a b"}),
             "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
   EXPECT_EQ(Text(*open_, {"CLIENT", "LIST"}), "$5\r\nlist\n\r\n");
-  EXPECT_NE(Text(*open_, {"CLIENT", "INFO"}).find("id=7 addr=127.0.0.1:50000 laddr=127.0.0.1:26379"), std::string::npos);
+  EXPECT_NE(Text(*open_, {"CLIENT", "INFO"}).find("id=7 addr=127.0.0.1:50000 laddr=127.0.0.1:26379"),
+            std::string::npos);
   EXPECT_EQ(Text(*open_, {"CLIENT"}), "-ERR wrong number of arguments for 'client' command\r\n");
 }
 
@@ -168,8 +179,10 @@ TEST_F(SessionTest, CommandTellsOfWhatIsAnswered) {
 }
 
 TEST_F(SessionTest, WhatIsNoCommandHereIsAnErrorInRedisWords) {
-  EXPECT_EQ(Text(*open_, {"SET", "a", "b"}), "-ERR unknown command 'SET', with args beginning with: 'a' 'b' \r\n");
-  EXPECT_EQ(Text(*open_, {"PUBLISH", "a", "b"}), "-ERR Only HELLO messages are accepted by Sentinel instances.\r\n");
+  EXPECT_EQ(Text(*open_, {"SET", "a", "b"}),
+            "-ERR unknown command 'SET', with args beginning with: 'a' 'b' \r\n");
+  EXPECT_EQ(Text(*open_, {"PUBLISH", "a", "b"}),
+            "-ERR Only HELLO messages are accepted by Sentinel instances.\r\n");
   EXPECT_EQ(Text(*open_, {"ping", "a", "b"}), "-ERR wrong number of arguments for 'ping' command\r\n");
   EXPECT_EQ(Text(*open_, {"SHUTDOWN"}).substr(0, 13), "-ERR refused:");
   const std::string long_word(100000, 'a');

@@ -1,5 +1,5 @@
-// Who is the master that clients may be told of, in every state of a group. Above all: never two, and never one
-// that does not take writes.
+// Who is the master that clients may be told of, in every state of a group. Above all: never two, and never
+// one that does not take writes.
 #include "controller/sentinel/view.h"
 
 #include <gtest/gtest.h>
@@ -111,9 +111,10 @@ TEST(ViewTest, TimesAreKeptWhileNothingChanges) {
 }
 
 TEST(ViewTest, WhatIsNoStatusIsAnError) {
-  for (const char* text : {"3", "{}", R"({"groups": 3})", R"({"groups": [{}]})", R"({"groups": [{"group": "a"}]})",
-                           R"({"groups": [{"group": "a", "nodes": [{}]}]})",
-                           R"({"groups": [{"group": "a", "nodes": [{"node": "n1", "report": 3}]}]})"}) {
+  for (const char* text :
+       {"3", "{}", R"({"groups": 3})", R"({"groups": [{}]})", R"({"groups": [{"group": "a"}]})",
+        R"({"groups": [{"group": "a", "nodes": [{}]}]})",
+        R"({"groups": [{"group": "a", "nodes": [{"node": "n1", "report": 3}]}]})"}) {
     EXPECT_FALSE(ReadStatus(boost::json::parse(text), 0)) << text;
   }
 }
