@@ -18,6 +18,7 @@
 #include "controller/shell/config.h"
 #include "controller/shell/policy_store.h"
 #include "controller/shell/program.h"
+#include "controller/shell/webhooks.h"
 #include "policies/command_line/manual.h"
 
 namespace {
@@ -44,6 +45,9 @@ int Check(const walstitch::shell::ControllerConfig& config) {
   }
   if (!policies.Problem().empty())
     return Complain(Error(ErrorCode::kInvalid, policies.Problem()), kExitUsage);
+  boost::asio::io_context context;
+  if (auto webhooks = shell::Webhooks::Open(context.get_executor(), config.webhooks, ""); !webhooks)
+    return Complain(webhooks.error(), kExitUsage);
   if (config.kubernetes) {
     std::printf("ok: groups come from the labels of pods\n");
   } else {
@@ -57,7 +61,8 @@ std::string Manual(const CLI::App& app) {
   words.section = 8;
   words.version = std::string("walstitch-controller ") + kVersion;
   words.summary = "decides the failovers and rejoins of Kvrocks replication groups";
-  words.sections = {{"SIGNALS", "SIGTERM, SIGINT\nit stops; masters go on meanwhile, by the promises of their groups."}};
+  words.sections = {
+      {"SIGNALS", "SIGTERM, SIGINT\nit stops; masters go on meanwhile, by the promises of their groups."}};
   words.see_also = {"walstitch(1)", "walstitch-agent(8)"};
   return walstitch::ManualPage(walstitch::Describe(app), words);
 }
@@ -102,10 +107,12 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--manual", [&app] { throw CLI::CallForVersion(Manual(app), 0); },
       "The manual page, as man reads it: walstitch-controller --manual | man -l -");
-  app.footer(std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample +
-             "\nIn Kubernetes, instead of groups (the chart in helm/ writes it):\n\n" +
-             shell::kKubernetesConfigExample +
-             "\nExit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a bad command line or file.");
+  app.footer(
+      std::string("Example of a configuration:\n\n") + shell::kControllerConfigExample +
+      "\nIn Kubernetes, instead of groups (the chart in helm/ writes it):\n\n" +
+      shell::kKubernetesConfigExample + "\nTo tell others of what happens:\n\n" +
+      shell::kWebhooksConfigExample +
+      "\nExit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a bad command line or file.");
   app.set_version_flag("--version", std::string("walstitch-controller ") + kVersion, "Which version this is");
   try {
     app.parse(argc, argv);
@@ -146,11 +153,10 @@ int main(int argc, char** argv) {
   std::optional<sentinel::Service> sentinel_service;
   const auto process = [&server, &sentinel_service] {
     metrics::ProcessNumbers numbers;
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::system_clock::now().time_since_epoch());
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
     metrics::AddServer("api", server->Counts(), now.count(), &numbers);
-    if (sentinel_service)
-      metrics::AddServer("sentinel", sentinel_service->Counts(), now.count(), &numbers);
+    if (sentinel_service) metrics::AddServer("sentinel", sentinel_service->Counts(), now.count(), &numbers);
     return numbers;
   };
   server.emplace(context.get_executor(), server_options, api::MakeHandler(program, process));

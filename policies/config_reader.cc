@@ -164,6 +164,19 @@ void ConfigReader::Port(std::string_view key, std::uint16_t& field, const KeyWor
   field = static_cast<std::uint16_t>(number);
 }
 
+void ConfigReader::OptionalPort(std::string_view key, std::uint16_t& field, const KeyWords& words) {
+  const YamlNode* value = Value(key, words, "whole number, 1 to 65535", "");
+  if (value == nullptr) return;
+  std::int64_t number = 0;
+  const auto [end, problem] =
+      std::from_chars(value->scalar.data(), value->scalar.data() + value->scalar.size(), number);
+  const bool whole = value->kind == YamlNode::Kind::kScalar && problem == std::errc() &&
+                     end == value->scalar.data() + value->scalar.size();
+  if (!whole || number < 1 || number > 65535)
+    return Note(value->mark, std::string(key) + ": expected a whole number from 1 to 65535");
+  field = static_cast<std::uint16_t>(number);
+}
+
 void ConfigReader::Flag(std::string_view key, bool& field, const KeyWords& words) {
   const YamlNode* value = Value(key, words, "true or false", field ? "true" : "false");
   if (value == nullptr) return;

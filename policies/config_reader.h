@@ -55,6 +55,8 @@ class ConfigReader {
   void Number(std::string_view key, std::int64_t low, std::int64_t high, std::int64_t& field,
               const KeyWords& words);
   void Port(std::string_view key, std::uint16_t& field, const KeyWords& words);  // 1..65535
+  // 0 where it is left out.
+  void OptionalPort(std::string_view key, std::uint16_t& field, const KeyWords& words);
   void Flag(std::string_view key, bool& field, const KeyWords& words);
   // With a unit (policies/quantity.h). Bounds are given as a person would write them.
   void Duration(std::string_view key, std::int64_t low_ms, std::int64_t high_ms, std::int64_t& field_ms,

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -38,6 +39,7 @@
 #include "agents/http/http_server.h"
 #include "agents/metrics/http_numbers.h"
 #include "agents/node/ask_role.h"
+#include "agents/relay/gate.h"
 #include "agents/relay/relay.h"
 #include "agents/wal/log_file.h"
 #include "policies/model/json.h"
@@ -58,6 +60,7 @@ constexpr milliseconds kTick{100};
 constexpr milliseconds kStreamInterval{400};  // with the tick, a report at least twice a second
 constexpr milliseconds kReadableInterval{2000};
 constexpr milliseconds kDiskInterval{2000};
+constexpr milliseconds kStrangersInterval{10000};
 
 node::ClientOptions ClientTo(const AgentConfig& config, milliseconds timeout) {
   node::ClientOptions options;
@@ -196,6 +199,7 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   Result<CommandLedger> RestoreLedger();
   Result<void> StartLeases();
   void ShowLeases();
+  void TellOfStrangers();
   void Seen(Observation seen);
   void LogChanges(const Observation& before, const Observation& after) const;
   void AlignRelay();
@@ -217,7 +221,11 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<http::Credentials> peers_;  // shown to other agents
   std::optional<StateFile> state_file_;
   std::optional<asio::thread_pool> command_pool_;
+  relay::TlsContexts upstream_tls_;  // empty: in plain
   std::optional<relay::Relay> relay_;
+  std::optional<relay::Gate> gate_;
+  std::array<std::uint64_t, relay::kRefusedCount> strangers_{};  // that were told of
+  Clock::time_point next_strangers_;
   std::optional<RelayAdapter> relay_control_;
   std::optional<ThreadedNode> node_control_;
   std::optional<WalService> wal_;
@@ -327,12 +335,38 @@ Result<void> Agent::Impl::Start() {
   relay_options.listen_port = config_.relay.port;
   relay_options.database_name =
       config_.database_name.empty() ? ledger->DatabaseName() : config_.database_name;
+  relay_options.node_password = config_.relay_password;
+  if (config_.relay_tls) {
+    auto identity = http::TlsIdentity::Load(http::TlsEnd::kServer, *config_.relay_tls);
+    if (!identity) return Fail(identity.error(), "relay.tls");
+    relay_options.node_tls = [shown = *identity] { return shown->Context(); };
+  }
+  if (config_.upstream_tls) {
+    auto identity = http::TlsIdentity::Load(http::TlsEnd::kClient, *config_.upstream_tls);
+    if (!identity) return Fail(identity.error(), "upstreamTls");
+    upstream_tls_ = [shown = *identity] { return shown->Context(); };
+    relay_options.upstream_tls = upstream_tls_;
+    relay_options.upstream_port = config_.upstream_port;
+    relay_options.upstream_tls_name = config_.upstream_tls->server_name;
+  }
   relay_options.upstream_password = config_.upstream_password;
   relay_options.announce_host = config_.announce.host;
   relay_options.announce_port = config_.announce.port;
   relay_.emplace(executor_, relay_options, [this] { RelayChanged(); });
   auto listening = relay_->Start();
   if (!listening) return Fail(listening.error(), "relay");
+
+  if (config_.gate.port != 0) {
+    auto identity = http::TlsIdentity::Load(http::TlsEnd::kServer, config_.gate_tls);
+    if (!identity) return Fail(identity.error(), "gate");
+    relay::GateOptions gate_options;
+    gate_options.listen_host = config_.gate.host;
+    gate_options.listen_port = config_.gate.port;
+    gate_options.server = config_.kvrocks;
+    gate_options.tls = [shown = *identity] { return shown->Context(); };
+    gate_.emplace(executor_, std::move(gate_options));
+    if (auto opened = gate_->Start(); !opened) return Fail(opened.error(), "gate");
+  }
 
   command_pool_.emplace(1);
   disk_pool_.emplace(1);
@@ -344,6 +378,7 @@ Result<void> Agent::Impl::Start() {
   wal_.emplace(config_.data_directory, ClientTo(config_, kWalTimeout));
   RunnerOptions runner_options;
   runner_options.relay = config_.relay;
+  runner_options.tls_only = config_.upstream_tls && (config_.upstream_port != 0 || !config_.relay_tls);
   peer_wal_.emplace(config_.group, *peers_, *command_pool_);
   SalvageServiceOptions salvage_options;
   salvage_options.executor = executor_;
@@ -418,6 +453,7 @@ void Agent::Impl::Stop() {
   if (monitor_) monitor_->Stop();
   if (leases_) leases_->Stop();
   if (relay_) relay_->Stop();
+  if (gate_) gate_->Stop();
   if (wal_) wal_->Stop();
   if (salvages_) salvages_->Stop();
   if (undo_) undo_->Stop();
@@ -512,6 +548,9 @@ asio::awaitable<Result<UpstreamRole>> Agent::Impl::AskUpstreamRole() {
   client.host = upstream.host;
   client.port = upstream.port;
   client.password = config_.upstream_password;
+  if (config_.upstream_port != 0) client.port = config_.upstream_port;
+  client.tls = upstream_tls_;
+  if (config_.upstream_tls) client.tls_name = config_.upstream_tls->server_name;
   client.timeout = kUpstreamTimeout;
   client.stop = &stop_;
   asking_upstream_ = true;
@@ -541,6 +580,8 @@ asio::awaitable<std::string> Agent::Impl::Metrics() {
   auto salvages = co_await salvages_->List();
   numbers.process.program = "walstitch-agent";
   metrics::AddServer("api", server_->Counts(), UnixMs() / 1000, &numbers.process);
+  AddListener("relay", relay_->Listened(), &numbers.process);
+  if (gate_) AddListener("gate", gate_->Counts(), &numbers.process);
   numbers.report = CurrentReport();
   numbers.relay = relay_->Counts();
   numbers.leases = leases_->Counts();
@@ -609,8 +650,30 @@ void Agent::Impl::Seen(Observation seen) {
   }
   AlignRelay();
   ShowLeases();
+  TellOfStrangers();
   looked_.Notify();
   Publish(false);
+}
+
+// 1. Somebody floods the relay's listener. 2. A line for each fills the disk that the node writes to.
+void Agent::Impl::TellOfStrangers() {
+  relay::ListenerCounts counts = relay_->Listened();
+  if (gate_) {
+    const relay::ListenerCounts gate = gate_->Counts();
+    counts.open += gate.open;
+    for (std::size_t i = 0; i < relay::kRefusedCount; ++i) counts.refused[i] += gate.refused[i];
+  }
+  if (counts.refused == strangers_ || Clock::now() < next_strangers_) return;
+  std::string which;
+  for (std::size_t i = 0; i < relay::kRefusedCount; ++i) {
+    if (counts.refused[i] == strangers_[i]) continue;
+    which += (which.empty() ? "" : ", ") + std::string(ToString(static_cast<relay::Refused>(i))) + " " +
+             std::to_string(counts.refused[i] - strangers_[i]);
+  }
+  spdlog::warn("The relay{} has sent strangers away: {}; {} connections are open.",
+               gate_ ? ", or the gate," : "", which, counts.open);
+  strangers_ = counts.refused;
+  next_strangers_ = Clock::now() + kStrangersInterval;
 }
 
 void Agent::Impl::ShowLeases() {

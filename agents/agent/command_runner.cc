@@ -818,6 +818,14 @@ CommandRunner::Step CommandRunner::Do(ReleaseAction action, Deadline deadline) {
   if (facts->role == Role::kMaster) {
     co_return Failed("the node is a master, and cannot be given an upstream: park it first", facts->last);
   }
+  if (options_.tls_only) {
+    // 1. The node is told to follow another server directly. 2. That is reached by TLS alone, and the node
+    // speaks in plain. 3. It stands still, released, and nobody looks after it.
+    co_return Failed(
+        "the other nodes' servers are reached by TLS (upstreamTls), and the node itself replicates "
+        "in plain: take upstreamTls out of the agents' configurations first",
+        facts->last);
+  }
   if (auto busy = Busy(*facts)) co_return Failed(*busy);
   if (facts->master != action.upstream) {
     auto not_set = co_await SetMaster(*action.upstream, deadline);

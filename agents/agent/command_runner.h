@@ -147,7 +147,8 @@ class SalvageControl {
 };
 
 struct RunnerOptions {
-  Endpoint relay;                                   // what the node is told to be the slave of
+  Endpoint relay;         // what the node is told to be the slave of
+  bool tls_only = false;  // other nodes' servers are reached by TLS, and the node itself replicates in plain
   std::chrono::milliseconds poll_interval{10};      // between two INFO of one command, at most
   std::chrono::milliseconds settle_time{500};       // see CommandRunner::Settle
   std::chrono::milliseconds call_timeout{2000};     // one INFO

@@ -33,6 +33,50 @@ void ReadEndpoint(ConfigReader& reader, Endpoint& endpoint, const KeyWords& host
   if (endpoint.host.empty()) reader.Refuse("host", "expected a host name or address");
 }
 
+// Who may be the node.
+void ReadRelayAccess(ConfigReader& reader, AgentConfig& config) {
+  reader.Secret(
+      "password", "passwordFile", config.relay_password,
+      Rare("What Kvrocks' `masterauth` must be, so that nobody else on this machine can pose as it. "
+           "Without it anything will do."));
+  bool without = false;
+  reader.Flag("withoutPassword", without,
+              Rare("`true`: it may listen elsewhere than on loopback, and asks for no password there."));
+  reader.Section("tls", Rare("For a Kvrocks with `tls-replication yes`; one without goes on in plain."),
+                 [&](ConfigReader& part) {
+                   http::TlsFiles files;
+                   part.RequiredText("certificateFile", files.certificate,
+                                     Rare("PEM: what the relay shows."));
+                   part.RequiredText("keyFile", files.key, Rare("PEM: its private key."));
+                   if (!files.certificate.empty() && !files.key.empty()) {
+                     auto loaded = http::TlsIdentity::Load(http::TlsEnd::kServer, files);
+                     if (!loaded) part.RefuseWhole("relay.tls: " + loaded.error().Message());
+                   }
+                   config.relay_tls = std::move(files);
+                 });
+  if (!http::IsLoopback(config.relay.host) && config.relay_password.empty() && !without) {
+    reader.Refuse("host",
+                  "the relay would listen on " + config.relay.host +
+                      ", and anybody could pose as the node: listen on 127.0.0.1, name a passwordFile, "
+                      "or say withoutPassword: true");
+  }
+}
+
+// Where the server is reached by TLS.
+void ReadGate(ConfigReader& reader, AgentConfig& config) {
+  config.gate.port = 7668;
+  ReadEndpoint(reader, config.gate, Rare("Where it listens."),
+               Rare("Its port, the same on every node: `upstreamPort`."));
+  reader.RequiredText("certificateFile", config.gate_tls.certificate, Rare("PEM: what it shows."));
+  reader.RequiredText("keyFile", config.gate_tls.key, Rare("PEM: its private key."));
+  reader.RequiredText("clientCaFile", config.gate_tls.authority,
+                      Rare("PEM: the certificates that those of relays and controllers must come from."));
+  const http::TlsFiles& files = config.gate_tls;
+  if (files.certificate.empty() || files.key.empty() || files.authority.empty()) return;
+  if (auto loaded = http::TlsIdentity::Load(http::TlsEnd::kServer, files); !loaded)
+    reader.RefuseWhole("gate: " + loaded.error().Message());
+}
+
 AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
   AgentConfig config;
   const KeyWords node_words =
@@ -63,6 +107,7 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
                  [&](ConfigReader& part) {
                    ReadEndpoint(part, config.relay, "Where the relay listens: on loopback.",
                                 "Its port: start Kvrocks with `--slaveof \"127.0.0.1 7666\"`.");
+                   ReadRelayAccess(part, config);
                  });
   reader.Section("api", "The HTTP API, for the controller and for other agents.", [&](ConfigReader& part) {
     ReadEndpoint(part, config.api, "Where the API listens; or `--host`.", "Its port.");
@@ -76,6 +121,19 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
     reader.Refuse("api", why);
   http::ReadClientTls(reader, "peerTls", config.peer_tls,
                       Rare("How other agents are spoken to where the controller names them by `https://`."));
+  const bool gate = reader.Section(
+      "gate",
+      Rare("Other nodes' relays, with `upstreamTls`, reach this node's server here. See docs/relay-tls.md."),
+      [&](ConfigReader& part) { ReadGate(part, config); });
+  if (!gate) config.gate.port = 0;
+  http::ReadClientTls(reader, "upstreamTls", config.upstream_tls,
+                      Rare("The servers of the other nodes are spoken to by TLS. See docs/relay-tls.md."));
+  reader.OptionalPort(
+      "upstreamPort", config.upstream_port,
+      Rare("With `upstreamTls`: the port of the other nodes' gates, each at the host that it announces. "
+           "Without it: the announced port, of servers that speak TLS themselves."));
+  if (config.upstream_port != 0 && !config.upstream_tls)
+    reader.Refuse("upstreamPort", "upstreamPort: means something with upstreamTls only");
   reader.Secret("upstreamPassword", "upstreamPasswordFile", config.upstream_password,
                 "`requirepass` of the other nodes, that the relay follows. Leave it out if they have none.");
   reader.RequiredText("stateDir", config.state_directory,
@@ -101,6 +159,8 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
 
   // 1. The relay listens where its node does, or the API where the relay does. 2. One of them cannot
   // start, or the node follows itself. Better said here than found out there.
+  if (gate && (config.gate == config.relay || config.gate == config.api || config.gate == config.kvrocks))
+    reader.Refuse("gate", "gate needs a port of its own");
   if (config.relay == config.api) reader.Refuse("api", "api and relay need different ports");
   if (config.relay == config.kvrocks) reader.Refuse("relay", "relay and kvrocks need different ports");
   if (config.api == config.kvrocks) reader.Refuse("api", "api and kvrocks need different ports");
@@ -162,6 +222,9 @@ api:
     - {name: metrics, role: view, file: /etc/walstitch/view-token}   # role: view or operate
   # tls: {certificateFile: tls.crt, keyFile: tls.key, clientCaFile: ca.crt}   # clientCaFile: clients show theirs
 # peerTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}       # other agents by https://
+# gate: {host: 10.0.0.1, port: 7668, certificateFile: tls.crt, keyFile: tls.key, clientCaFile: ca.crt}
+# upstreamTls: {caFile: ca.crt, certificateFile: tls.crt, keyFile: tls.key}   # the other nodes' gates
+# upstreamPort: 7668
 stateDir: /var/lib/walstitch-agent
 leave: {directory: /run/walstitch}           # who stops the server makes the file "leave" there, and waits for "left"
 salvage:                      # tails that were given up, in stateDir/salvage

@@ -22,7 +22,13 @@ struct AgentConfig {
   std::string data_directory;  // Kvrocks' `dir`, holds db/; empty: POLLUPDATES only
   Endpoint announce;           // where other nodes reach this node's server
   Endpoint relay{"127.0.0.1", 7666};
-  std::string upstream_password;  // requirepass of the other nodes
+  std::string relay_password;               // what the node's masterauth must be; empty: anything
+  std::optional<http::TlsFiles> relay_tls;  // for a node with tls-replication
+  Endpoint gate{"127.0.0.1", 0};  // where other nodes' relays reach the server by TLS; port 0: nowhere
+  http::TlsFiles gate_tls;
+  std::uint16_t upstream_port = 0;             // of the other nodes' hosts; 0: what they announce
+  std::optional<http::TlsFiles> upstream_tls;  // towards the servers of the other nodes
+  std::string upstream_password;               // requirepass of the other nodes
   Endpoint api{"127.0.0.1", 7667};
   http::ApiAccess access;                  // who may speak to the API; its own token is shown to other agents
   std::optional<http::TlsFiles> peer_tls;  // towards agents that are named by https://

@@ -56,7 +56,8 @@ std::string Manual(const CLI::App& app) {
   words.version = kVersion;
   words.summary = "the agent beside one Kvrocks node";
   words.sections = {
-      {"SIGNALS", "SIGTERM, SIGINT\nit stops; its server goes on, and its relay's link is made again later."}};
+      {"SIGNALS",
+       "SIGTERM, SIGINT\nit stops; its server goes on, and its relay's link is made again later."}};
   words.see_also = {"walstitch(1)", "walstitch-controller(8)"};
   return walstitch::ManualPage(walstitch::Describe(app), words);
 }

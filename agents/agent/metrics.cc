@@ -188,6 +188,17 @@ std::span<const MetricInfo> AgentMetrics() {
   return table;
 }
 
+void AddListener(const std::string& listener, const relay::ListenerCounts& counts,
+                 metrics::ProcessNumbers* numbers) {
+  metrics::ListenerNumbers told;
+  told.listener = listener;
+  told.accepted = counts.accepted;
+  told.open = counts.open;
+  for (std::size_t i = 0; i < relay::kRefusedCount; ++i)
+    told.refused[std::string(ToString(static_cast<relay::Refused>(i)))] = counts.refused[i];
+  numbers->listeners.push_back(std::move(told));
+}
+
 std::string MetricsText(const AgentNumbers& numbers) {
   MetricSet set(AgentMetrics());
   metrics::Fill(numbers.process, &set);

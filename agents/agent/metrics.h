@@ -41,4 +41,8 @@ std::span<const metrics::MetricInfo> AgentMetrics();
 
 std::string MetricsText(const AgentNumbers& numbers);
 
+// What a listener for the node's server counts, as numbers of the program: "relay", "gate".
+void AddListener(const std::string& listener, const relay::ListenerCounts& counts,
+                 metrics::ProcessNumbers* numbers);
+
 }  // namespace walstitch::agent

@@ -216,6 +216,20 @@ class RestClient::Impl : public std::enable_shared_from_this<RestClient::Impl> {
     return {};
   }
 
+  Result<void> TrustSystem() {
+    if (!origin_.tls) return {};
+    TlsContext context = MakeContext();
+    if (SSL_CTX_set_default_verify_paths(context->native_handle()) != 1) {
+      ERR_clear_error();
+      return Fail(ErrorCode::kIo, "the system's certificate authorities cannot be read");
+    }
+    ERR_clear_error();  // a file that is not there is none
+    pem_.clear();
+    context_ = std::move(context);
+    DropIdle();
+    return {};
+  }
+
   void Stop() {
     stopped_ = true;
     DropIdle();
@@ -484,6 +498,7 @@ RestClient::RestClient(asio::any_io_executor executor, Origin origin, RestOption
     : impl_(std::make_shared<Impl>(std::move(executor), std::move(origin), options)) {}
 RestClient::~RestClient() { impl_->Stop(); }
 Result<void> RestClient::Trust(std::string_view pem) { return impl_->Trust(pem); }
+Result<void> RestClient::TrustSystem() { return impl_->TrustSystem(); }
 void RestClient::Stop() { impl_->Stop(); }
 const Origin& RestClient::Server() const { return impl_->Server(); }
 

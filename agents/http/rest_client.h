@@ -88,6 +88,9 @@ class RestClient {
   // before the first call nothing is. TLS 1.2 or newer; the name or the address in the origin must be in the
   // server's certificate. The same text again changes nothing. kInvalid: there is no certificate in it.
   Result<void> Trust(std::string_view pem);
+  // The same, with the authorities that the system trusts, as they are now: OpenSSL's own directories, or
+  // what SSL_CERT_FILE and SSL_CERT_DIR name.
+  Result<void> TrustSystem();
 
   // An Error is kUnavailable if nothing was sent (refused, no route, a certificate that is not trusted),
   // kTimeout if it may have been received. Any status is a response, not an Error. A GET on a connection that

@@ -28,8 +28,8 @@ struct RouteMatch {
 RouteMatch FindRoute(std::span<const Route> routes, std::string_view method,
                      const std::vector<std::string>& segments);
 
-// What the list says of a request. Of what is not in it the most is asked: it may be one day. HEAD is as GET; a
-// path that is open is so for every method.
+// What the list says of a request. Of what is not in it the most is asked: it may be one day. HEAD is as GET;
+// a path that is open is so for every method.
 Need NeedByRoutes(std::span<const Route> routes, std::string_view method,
                   const std::vector<std::string>& segments);
 

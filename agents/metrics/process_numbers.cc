@@ -9,7 +9,8 @@ void Fill(const ProcessNumbers& numbers, MetricSet* set) {
   for (const ListenerNumbers& listener : numbers.listeners) {
     set->Set("walstitch_listener_connections_total", {listener.listener}, listener.accepted);
     set->Set("walstitch_listener_connections", {listener.listener}, listener.open);
-    set->Set("walstitch_listener_requests_total", {listener.listener}, listener.requests);
+    if (listener.requests)
+      set->Set("walstitch_listener_requests_total", {listener.listener}, *listener.requests);
     for (const auto& [reason, count] : listener.refused)
       set->Set("walstitch_listener_refused_total", {listener.listener, reason}, count);
   }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,12 @@
 
 namespace walstitch::metrics {
 
-// Of one listener: "api", "relay", "sentinel".
+// Of one listener: "api", "relay", "gate", "sentinel".
 struct ListenerNumbers {
   std::string listener;
   std::uint64_t accepted = 0;                    // connections, since the start
   std::uint64_t open = 0;                        // now
-  std::uint64_t requests = 0;                    // that were served or are, since the start
+  std::optional<std::uint64_t> requests;         // that were admitted since the start; absent: not counted
   std::map<std::string, std::uint64_t> refused;  // connections and requests since the start, by reason
 };
 

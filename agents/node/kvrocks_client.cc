@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "agents/node/info.h"
+#include "agents/node/tls_wire.h"
 #include "policies/model/bytes.h"
 
 namespace walstitch::node {
@@ -164,8 +165,14 @@ class KvrocksClient::Impl {
         context_.reset();
         return Reply();
       }
-      if (auto ready = Wait(POLLIN, deadline, timeout); !ready) return Fail(ready.error());
-      if (redisBufferRead(context_.get()) != REDIS_OK) return Fail(Broken());
+      if (tls_) {
+        auto read =
+            tls_->Read(context_->reader, [&](short events) { return Wait(events, deadline, timeout); });
+        if (!read) return Fail(LostTls(read.error()));
+      } else {
+        if (auto ready = Wait(POLLIN, deadline, timeout); !ready) return Fail(ready.error());
+        if (redisBufferRead(context_.get()) != REDIS_OK) return Fail(Broken());
+      }
       ++reads;
     }
   }
@@ -191,6 +198,7 @@ class KvrocksClient::Impl {
     time.tv_sec = static_cast<decltype(time.tv_sec)>(left.count() / 1000000);
     time.tv_usec = static_cast<decltype(time.tv_usec)>(left.count() % 1000000);
     errno = 0;
+    tls_.reset();
     context_.reset(redisConnectWithTimeout(options_.host.c_str(), options_.port, time));
     if (!context_) return Fail(ErrorCode::kIo, "cannot connect: out of memory");
     ++connections_;
@@ -206,7 +214,20 @@ class KvrocksClient::Impl {
       }
       return Fail(ErrorCode::kIo, "cannot connect: " + why);
     }
+    if (!options_.tls) return {};
+    tls_ = std::make_unique<TlsWire>(options_.tls(), context_->fd);
+    auto greeted = tls_->Greet(options_.tls_name.empty() ? options_.host : options_.tls_name,
+                               [&](short events) { return Wait(events, deadline, timeout); });
+    if (!greeted) {
+      context_.reset();
+      return Fail(greeted.error().Code(), "TLS: " + greeted.error().Message());
+    }
     return {};
+  }
+
+  Error LostTls(const Error& error) {
+    context_.reset();
+    return error;
   }
 
   Result<void> Connect(Clock::time_point deadline, std::chrono::milliseconds timeout) {
@@ -243,10 +264,24 @@ class KvrocksClient::Impl {
       pointers.push_back(argument.data());
       sizes.push_back(argument.size());
     }
-    redisAppendCommandArgv(context_.get(), static_cast<int>(pointers.size()), pointers.data(), sizes.data());
+    if (!tls_) {
+      redisAppendCommandArgv(context_.get(), static_cast<int>(pointers.size()), pointers.data(),
+                             sizes.data());
+      return;
+    }
+    char* command = nullptr;
+    const long long length =
+        redisFormatCommandArgv(&command, static_cast<int>(pointers.size()), pointers.data(), sizes.data());
+    WALSTITCH_CHECK(length > 0);
+    tls_->Append(std::string_view(command, static_cast<std::size_t>(length)));
+    redisFreeCommand(command);
   }
 
   Result<void> Flush(Clock::time_point deadline, std::chrono::milliseconds timeout) {
+    if (tls_) {
+      auto flushed = tls_->Flush([&](short events) { return Wait(events, deadline, timeout); });
+      return flushed ? Result<void>() : Fail(LostTls(flushed.error()));
+    }
     int written = 0;
     while (written == 0) {
       if (auto ready = Wait(POLLOUT, deadline, timeout); !ready) return ready;
@@ -292,6 +327,7 @@ class KvrocksClient::Impl {
 
   ClientOptions options_;
   std::unique_ptr<redisContext, ContextFree> context_;
+  std::unique_ptr<TlsWire> tls_;   // of context_, with TLS
   std::uint64_t connections_ = 0;  // that were made
 };
 

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,10 @@
 #include "policies/model/result.h"
 #include "policies/model/sequence.h"
 
+namespace boost::asio::ssl {
+class context;
+}
+
 namespace walstitch::node {
 
 struct ClientOptions {
@@ -31,6 +36,10 @@ struct ClientOptions {
   std::uint16_t port = 6666;
   std::string password;  // requirepass of the node; empty: no AUTH
   std::chrono::milliseconds timeout{1000};
+  // What one new connection shall use for TLS; empty: none. Its certificate must be for `tls_name`, or for
+  // the host if that is empty.
+  std::function<std::shared_ptr<boost::asio::ssl::context>()> tls;
+  std::string tls_name;
   const std::atomic<bool>* stop = nullptr;  // not owned; once true, a call that waits gives up soon
 };
 

@@ -3,9 +3,13 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,7 +20,34 @@ using asio::ip::tcp;
 
 namespace {
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+// False: it cannot be asked for.
+bool ExpectName(SSL* ssl, const std::string& name) {
+  X509_VERIFY_PARAM* verify = SSL_get0_param(ssl);
+  boost::system::error_code no_address;
+  asio::ip::make_address(name, no_address);
+  if (!no_address) return X509_VERIFY_PARAM_set1_ip_asc(verify, name.c_str()) == 1;
+  X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // SSL_set_tlsext_host_name, without its cast.
+  std::string mutable_name = name;
+  return X509_VERIFY_PARAM_set1_host(verify, name.c_str(), name.size()) == 1 &&
+         SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, mutable_name.data()) == 1;
+}
+
+// What is wrong with the other side's certificate; empty: nothing.
+std::string CertificateProblem(SSL* ssl) {
+  const long verdict = SSL_get_verify_result(ssl);
+  return verdict == X509_V_OK ? "" : X509_verify_cert_error_string(verdict);
+}
+
 }  // namespace
+
+struct Connection::Tls {
+  Tls(tcp::socket& socket, std::shared_ptr<asio::ssl::context> given)
+      : context(std::move(given)), stream(socket, *context) {}
+  std::shared_ptr<asio::ssl::context> context;
+  asio::ssl::stream<tcp::socket&> stream;
+};
 
 Connection::Connection(asio::any_io_executor executor)
     : socket_(executor), resolver_(executor), reading_(executor), writing_(executor) {}
@@ -29,6 +60,8 @@ Connection::Connection(tcp::socket socket)
   boost::system::error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
 }
+
+Connection::~Connection() = default;
 
 asio::awaitable<Result<void>> Connection::Connect(Endpoint endpoint, std::chrono::milliseconds timeout) {
   const std::shared_ptr<Connection> self = shared_from_this();
@@ -63,12 +96,59 @@ asio::awaitable<Result<void>> Connection::Connect(Endpoint endpoint, std::chrono
   co_return Result<void>();
 }
 
+asio::awaitable<Result<void>> Connection::StartTls(std::shared_ptr<asio::ssl::context> context,
+                                                   std::string name, std::chrono::milliseconds timeout) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  if (closed_) co_return Fail(ErrorCode::kUnavailable, "closed");
+  tls_ = std::make_unique<Tls>(socket_, std::move(context));
+  SSL* ssl = tls_->stream.native_handle();
+  if (!ExpectName(ssl, name)) {
+    Close();
+    co_return Fail(ErrorCode::kUnavailable, "TLS: its name cannot be asked for");
+  }
+  Arm(&Connection::writing_, timeout);
+  auto [error] = co_await tls_->stream.async_handshake(asio::ssl::stream_base::client, kAwait);
+  Disarm(writing_);
+  if (!error && !closed_) co_return Result<void>();
+  const std::string problem = error ? CertificateProblem(ssl) : "";
+  if (!problem.empty() && !closed_) {
+    Close();
+    co_return Fail(ErrorCode::kUnavailable, "its TLS certificate is refused: " + problem);
+  }
+  co_return Fail(Broken("TLS", error, timeout));
+}
+
+asio::awaitable<Result<void>> Connection::AcceptTls(std::shared_ptr<asio::ssl::context> context,
+                                                    Demand demand, std::string read,
+                                                    std::chrono::milliseconds timeout) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  if (closed_) co_return Fail(ErrorCode::kUnavailable, "closed");
+  tls_ = std::make_unique<Tls>(socket_, std::move(context));
+  if (demand == Demand::kCertificate) {
+    SSL_set_verify(tls_->stream.native_handle(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  }
+  Arm(&Connection::reading_, timeout);
+  const asio::const_buffer begun = asio::buffer(read);
+  auto [error, size] = co_await tls_->stream.async_handshake(asio::ssl::stream_base::server, begun, kAwait);
+  Disarm(reading_);
+  if (error || closed_) co_return Fail(Broken("TLS", error, timeout));
+  co_return Result<void>();
+}
+
 asio::awaitable<Result<std::size_t>> Connection::Read(asio::mutable_buffer buffer,
                                                       std::chrono::milliseconds timeout) {
   const std::shared_ptr<Connection> self = shared_from_this();
   if (closed_) co_return Fail(ErrorCode::kUnavailable, "closed");
   Arm(&Connection::reading_, timeout);
-  auto [error, size] = co_await socket_.async_read_some(buffer, kAwait);
+  boost::system::error_code error;
+  std::size_t size = 0;
+  if (tls_) {
+    std::tie(error, size) = co_await tls_->stream.async_read_some(buffer, kAwait);
+    // Whether the end was announced is of no interest: what is read says itself where it ends.
+    if (error == asio::ssl::error::stream_truncated) error = asio::error::eof;
+  } else {
+    std::tie(error, size) = co_await socket_.async_read_some(buffer, kAwait);
+  }
   Disarm(reading_);
   if (error || closed_) co_return Fail(Broken("reading", error, timeout));
   co_return size;
@@ -78,10 +158,29 @@ asio::awaitable<Result<void>> Connection::Write(asio::const_buffer bytes, std::c
   const std::shared_ptr<Connection> self = shared_from_this();
   if (closed_) co_return Fail(ErrorCode::kUnavailable, "closed");
   Arm(&Connection::writing_, timeout);
-  auto [error, size] = co_await asio::async_write(socket_, bytes, kAwait);
+  boost::system::error_code error;
+  std::size_t size = 0;
+  if (tls_) {
+    std::tie(error, size) = co_await asio::async_write(tls_->stream, bytes, kAwait);
+  } else {
+    std::tie(error, size) = co_await asio::async_write(socket_, bytes, kAwait);
+  }
   Disarm(writing_);
   if (error || closed_) co_return Fail(Broken("writing", error, timeout));
   co_return Result<void>();
+}
+
+void Connection::EndWriting() {
+  boost::system::error_code ignored;
+  if (!closed_) socket_.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+bool Connection::OnLoopback() const {
+  boost::system::error_code here;
+  boost::system::error_code there;
+  const tcp::endpoint local = socket_.local_endpoint(here);
+  const tcp::endpoint remote = socket_.remote_endpoint(there);
+  return !here && !there && local.address().is_loopback() && remote.address().is_loopback();
 }
 
 void Connection::Close() {

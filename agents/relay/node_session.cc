@@ -10,6 +10,7 @@
 
 #include "agents/relay/frame_reader.h"
 #include "agents/relay/sequencer.h"
+#include "policies/model/bytes.h"
 
 namespace walstitch::relay {
 
@@ -17,13 +18,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-// A node opens a connection, and then may look through its files before it says what it wants.
-constexpr std::chrono::milliseconds kSilenceBeforeStream{60000};
 constexpr std::chrono::milliseconds kReplyTimeout{10000};
 // Making a checkpoint, or a master that limits its rate, takes a while; nothing takes this long.
 constexpr std::chrono::milliseconds kFetchSilence{300000};
 constexpr std::chrono::milliseconds kNameTimeout{10000};
 constexpr std::chrono::milliseconds kNamePoll{5};
+constexpr std::chrono::milliseconds kSecondPoll{10};
+constexpr char kTlsRecord = 0x16;  // how a ClientHello begins
 constexpr std::size_t kReadBytes = 4096;
 constexpr std::size_t kSpliceBytes = 65536;
 
@@ -41,14 +42,24 @@ std::optional<Sequence> ParseSequence(std::string_view text) {
   return Sequence(value);
 }
 
+// Takes as long whatever they say.
+bool SameSecret(std::string_view left, std::string_view right) {
+  const auto a = Sha256(left);
+  const auto b = Sha256(right);
+  unsigned differ = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) differ |= static_cast<unsigned>(a[i] ^ b[i]);
+  return differ == 0;
+}
+
 HeartbeatRule::Time Now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
 
 NodeSession::NodeSession(asio::ip::tcp::socket socket, std::chrono::milliseconds heartbeat_interval,
-                         bool opened_during_fetch)
+                         SessionLimits limits, bool opened_during_fetch)
     : connection_(std::make_shared<Connection>(std::move(socket))),
       heartbeat_interval_(heartbeat_interval),
+      limits_(limits),
       opened_during_fetch_(opened_during_fetch),
       wake_(connection_->Executor()),
       free_(connection_->Executor()) {}
@@ -67,21 +78,52 @@ void NodeSession::Close() {
   free_.Notify();
 }
 
+SteadyTime NodeSession::Deadline() const {
+  if (opened_during_fetch_) return heard_ + limits_.silence_during_fetch;
+  return opened_ + (spoke_ ? limits_.role : limits_.first_command);
+}
+
+asio::awaitable<void> NodeSession::SendAway(std::shared_ptr<NodeSessionOwner> owner, Refused why,
+                                            std::string error) {
+  owner->OnRefused(why);
+  if (!error.empty()) co_await Reply("-ERR " + error + "\r\n");
+}
+
 asio::awaitable<void> NodeSession::Serve(std::shared_ptr<NodeSessionOwner> owner) {
   std::array<char, kReadBytes> bytes;
   while (true) {
-    const auto timeout = feeding_ ? kNoDeadline : kSilenceBeforeStream;
+    auto timeout = kNoDeadline;
+    if (!feeding_) {
+      const auto left = Deadline() - std::chrono::steady_clock::now();
+      timeout = std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0));
+    }
     const Result<std::size_t> size = co_await connection_->Read(asio::buffer(bytes), timeout);
-    if (!size) co_return;
+    if (!size) {
+      if (connection_->TimedOut()) owner->OnRefused(Refused::kSlow);
+      co_return;
+    }
+    if (!spoke_ && !tls_ && reader_.Pending() == 0 && bytes[0] == kTlsRecord) {
+      std::shared_ptr<asio::ssl::context> context = owner->NodeTls() ? owner->NodeTls()() : nullptr;
+      if (!context) co_return co_await SendAway(owner, Refused::kTls, "");
+      tls_ = true;
+      std::string read(bytes.data(), *size);
+      const Result<void> begun = co_await connection_->AcceptTls(
+          std::move(context), Connection::Demand::kNothing, std::move(read), timeout);
+      if (begun) continue;
+      owner->OnRefused(connection_->TimedOut() ? Refused::kSlow : Refused::kTls);
+      co_return;
+    }
     reader_.Append(std::string_view(bytes.data(), *size));
     while (true) {
       Result<std::optional<RespCommand>> command = reader_.Next();
       if (!command) {
         // In the stream an answer would be taken for a frame.
-        if (!feeding_) co_await Reply("-ERR Protocol error: " + command.error().Message() + "\r\n");
-        co_return;
+        if (feeding_) co_return;
+        co_return co_await SendAway(owner, Refused::kGarbage, "Protocol error: " + command.error().Message());
       }
       if (!*command) break;
+      spoke_ = true;
+      heard_ = std::chrono::steady_clock::now();
       if (feeding_) {
         // `replconf ack <last>`, from 2.14 on; whatever else a later version says is no concern of ours.
         const RespCommand& said = **command;
@@ -93,14 +135,33 @@ asio::awaitable<void> NodeSession::Serve(std::shared_ptr<NodeSessionOwner> owner
       }
       const bool goes_on = co_await Answer(owner, std::move(**command));
       if (!goes_on) co_return;
+      // 1. Somebody has an answer to each of many commands, and reads none. 2. Or they come without an end.
+      // Either way there is a time by which it has to be the node.
+      if (!feeding_ && std::chrono::steady_clock::now() >= Deadline())
+        co_return co_await SendAway(owner, Refused::kSlow, "");
+    }
+    if (!feeding_ && !long_ && reader_.Pending() > limits_.bytes) {
+      long_ = owner->OnLongCommand(*this);
+      if (!long_)
+        co_return co_await SendAway(owner, Refused::kTooLarge, "Protocol error: too long a command");
     }
   }
 }
 
 asio::awaitable<bool> NodeSession::Answer(std::shared_ptr<NodeSessionOwner> owner, RespCommand command) {
   const std::string name = Lower(command[0]);
-  // The k-th connection of a node with a masterauth sends k AUTHs. Whatever the password, it is our node.
-  if (name == "auth" || name == "replconf") co_return co_await Reply("+OK\r\n");
+  const std::string& password = owner->NodePassword();
+  if (name == "auth") {
+    // The k-th connection of a node with a masterauth sends k AUTHs. Without a password of our own, whatever
+    // the node's is, it is our node.
+    admitted_ = password.empty() || (command.size() == 2 && SameSecret(command[1], password));
+    if (admitted_) co_return co_await Reply("+OK\r\n");
+  }
+  if (!password.empty() && !admitted_) {
+    co_await SendAway(owner, Refused::kPassword, "");
+    co_return false;
+  }
+  if (name == "replconf") co_return co_await Reply("+OK\r\n");
   if (name == "ping") co_return co_await Reply("+PONG\r\n");
   if (name == "_db_name") {
     // 1. A node boots, and connects before its agent has learned its db-name. 2. It is answered with another
@@ -113,30 +174,47 @@ asio::awaitable<bool> NodeSession::Answer(std::shared_ptr<NodeSessionOwner> owne
     }
     co_return co_await Reply(owner->DatabaseName() + "\r\n");
   }
-  if (name == "psync") {
-    // `PSYNC <next>` or `PSYNC <replication id> <next>`. Whether the histories are one was judged by other
-    // evidence than an id. To a malformed one no error is answered: any but `+OK` starts a full sync.
-    const std::optional<Sequence> next =
-        command.size() == 2 || command.size() == 3 ? ParseSequence(command.back()) : std::nullopt;
-    if (!next || *next > kMaxSequence) co_return false;
-    const auto answer = owner->OnPsync(shared_from_this(), *next);
-    if (answer == NodeSessionOwner::PsyncAnswer::kRefuse) {
-      co_return co_await Reply("-ERR sequence out of range, please use fullsync\r\n");
-    }
-    out_.resize(kFrameBufferBytes);
-    feeding_ = true;
-    Put("+OK\r\n", true);
-    asio::co_spawn(connection_->Executor(), Feed(shared_from_this()), TaskEnd());
-    co_return true;
-  }
+  if (name == "psync") co_return co_await Sync(owner, std::move(command));
   const bool meta = name == "_fetch_meta";
   if (meta || name == "_fetch_file") {
     const std::optional<Endpoint> upstream = owner->OnFetch(*this, meta);
     if (upstream) co_await Splice(owner, *upstream, std::move(command), meta);
     co_return false;
   }
-  co_await Reply("-ERR unknown command: this port serves replication only\r\n");
+  co_await SendAway(owner, Refused::kForeign, "unknown command: this port serves replication only");
   co_return false;
+}
+
+asio::awaitable<bool> NodeSession::Sync(std::shared_ptr<NodeSessionOwner> owner, RespCommand command) {
+  // `PSYNC <next>` or `PSYNC <replication id> <next>`. Whether the histories are one was judged by other
+  // evidence than an id. To a malformed one no error is answered: any but `+OK` starts a full sync.
+  const std::optional<Sequence> next =
+      command.size() == 2 || command.size() == 3 ? ParseSequence(command.back()) : std::nullopt;
+  if (!next || *next > kMaxSequence) {
+    co_await SendAway(owner, Refused::kGarbage, "");
+    co_return false;
+  }
+  const auto give_up = std::chrono::steady_clock::now() + limits_.second_node;
+  auto answer = owner->OnPsync(shared_from_this(), *next);
+  while (answer == NodeSessionOwner::PsyncAnswer::kTaken) {
+    if (Closed()) co_return false;
+    if (std::chrono::steady_clock::now() >= give_up) {
+      co_await SendAway(owner, Refused::kSecond, "");
+      co_return false;
+    }
+    asio::steady_timer timer(connection_->Executor(), kSecondPoll);
+    co_await timer.async_wait(asio::use_awaitable);
+    if (Closed()) co_return false;
+    answer = owner->OnPsync(shared_from_this(), *next);
+  }
+  if (answer == NodeSessionOwner::PsyncAnswer::kRefuse) {
+    co_return co_await Reply("-ERR sequence out of range, please use fullsync\r\n");
+  }
+  out_.resize(kFrameBufferBytes);
+  feeding_ = true;
+  Put("+OK\r\n", true);
+  asio::co_spawn(connection_->Executor(), Feed(shared_from_this()), TaskEnd());
+  co_return true;
 }
 
 asio::awaitable<bool> NodeSession::Reply(std::string text) {

@@ -2,6 +2,10 @@
 // full sync is fetched over. Answers the replica's handshake, then either feeds the node whole frames and
 // heartbeats, or splices the connection to the upstream.
 //
+// Whoever connects is a stranger until it has a role: the node's replication connection, or one that a full
+// sync is fetched over. A stranger has limits of time and size (SessionLimits), and its place is given to
+// another when all are taken; who has a role has none of these.
+//
 // Feeding: the session has one outgoing buffer of fixed size and one task that writes it. Whoever has
 // something for the node waits until the buffer is free, and puts it in. What is in is written to its
 // end whatever happens to the one who put it there, so that a heartbeat, or another upstream's frame,
@@ -22,6 +26,7 @@
 
 #include "agents/relay/connection.h"
 #include "agents/relay/heartbeat_rule.h"
+#include "agents/relay/listener.h"
 #include "agents/relay/resp_reader.h"
 #include "policies/model/report.h"
 #include "policies/model/sequence.h"
@@ -36,10 +41,22 @@ class NodeSession;
 // What a session asks of the relay.
 class NodeSessionOwner {
  public:
-  enum class PsyncAnswer { kAccept, kRefuse };
+  enum class PsyncAnswer {
+    kAccept,
+    kRefuse,
+    kTaken,  // another connection is the node's, and stands
+  };
 
   virtual ~NodeSessionOwner() = default;
   [[nodiscard]] virtual std::string DatabaseName() const = 0;
+  // For a node that speaks TLS; empty: it must not.
+  [[nodiscard]] virtual const TlsContexts& NodeTls() const = 0;
+  // What a node's AUTH has to say; empty: anything.
+  [[nodiscard]] virtual const std::string& NodePassword() const = 0;
+  // It is sent away.
+  virtual void OnRefused(Refused why) = 0;
+  // Whether the session may say a command as long as `_fetch_file` can be.
+  virtual bool OnLongCommand(NodeSession& session) = 0;
   // kAccept: the session is the node's replication connection from now on.
   virtual PsyncAnswer OnPsync(const std::shared_ptr<NodeSession>& session, Sequence next) = 0;
   // Where to fetch from, or nullopt: no full sync is decided.
@@ -57,7 +74,7 @@ class NodeSessionOwner {
 class NodeSession : public std::enable_shared_from_this<NodeSession> {
  public:
   NodeSession(boost::asio::ip::tcp::socket socket, std::chrono::milliseconds heartbeat_interval,
-              bool opened_during_fetch);
+              SessionLimits limits, bool opened_during_fetch);
 
   // Serves the connection until it ends.
   static boost::asio::awaitable<void> Run(std::shared_ptr<NodeSession> self,
@@ -65,6 +82,14 @@ class NodeSession : public std::enable_shared_from_this<NodeSession> {
 
   void Close();
   [[nodiscard]] bool Closed() const { return connection_->Closed(); }
+
+  // It has a role, or had one.
+  [[nodiscard]] bool HasRole() const { return feeding_ || upstream_ != nullptr; }
+  // It has said a whole command.
+  [[nodiscard]] bool Spoke() const { return spoke_; }
+  [[nodiscard]] bool OnLoopback() const { return connection_->OnLoopback(); }
+  // It was granted a long command.
+  [[nodiscard]] bool Long() const { return long_; }
 
   // A full sync is fetched over this connection.
   [[nodiscard]] bool Fetching() const { return upstream_ != nullptr; }
@@ -85,6 +110,11 @@ class NodeSession : public std::enable_shared_from_this<NodeSession> {
  private:
   static boost::asio::awaitable<void> Feed(std::shared_ptr<NodeSession> self);
   boost::asio::awaitable<void> Serve(std::shared_ptr<NodeSessionOwner> owner);
+  // When it is sent away unless it has said more.
+  [[nodiscard]] SteadyTime Deadline() const;
+  boost::asio::awaitable<void> SendAway(std::shared_ptr<NodeSessionOwner> owner, Refused why,
+                                        std::string error);
+  boost::asio::awaitable<bool> Sync(std::shared_ptr<NodeSessionOwner> owner, RespCommand command);
   // False: the conversation is over.
   boost::asio::awaitable<bool> Answer(std::shared_ptr<NodeSessionOwner> owner, RespCommand command);
   boost::asio::awaitable<bool> Reply(std::string text);
@@ -96,7 +126,14 @@ class NodeSession : public std::enable_shared_from_this<NodeSession> {
   std::shared_ptr<Connection> connection_;
   std::shared_ptr<Connection> upstream_;  // while spliced
   const std::chrono::milliseconds heartbeat_interval_;
+  const SessionLimits limits_;
   const bool opened_during_fetch_;
+  const SteadyTime opened_ = std::chrono::steady_clock::now();
+  SteadyTime heard_ = opened_;
+  bool spoke_ = false;
+  bool long_ = false;
+  bool tls_ = false;
+  bool admitted_ = false;  // it has said the password
   RespReader reader_;
 
   bool feeding_ = false;

@@ -6,7 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <set>
+#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -30,7 +30,8 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t kMaxConnections = 64;
+// A node fetches over four connections at most.
+constexpr std::ptrdiff_t kMaxLongCommands = 8;
 // A node that has made its full sync opens a new connection and then closes the old one, within
 // microseconds; both can be noticed in the wrong order. A process that died is not back as fast.
 constexpr milliseconds kSameMoment{50};
@@ -80,6 +81,7 @@ class Relay::Impl : public NodeSessionOwner,
   [[nodiscard]] std::uint16_t Port() const { return port_; }
   [[nodiscard]] RelayReport Report() const;
   [[nodiscard]] RelayCounts Counts() const { return counts_; }
+  [[nodiscard]] ListenerCounts Listened() const;
 
   static asio::awaitable<Result<Sequence>> WaitAttached(std::shared_ptr<Impl> self, milliseconds timeout);
   static asio::awaitable<Result<void>> Pad(std::shared_ptr<Impl> self, PadAction action,
@@ -96,6 +98,10 @@ class Relay::Impl : public NodeSessionOwner,
 
   // NodeSessionOwner
   [[nodiscard]] std::string DatabaseName() const override { return options_.database_name; }
+  [[nodiscard]] const TlsContexts& NodeTls() const override { return options_.node_tls; }
+  [[nodiscard]] const std::string& NodePassword() const override { return options_.node_password; }
+  void OnRefused(Refused why) override { ++listened_.refused[static_cast<std::size_t>(why)]; }
+  bool OnLongCommand(NodeSession& session) override;
   PsyncAnswer OnPsync(const std::shared_ptr<NodeSession>& session, Sequence next) override;
   std::optional<Endpoint> OnFetch(NodeSession& session, bool meta) override;
   SteadyTime OnFetched(std::uint64_t bytes) override {
@@ -119,11 +125,16 @@ class Relay::Impl : public NodeSessionOwner,
 
  private:
   static asio::awaitable<void> Accept(std::shared_ptr<Impl> self);
+  // Closes the connection that is missed the least; false: all of them are served.
+  bool MakeRoom();
   void ParkWith(std::string error);
+  // What is known of why the node is not there: the end of a sentence, or empty.
+  [[nodiscard]] std::string WhyNoNode() const;
   // Every command begins here: whatever went on is over, and whoever waits for it is told so.
   void BeginCommand();
   void DropUpstream();
   void DetachNode();
+  [[nodiscard]] UpstreamOptions DialOptions() const;
   std::shared_ptr<UpstreamSession> StartFollowing(FollowAction action,
                                                   std::optional<SpliceOptions> splice = std::nullopt);
   void SetChanged();
@@ -159,7 +170,8 @@ class Relay::Impl : public NodeSessionOwner,
   std::uint16_t port_ = 0;
   bool stopped_ = false;
   Event changed_;
-  std::set<std::shared_ptr<NodeSession>> sessions_;
+  std::map<std::uint64_t, std::shared_ptr<NodeSession>> sessions_;  // by their order
+  ListenerCounts listened_;                                         // `open` is kept by sessions_
 
   RelayState state_ = RelayState::kParked;
   std::string error_;
@@ -213,7 +225,7 @@ void Relay::Impl::Stop() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   DropUpstream();
-  for (const std::shared_ptr<NodeSession>& session : sessions_) session->Close();
+  for (const auto& [number, session] : sessions_) session->Close();
   node_.reset();
   notify_ = nullptr;
   changed_.Notify();
@@ -228,14 +240,50 @@ asio::awaitable<void> Relay::Impl::Accept(std::shared_ptr<Impl> self) {
       co_await self->changed_.Wait(steady_clock::now() + milliseconds(100));
       continue;
     }
-    if (self->sessions_.size() >= kMaxConnections) continue;
+    ++self->listened_.accepted;
+    if (self->sessions_.size() >= self->options_.max_connections && !self->MakeRoom()) {
+      self->OnRefused(Refused::kFull);
+      continue;
+    }
     const bool during_fetch =
         self->fetching_meta_ != nullptr || self->meta_closed_ + kSameMoment > steady_clock::now();
-    auto session =
-        std::make_shared<NodeSession>(std::move(socket), self->options_.heartbeat_interval, during_fetch);
-    self->sessions_.insert(session);
+    auto session = std::make_shared<NodeSession>(std::move(socket), self->options_.heartbeat_interval,
+                                                 self->options_.limits, during_fetch);
+    self->sessions_.emplace(self->listened_.accepted, session);
     asio::co_spawn(self->executor_, NodeSession::Run(session, self), TaskEnd());
   }
+}
+
+// 1. Strangers take every place and say nothing. 2. The node's connection breaks, and it comes back. So
+// whoever comes gets a place: of one that has said nothing, else of one without a role, the oldest first. A
+// node says what it wants at once.
+bool Relay::Impl::MakeRoom() {
+  auto found = sessions_.end();
+  for (auto entry = sessions_.begin(); entry != sessions_.end(); ++entry) {
+    const NodeSession& session = *entry->second;
+    if (session.HasRole()) continue;
+    if (found == sessions_.end()) found = entry;
+    if (session.Spoke()) continue;
+    found = entry;
+    break;
+  }
+  if (found == sessions_.end()) return false;
+  OnRefused(Refused::kEvicted);
+  found->second->Close();
+  sessions_.erase(found);
+  return true;
+}
+
+bool Relay::Impl::OnLongCommand(NodeSession& session) {
+  if (!full_sync_ || !session.OpenedDuringFetch()) return false;
+  return std::count_if(sessions_.begin(), sessions_.end(),
+                       [](const auto& entry) { return entry.second->Long(); }) < kMaxLongCommands;
+}
+
+ListenerCounts Relay::Impl::Listened() const {
+  ListenerCounts counts = listened_;
+  counts.open = sessions_.size();
+  return counts;
 }
 
 RelayReport Relay::Impl::Report() const {
@@ -257,6 +305,16 @@ RelayReport Relay::Impl::Report() const {
   report.full_syncs_refused = full_syncs_refused_;
   report.error = error_;
   return report;
+}
+
+std::string Relay::Impl::WhyNoNode() const {
+  if (listened_.Of(Refused::kTls) > 0)
+    return "; somebody speaks TLS to it, and it has no certificate that fits: set Kvrocks' tls-replication "
+           "to "
+           "no, or give relay.tls";
+  if (listened_.Of(Refused::kPassword) > 0)
+    return "; somebody did not say its password: Kvrocks' masterauth must be relay.password";
+  return "";
 }
 
 void Relay::Impl::SetChanged() {
@@ -289,7 +347,7 @@ void Relay::Impl::DropUpstream() {
   if (full_sync_) {
     full_sync_.reset();
     full_sync_from_.reset();
-    for (const std::shared_ptr<NodeSession>& session : sessions_) {
+    for (const auto& [number, session] : sessions_) {
       if (session->Fetching()) session->Close();
     }
   }
@@ -335,6 +393,10 @@ tl::unexpected<Error> Relay::Impl::WhyInterrupted(std::string_view doing) const 
 
 NodeSessionOwner::PsyncAnswer Relay::Impl::OnPsync(const std::shared_ptr<NodeSession>& session,
                                                    Sequence next) {
+  // 1. The node follows. 2. A stranger on this machine says PSYNC. 3. The node's connection is given up for
+  // it, and what the stranger asks for parks the relay. On loopback the end of a node's process, or of its
+  // connection, is always seen: whoever stands is the node. Elsewhere it may not be, and the latest is.
+  if (node_ && !node_->Closed() && node_->OnLoopback() && session->OnLoopback()) return PsyncAnswer::kTaken;
   if (full_sync_) {
     switch (full_sync_->OnPsync(next, session->OpenedDuringFetch())) {
       case FullSyncDialogue::Answer::kRefuse:
@@ -396,29 +458,37 @@ void Relay::Impl::OnSessionEnd(NodeSession& session) {
     meta_closed_ = steady_clock::now();
   }
   if (node_.get() == &session) DetachNode();
-  sessions_.erase(session.shared_from_this());
+  std::erase_if(sessions_, [&](const auto& entry) { return entry.second.get() == &session; });
 }
 
 asio::awaitable<Result<void>> Relay::Impl::Dial(std::shared_ptr<Connection> connection, Endpoint upstream) {
-  return DialUpstream(std::move(connection), std::move(upstream), options_.upstream_password,
-                      options_.connect_timeout, options_.handshake_timeout);
+  const UpstreamOptions options = DialOptions();
+  co_return co_await DialUpstream(std::move(connection), std::move(upstream), options);
 }
 
 // ---- the upstream
 
+UpstreamOptions Relay::Impl::DialOptions() const {
+  UpstreamOptions options;
+  options.password = options_.upstream_password;
+  options.port = options_.upstream_port;
+  options.tls = options_.upstream_tls;
+  options.tls_name = options_.upstream_tls_name;
+  options.connect_timeout = options_.connect_timeout;
+  options.handshake_timeout = options_.handshake_timeout;
+  return options;
+}
+
 std::shared_ptr<UpstreamSession> Relay::Impl::StartFollowing(FollowAction action,
                                                              std::optional<SpliceOptions> splice) {
-  UpstreamOptions options;
+  UpstreamOptions options = DialOptions();
   options.splice = std::move(splice);
   options.endpoint = std::move(action.upstream);
   options.expected_next = action.expected_next;
   options.last_batch = std::move(action.last_batch);
   options.database_name = options_.database_name;
-  options.password = options_.upstream_password;
   options.announce_port = options_.announce_port;
   options.announce_host = options_.announce_host;
-  options.connect_timeout = options_.connect_timeout;
-  options.handshake_timeout = options_.handshake_timeout;
   options.reconnect_interval = options_.reconnect_interval;
   options.silence_timeout = std::max<milliseconds>(milliseconds(10000), 5 * options_.heartbeat_interval);
   auto session = std::make_shared<UpstreamSession>(executor_, std::move(options));
@@ -476,8 +546,8 @@ asio::awaitable<Result<Sequence>> Relay::Impl::WaitAttached(std::shared_ptr<Impl
   while (!self->node_) {
     if (self->stopped_) co_return Fail(ErrorCode::kUnavailable, std::string(kStopped));
     if (steady_clock::now() >= deadline) {
-      co_return Fail(ErrorCode::kUnavailable,
-                     "the node did not connect to its relay within " + Milliseconds(timeout));
+      co_return Fail(ErrorCode::kUnavailable, "the node did not connect to its relay within " +
+                                                  Milliseconds(timeout) + self->WhyNoNode());
     }
     co_await self->changed_.Wait(deadline);
   }
@@ -655,7 +725,7 @@ asio::awaitable<Result<void>> Relay::Impl::Follow(std::shared_ptr<Impl> self, Fo
     // The only ways for it to end are those that park with an error.
     if (self->upstream_ != session) co_return Fail(ErrorCode::kConflict, self->error_);
     if (steady_clock::now() >= deadline) {
-      const std::string why = !self->node_           ? "the node did not connect to its relay"
+      const std::string why = !self->node_ ? "the node did not connect to its relay" + self->WhyNoNode()
                               : self->error_.empty() ? "the upstream did not answer"
                                                      : self->error_;
       self->ParkWith(doing + ": not within " + Milliseconds(timeout) + ": " + why);
@@ -762,6 +832,7 @@ void Relay::Stop() { impl_->Stop(); }
 std::uint16_t Relay::Port() const { return impl_->Port(); }
 RelayCounts Relay::Counts() const { return impl_->Counts(); }
 RelayReport Relay::Report() const { return impl_->Report(); }
+ListenerCounts Relay::Listened() const { return impl_->Listened(); }
 void Relay::SetDatabaseName(std::string name) { impl_->SetDatabaseName(std::move(name)); }
 void Relay::Park() { impl_->Park(RelayState::kParked); }
 void Relay::Idle() { impl_->Park(RelayState::kIdle); }

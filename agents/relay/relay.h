@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "agents/relay/connection.h"
+#include "agents/relay/listener.h"
 #include "policies/model/command.h"
 #include "policies/model/report.h"
 #include "policies/model/result.h"
@@ -27,9 +29,16 @@ namespace walstitch::relay {
 
 struct RelayOptions {
   std::string listen_host = "127.0.0.1";
-  std::uint16_t listen_port = 0;  // 0: a free port, see Port()
+  std::uint16_t listen_port = 0;      // 0: a free port, see Port()
+  std::string node_password;          // what the node's masterauth must be; empty: anything
+  std::size_t max_connections = 256;  // to the listener
+  SessionLimits limits;               // of those who have not said yet what they want
   // What `_db_name` answers: must equal the node's db-name. Empty: not known yet, the answer waits for it.
   std::string database_name = "change.me.db";
+  TlsContexts node_tls;             // for a node that speaks TLS to its relay; empty: it must not
+  std::uint16_t upstream_port = 0;  // of the upstreams' hosts, that is dialled; 0: as commanded
+  TlsContexts upstream_tls;         // towards the upstreams' servers; empty: in plain
+  std::string upstream_tls_name;    // what their certificates must be for; empty: the host that is dialled
   std::string upstream_password;    // AUTH towards the upstream's server; empty: none
   std::uint16_t announce_port = 0;  // replconf listening-port towards the upstream: the node's own
   std::string announce_host;        // replconf ip-address; empty: not sent
@@ -62,6 +71,8 @@ class Relay {
   [[nodiscard]] std::uint16_t Port() const;
   [[nodiscard]] RelayReport Report() const;
   [[nodiscard]] RelayCounts Counts() const;
+  // Of those who connect to it: the node, and strangers.
+  [[nodiscard]] ListenerCounts Listened() const;
 
   void SetDatabaseName(std::string name);
 

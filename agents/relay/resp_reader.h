@@ -29,6 +29,9 @@ class RespReader {
   // The next whole command; nullopt: more bytes are needed.
   Result<std::optional<RespCommand>> Next();
 
+  // How much was appended and not yet read as a command.
+  [[nodiscard]] std::size_t Pending() const { return bytes_.size() - read_; }
+
   // What was appended and not yet read as a command. Empties the reader.
   std::string TakeRest();
 

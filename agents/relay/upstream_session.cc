@@ -70,9 +70,17 @@ asio::awaitable<Result<void>> Send(std::shared_ptr<Connection> link, RespCommand
 }  // namespace
 
 asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> connection, Endpoint upstream,
-                                           std::string password, std::chrono::milliseconds connect_timeout,
-                                           std::chrono::milliseconds handshake_timeout) {
-  const Result<void> connected = co_await connection->Connect(upstream, connect_timeout);
+                                           const UpstreamOptions& options) {
+  const auto handshake_timeout = options.handshake_timeout;
+  std::string password = options.password;
+  const TlsContexts tls = options.tls;
+  std::string name = options.tls_name.empty() ? upstream.host : options.tls_name;
+  if (options.port != 0) upstream.port = options.port;
+  Result<void> connected = co_await connection->Connect(upstream, options.connect_timeout);
+  if (connected && tls) {
+    std::shared_ptr<asio::ssl::context> context = tls();
+    connected = co_await connection->StartTls(std::move(context), std::move(name), handshake_timeout);
+  }
   if (!connected || password.empty()) co_return connected;
   RespCommand auth{"AUTH", std::move(password)};
   const Result<void> sent = co_await Send(connection, std::move(auth), handshake_timeout);
@@ -208,8 +216,7 @@ asio::awaitable<UpstreamSession::LinkEnd> UpstreamSession::FollowOnce(
   begin_ = end_ = 0;
   link_ = std::make_shared<Connection>(pause_.Executor());
   const std::shared_ptr<Connection> link = link_;
-  const Result<void> dialled = co_await DialUpstream(link, options_.endpoint, options_.password,
-                                                     options_.connect_timeout, options_.handshake_timeout);
+  const Result<void> dialled = co_await DialUpstream(link, options_.endpoint, options_);
   if (!dialled) {
     const What what = dialled.error().Code() == ErrorCode::kInvalid ? What::kFailed : What::kLost;
     co_return LinkEnd{what, dialled.error().Within(name)};

@@ -66,6 +66,9 @@ struct UpstreamOptions {
   Endpoint endpoint;
   std::string database_name;
   std::string password;
+  std::uint16_t port = 0;  // of the endpoint's host, that is dialled; 0: the endpoint's own
+  TlsContexts tls;         // empty: in plain
+  std::string tls_name;    // that its certificate must be for; empty: the endpoint's host
   std::uint16_t announce_port = 0;
   std::string announce_host;
   std::optional<Sequence> expected_next;
@@ -77,11 +80,10 @@ struct UpstreamOptions {
   std::chrono::milliseconds silence_timeout{10000};  // a link on which not even a heartbeat comes is broken
 };
 
-// Connects, and passes AUTH if there is a password. kInvalid: the password was refused.
+// Connects, with TLS if there is any, and passes AUTH if there is a password. kInvalid: the password was
+// refused. Of the options: port, tls, tls_name, password, and the two timeouts.
 boost::asio::awaitable<Result<void>> DialUpstream(std::shared_ptr<Connection> connection, Endpoint upstream,
-                                                  std::string password,
-                                                  std::chrono::milliseconds connect_timeout,
-                                                  std::chrono::milliseconds handshake_timeout);
+                                                  const UpstreamOptions& options);
 
 // A link begins with a comparison, the first by what was decided on, and one that is made again because it
 // broke by what the upstream sent before:

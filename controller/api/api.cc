@@ -294,6 +294,8 @@ asio::awaitable<http::Response> Metrics(Call call) {
   numbers.process = call.process();
   numbers.process.program = "walstitch-controller";
   numbers.leads = call.controller != nullptr;
+  for (const shell::WebhookCounts& hook : call.front.Hooks())
+    numbers.webhooks.push_back({hook.name, hook.sent, hook.failed, hook.dropped, hook.waiting});
   if (call.controller != nullptr) {
     for (const auto& [name, group] : call.controller->Groups()) numbers.statuses.push_back(group->Status());
     numbers.records = &call.controller->Records();

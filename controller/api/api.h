@@ -11,6 +11,7 @@
 #include "agents/http/route.h"
 #include "agents/metrics/process_numbers.h"
 #include "controller/shell/controller.h"
+#include "controller/shell/webhooks.h"
 
 namespace walstitch::api {
 
@@ -29,6 +30,8 @@ class Front {
   [[nodiscard]] virtual Standby StandsBy() const = 0;
   // What whoever asks for the status of all groups should know beside it, one sentence each.
   [[nodiscard]] virtual std::vector<std::string> Notes() const = 0;
+  // How the webhooks do; empty while this process does not lead, or where there are none.
+  [[nodiscard]] virtual std::vector<shell::WebhookCounts> Hooks() const { return {}; }
 };
 
 // Everything that is answered; openapi.json describes it. A process that stands by answers what is about

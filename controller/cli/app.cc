@@ -252,18 +252,17 @@ class CommandLine {
   void AddGroup(CLI::App* command) { command->add_option("group", parsed_.group, "The group")->required(); }
 
   void AddGroupCommands() {
-    auto* status = Add(&app_, "status", "Shows the groups: nodes, findings, open decisions",
-                       "With --watch, a controller that is restarted is looked for again. Where the output is no\n"
-                       "terminal, each look is written behind the one before; with -o json, as one line.\n\n"
-                       "Examples:\n  walstitch status\n  walstitch status shop --check || echo look at it\n"
-                       "  walstitch status --watch --interval 1s\n"
-                       "  walstitch status -o json | jq '.groups[].master'\n",
-                       [this](const Console& console, const ControllerClient& controller) {
-                         if (!parsed_.watch)
-                           return StatusCommand(console, controller, parsed_.group, parsed_.check);
-                         return WatchStatusCommand(console, controller, parsed_.group, parsed_.interval_ms,
-                                                   terminal_);
-                       });
+    auto* status =
+        Add(&app_, "status", "Shows the groups: nodes, findings, open decisions",
+            "With --watch, a controller that is restarted is looked for again. Where the output is no\n"
+            "terminal, each look is written behind the one before; with -o json, as one line.\n\n"
+            "Examples:\n  walstitch status\n  walstitch status shop --check || echo look at it\n"
+            "  walstitch status --watch --interval 1s\n"
+            "  walstitch status -o json | jq '.groups[].master'\n",
+            [this](const Console& console, const ControllerClient& controller) {
+              if (!parsed_.watch) return StatusCommand(console, controller, parsed_.group, parsed_.check);
+              return WatchStatusCommand(console, controller, parsed_.group, parsed_.interval_ms, terminal_);
+            });
     status->add_option("group", parsed_.group, "Only this group");
     auto* check = status->add_flag("--check", parsed_.check,
                                    "Exit with 1 unless there is a master, no finding and no open decision");
@@ -856,8 +855,8 @@ ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream&
     return console.Complain(ExitCode::kUsage, sentence + " (see " + path + " --help)");
   }
   console.json = line.Values().output == "json";
-  console.palette = Palette(WantsColours(line.Values().color, terminal.out, std::getenv("NO_COLOR"),
-                                         std::getenv("TERM")));
+  console.palette =
+      Palette(WantsColours(line.Values().color, terminal.out, std::getenv("NO_COLOR"), std::getenv("TERM")));
   if (auto complete = Complete(&line.Values()); !complete) return console.Complain(complete.error());
   WALSTITCH_CHECK(line.Chosen() != nullptr);
   return line.Chosen()(console, ControllerClient(line.Values().controller, fetch));

@@ -12,7 +12,8 @@
 
 namespace {
 
-// Nothing is left half-written: each look is flushed as a whole. On a terminal the prompt gets a line of its own.
+// Nothing is left half-written: each look is flushed as a whole. On a terminal the prompt gets a line of its
+// own.
 void EndQuietly(int) {
   if (::isatty(STDOUT_FILENO) == 1) {
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, "\n", 1);

@@ -63,9 +63,9 @@ ExitCode WatchStatusCommand(const Console& console, const ControllerClient& cont
                             const Terminal& terminal) {
   if (terminal.until_ended) terminal.until_ended();
   const bool redraw = terminal.out && !console.json;
-  std::string last;            // what was shown
-  std::int64_t last_ms = 0;    // and when; 0: never
-  std::string complained_of;   // on stderr, once
+  std::string last;           // what was shown
+  std::int64_t last_ms = 0;   // and when; 0: never
+  std::string complained_of;  // on stderr, once
   bool first = true;
   do {
     const std::int64_t now_ms = terminal.unix_ms();
@@ -80,10 +80,10 @@ ExitCode WatchStatusCommand(const Console& console, const ControllerClient& cont
       trouble = look.error().sentence;
     }
     if (redraw) {
-      std::string text = console.palette.Paint(Tone::kFaint, FormatTime(now_ms).substr(0, 19) + " UTC, every " +
-                                                                 FormatDuration(interval.count()) +
-                                                                 "; Ctrl-C ends it") +
-                         "\n";
+      std::string text =
+          console.palette.Paint(Tone::kFaint, FormatTime(now_ms).substr(0, 19) + " UTC, every " +
+                                                  FormatDuration(interval.count()) + "; Ctrl-C ends it") +
+          "\n";
       if (!trouble.empty()) {
         text += console.palette.Paint(Tone::kBad, Clean(trouble)) + "\n";
         if (last_ms > 0) text += "as it was at " + FormatTime(last_ms).substr(0, 19) + " UTC:\n";

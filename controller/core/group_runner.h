@@ -91,6 +91,8 @@ class GroupRunner {
   [[nodiscard]] std::map<std::string, std::optional<Place>> Places() const;
   // Grows with whatever is heard of the nodes.
   [[nodiscard]] std::uint64_t Heard() const { return heard_; }
+  // What is the matter with the group now (finding.h).
+  [[nodiscard]] std::vector<Finding> Findings() const { return FindIn(Snapshot()); }
   // Nothing is decided, carried out or finished at this moment.
   [[nodiscard]] bool Calm() const;
 

@@ -162,7 +162,8 @@ class Others::Impl : public std::enable_shared_from_this<Others::Impl> {
       return std::find(addresses.begin(), addresses.end(), item.first) == addresses.end();
     });
     list_.clear();
-    for (const auto& [address, other] : seen_) {
+    for (const auto& item : seen_) {
+      const Other& other = item.second;
       const bool twice = std::any_of(list_.begin(), list_.end(),
                                      [&other](const Other& each) { return each.id == other.id; });
       if (other.id != options_.id && !twice) list_.push_back(other);

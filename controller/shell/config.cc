@@ -1,6 +1,7 @@
 #include "controller/shell/config.h"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <set>
 
 #include "agents/http/http_client.h"
@@ -74,9 +75,6 @@ NodeConfig ReadNode(ConfigReader& reader, bool agent_tls) {
     auto url = http::ParseUrl(config.agent);
     if (url) {
       config.agent_url = *url;
-      if (url->tls && !agent_tls)
-        reader.Refuse("agent",
-                      "agent: https:// needs agentTls: name the caFile that agents' certificates come from");
       if (url->tls && !agent_tls) {
         reader.Refuse("agent",
                       "agent: https:// needs agentTls: name the caFile that agents' certificates come from");
@@ -120,6 +118,109 @@ GroupConfig ReadGroup(ConfigReader& reader, bool agent_tls) {
                   "expected at least one that may be promoted");
   }
   return config;
+}
+
+bool IsLoopback(const std::string& host) {
+  if (host == "localhost") return true;
+  boost::system::error_code none;
+  const auto address = boost::asio::ip::make_address(host, none);
+  return !none && address.is_loopback();
+}
+
+// "https://host:port/path?query". What is wrong is said without the address itself: it may be a secret.
+Result<void> ReadWebhookUrl(std::string_view text, bool insecure, WebhookConfig& config) {
+  const std::size_t scheme = text.find("://");
+  const bool known = text.starts_with("https://") || text.starts_with("http://");
+  if (!known || scheme == std::string_view::npos) {
+    return Fail(ErrorCode::kInvalid, "expected https://host:port/path");
+  }
+  const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!printable || text.size() > 2000) {
+    return Fail(ErrorCode::kInvalid,
+                "expected an address of at most 2000 printable characters, without spaces");
+  }
+  const std::size_t path = text.find_first_of("/?#", scheme + 3);
+  const std::string_view authority = text.substr(0, path);
+  if (text.find('#') != std::string_view::npos || authority.find('@') != std::string_view::npos) {
+    return Fail(ErrorCode::kInvalid,
+                "expected no user, no password and no # in the address; what is sent is signed");
+  }
+  auto origin = http::ParseOrigin(authority);
+  if (!origin) return Fail(origin.error());
+  if (!origin->tls && !insecure && !IsLoopback(origin->host)) {
+    return Fail(
+        ErrorCode::kInvalid,
+        "over http:// anybody between can read it, and hold it back: use https://, or say insecure: true");
+  }
+  config.origin = std::move(*origin);
+  config.target = path == std::string_view::npos ? "/" : std::string(text.substr(path));
+  if (config.target.front() != '/') config.target.insert(0, "/");
+  return {};
+}
+
+WebhookConfig ReadWebhook(ConfigReader& reader) {
+  WebhookConfig config;
+  reader.RequiredText("name", config.name, "For logs and counts; unique: 1 to 64 of a-z A-Z 0-9 - _ .");
+  if (!config.name.empty() && !IsName(config.name)) reader.Refuse("name", kNameRule);
+  std::string url;
+  reader.Secret(
+      "url", "urlFile", url,
+      Rare("Where notices are posted: `https://host:port/path`; `http://` to loopback only, or with "
+           "`insecure`. Nothing of its path is ever logged."));
+  bool insecure = false;
+  reader.Flag("insecure", insecure, Rare("`true`: `http://` to other machines is meant."));
+  if (!reader.Has("url") && !reader.Has("urlFile")) {
+    reader.Refuse("url", "url: expected https://host:port/path, or urlFile with a file that holds it");
+  } else if (auto read = ReadWebhookUrl(url, insecure, config); !read) {
+    const std::string_view key = reader.Has("url") ? "url" : "urlFile";
+    reader.Refuse(key, std::string(key) + ": " + read.error().Message());
+  }
+  reader.RequiredText("secretFile", config.secret_file,
+                      "The file whose secret signs what is sent; read again for each attempt. While a secret "
+                      "is exchanged it has a line for each.");
+  reader.Text(
+      "caFile", config.ca_file,
+      "Certificates, in PEM, that the receiver's must come from; read again for each attempt. Without "
+      "it: those that the system trusts.");
+  std::vector<std::string> events;
+  reader.Texts("events", events,
+               "`decision`, `outcome`, `without_master` and `finding`. Without it: all but `finding`.");
+  if (reader.Has("events")) {
+    config.events.clear();
+    for (const std::string& event : events) {
+      const auto kind = core::NoticeKindOf(event);
+      if (kind) config.events.insert(*kind);
+      if (!kind) reader.Refuse("events", "events: expected decision, outcome, without_master or finding");
+    }
+    if (events.empty()) {
+      reader.Refuse("events", "events: expected at least one; leave events out for the usual ones");
+    }
+  }
+  std::string severity(core::ToString(config.severity));
+  reader.Choice("severity", {"info", "warning", "critical"}, severity,
+                "Of findings: the least that is sent.");
+  config.severity = core::SeverityNamed(severity).value_or(config.severity);
+  reader.Duration("timeout", 100, 60 * kSecond, config.timeout_ms, "Of one attempt.");
+  reader.Duration("tellAgain", 0, kDay, config.tell_again_ms,
+                  "How far back a controller that begins looks in the decision log for what was perhaps not "
+                  "sent; `0s`: not.");
+  return config;
+}
+
+void ReadWebhooks(ConfigReader& reader, std::vector<WebhookConfig>& hooks) {
+  constexpr std::size_t kMost = 20;
+  std::set<std::string> names;
+  reader.Each("webhooks", "Who is told of what happens, over HTTP, at most 20; docs/webhooks.md.",
+              [&](ConfigReader& part) {
+                WebhookConfig hook = ReadWebhook(part);
+                if (!hook.name.empty() && !names.insert(hook.name).second) {
+                  part.RefuseWhole("webhook '" + hook.name + "' is named twice");
+                }
+                hooks.push_back(std::move(hook));
+              });
+  if (hooks.size() > kMost) {
+    reader.Refuse("webhooks", "webhooks: expected at most " + std::to_string(kMost));
+  }
 }
 
 // What is given to the API server as a name: RFC 1123, as it asks for.
@@ -244,6 +345,13 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
   reader.Secret("kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password,
                 "`requirepass` of the servers, to park one directly whose agent is gone. Leave it out if "
                 "they have none.");
+  http::ReadClientTls(reader, "kvrocksTls", config.kvrocks_tls,
+                      Rare("The servers are spoken to by TLS, as agents with `upstreamTls` do."));
+  reader.OptionalPort(
+      "kvrocksPort", config.kvrocks_port,
+      Rare("With `kvrocksTls`: the port of the agents' gates, as `upstreamPort` of the agents."));
+  if (config.kvrocks_port != 0 && !config.kvrocks_tls)
+    reader.Refuse("kvrocksPort", "kvrocksPort: means something with kvrocksTls only");
   reader.RequiredText("stateDir", config.state_dir,
                       "A directory of the controller's own: epochs, leases, decisions. It must outlive the "
                       "process.");
@@ -257,6 +365,7 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
                "Bytes a second of each full sync, such as `100Mi`; `0`: as fast as it goes.");
   ReadFailover(reader, config.failover);
   reader.LogLevel(config.log_level);
+  ReadWebhooks(reader, config.webhooks);
   const bool in_kubernetes =
       reader.Section("kubernetes", "With it, groups and agents come from the labels of pods.",
                      [&](ConfigReader& part) { config.kubernetes = ReadKubernetes(part); });
@@ -327,6 +436,18 @@ groups:
       - {name: n3, agent: "http://10.0.0.3:7667", candidate: false}   # never promoted
 )";
 
+const char kWebhooksConfigExample[] =
+    R"(webhooks:                   # docs/webhooks.md: what is sent, and how its signature is checked
+  - name: pager
+    url: https://hooks.example.org/walstitch   # or urlFile; http:// to loopback only, or with insecure: true
+    secretFile: /etc/walstitch/webhook-secret  # signs; a line for each secret, of which the receiver knows one
+    caFile: /etc/walstitch/hooks-ca.pem        # leave out: the authorities that the system trusts
+    events: [decision, outcome, without_master]   # and finding, of at least
+    severity: warning         # info, warning or critical
+    timeout: 5s               # of one attempt
+    tellAgain: 10m            # what a new run tells again from the decision log; 0s: nothing
+)";
+
 const char kKubernetesConfigExample[] =
     R"(kubernetes:
   store: local              # one controller, with its store in stateDir; shared: several, with custom resources
@@ -367,7 +488,8 @@ std::string ControllerConfigReferenceText() {
          ReferenceMarkdown(DescribeControllerConfig()) + "An example:\n\n```yaml\n" +
          kControllerConfigExample +
          "```\n\nIn Kubernetes, instead of `groups` (the chart writes it):\n\n```yaml\n" +
-         kKubernetesConfigExample + "```\n";
+         kKubernetesConfigExample + "```\n\nTo tell others of what happens:\n\n```yaml\n" +
+         kWebhooksConfigExample + "```\n";
 }
 
 Result<ControllerConfig> LoadControllerConfig(const std::string& path, const ConfigOverrides& overrides) {

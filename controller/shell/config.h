@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agents/http/access_config.h"
 #include "agents/http/http_client.h"
+#include "agents/http/rest_client.h"
 #include "controller/core/leadership.h"
+#include "controller/core/notice.h"
 #include "controller/core/settings.h"
 #include "policies/config_reference.h"
 #include "policies/model/result.h"
@@ -55,6 +58,20 @@ struct SentinelConfig {
   std::int64_t idle_timeout_ms = 600000;
 };
 
+// Who is told of what happens (shell/webhooks.h).
+struct WebhookConfig {
+  std::string name;  // unique, for logs and counts
+  http::Origin origin;
+  std::string target = "/";  // path and query; may be a secret
+  std::string secret_file;   // one line for each secret that signs
+  std::string ca_file;       // empty: the authorities that the system trusts
+  std::set<core::NoticeKind> events = {core::NoticeKind::kDecision, core::NoticeKind::kOutcome,
+                                       core::NoticeKind::kWithoutMaster};
+  core::Severity severity = core::Severity::kWarning;  // of findings: at least
+  std::int64_t timeout_ms = 5000;                      // of one attempt
+  std::int64_t tell_again_ms = 600000;  // how far a new run looks back for what was perhaps not told; 0: not
+};
+
 struct ControllerConfig {
   std::string api_host = "127.0.0.1";
   std::uint16_t api_port = 7700;
@@ -65,6 +82,8 @@ struct ControllerConfig {
   std::optional<SentinelConfig> sentinel;
   // requirepass of the servers, to park one directly whose agent is gone; empty: they have none
   std::string kvrocks_password;
+  std::optional<http::TlsFiles> kvrocks_tls;  // towards the servers
+  std::uint16_t kvrocks_port = 0;             // of their hosts; 0: what their agents announce
   std::string state_dir;
   std::vector<std::string> policies;  // files or directories
   std::int64_t max_concurrent_full_syncs = 1;
@@ -72,6 +91,7 @@ struct ControllerConfig {
   std::uint64_t full_sync_rate = 0;                     // bytes a second; 0: no limit
   core::FailoverSettings failover;
   std::string log_level = "info";
+  std::vector<WebhookConfig> webhooks;
   std::vector<GroupConfig> groups;
   std::optional<KubernetesConfig> kubernetes;  // then there are no groups here
   std::string identity;                        // of this controller among others: its pod's name
@@ -85,6 +105,7 @@ struct ConfigOverrides {
 
 extern const char kControllerConfigExample[];
 extern const char kKubernetesConfigExample[];  // instead of groups
+extern const char kWebhooksConfigExample[];
 
 // Every key that the file may have.
 ConfigReference DescribeControllerConfig();

@@ -29,6 +29,11 @@ Result<std::unique_ptr<Controller>> Controller::Create(boost::asio::any_io_execu
   auto agents = http::Credentials::Load(controller->config_.agent_token, controller->config_.agent_tls);
   if (!agents) return Fail(agents.error(), "agents");
   controller->agents_ = std::move(*agents);
+  if (const auto& files = controller->config_.kvrocks_tls) {
+    auto identity = http::TlsIdentity::Load(http::TlsEnd::kClient, *files);
+    if (!identity) return Fail(identity.error(), "kvrocksTls");
+    controller->kvrocks_tls_ = std::move(*identity);
+  }
   controller->policies_.Refresh();
   // At the start there is no policy in force to fall back to, so a bad file is a bad start; but not in
   // Kubernetes, where a pod is started anew whenever it must be, and nobody is there to see it: until the
@@ -61,8 +66,12 @@ Result<void> Controller::AddGroup(GroupConfig group) {
     master.own_address = false;
     group.nodes.push_back(std::move(master));
   }
-  HostContext context{executor_, pool_,  agents_,      config_.kvrocks_password, *store_, policies_,
-                      fleet_,    leads_, over_without_};
+  HostContext context{executor_,    pool_,
+                      agents_,      config_.kvrocks_password,
+                      kvrocks_tls_, config_.kvrocks_port,
+                      *store_,      policies_,
+                      fleet_,       leads_,
+                      over_without_};
   const std::string name = group.name;
   records_.Know(name);
   groups_.emplace(name, std::make_unique<GroupHost>(std::move(context), std::move(group), config_.failover));

@@ -53,7 +53,8 @@ class Controller {
   std::unique_ptr<Store> store_;
   std::function<bool()> leads_;
   bool over_without_;
-  http::Credentials agents_;  // shown to the agents
+  http::Credentials agents_;                        // shown to the agents
+  std::shared_ptr<http::TlsIdentity> kvrocks_tls_;  // towards the servers; null: in plain
   PolicyStore policies_;
   core::RecordCounters records_;
   core::Fleet fleet_;

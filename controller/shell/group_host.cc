@@ -59,11 +59,16 @@ core::GroupSettings SettingsOf(const GroupConfig& config, const core::FailoverSe
   return settings;
 }
 
-node::ClientOptions ClientTo(const Endpoint& server, const std::string& password) {
+node::ClientOptions ClientTo(const Endpoint& server, const HostContext& context) {
   node::ClientOptions options;
   options.host = server.host;
   options.port = server.port;
-  options.password = password;
+  options.password = context.kvrocks_password;
+  if (const auto& tls = context.kvrocks_tls) {
+    options.tls = [tls] { return tls->Context(); };
+    options.tls_name = tls->Files().server_name;
+    if (context.kvrocks_port != 0) options.port = context.kvrocks_port;
+  }
   options.timeout = kServerTimeout;
   return options;
 }
@@ -388,10 +393,10 @@ void GroupHost::CarryOutReplay(core::ReplayOrder order, Done<Result<core::Replay
 }
 
 void GroupHost::Probe(const Endpoint& server, Done<Result<Role>> done) {
-  asio::post(context_.pool, [executor = context_.executor,
-                             options = ClientTo(server, context_.kvrocks_password), done = std::move(done)] {
-    asio::post(executor, [done, answer = node::AskRole(options)] { done(answer); });
-  });
+  asio::post(context_.pool,
+             [executor = context_.executor, options = ClientTo(server, context_), done = std::move(done)] {
+               asio::post(executor, [done, answer = node::AskRole(options)] { done(answer); });
+             });
 }
 
 void GroupHost::ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) {
@@ -403,11 +408,10 @@ void GroupHost::ProbeThrough(const std::string& node, const Endpoint& server, Do
 
 void GroupHost::Fence(const Endpoint& server, const Endpoint& relay, Done<Result<void>> done) {
   if (!Leads()) return Refuse(std::move(done));
-  asio::post(context_.pool,
-             [executor = context_.executor, options = ClientTo(server, context_.kvrocks_password), relay,
-              done = std::move(done)] {
-               asio::post(executor, [done, answer = MakeSlave(options, relay)] { done(answer); });
-             });
+  asio::post(context_.pool, [executor = context_.executor, options = ClientTo(server, context_), relay,
+                             done = std::move(done)] {
+    asio::post(executor, [done, answer = MakeSlave(options, relay)] { done(answer); });
+  });
 }
 
 void GroupHost::Log(core::LogLevel level, const std::string& text) {

@@ -27,7 +27,9 @@ struct HostContext {
   boost::asio::any_io_executor executor;
   boost::asio::thread_pool& pool;
   http::Credentials agents;
-  std::string kvrocks_password;  // requirepass of the servers; empty: none
+  std::string kvrocks_password;                    // requirepass of the servers; empty: none
+  std::shared_ptr<http::TlsIdentity> kvrocks_tls;  // towards the servers; null: in plain
+  std::uint16_t kvrocks_port;                      // of their hosts; 0: what is announced
   Store& store;
   PolicyStore& policies;
   core::Fleet& fleet;

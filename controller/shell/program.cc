@@ -23,6 +23,7 @@
 #include "controller/shell/leader_election.h"
 #include "controller/shell/local_store.h"
 #include "controller/shell/shared_store.h"
+#include "controller/shell/webhooks.h"
 
 namespace walstitch::shell {
 
@@ -69,6 +70,9 @@ class Program::Impl {
   [[nodiscard]] bool LeadsNow() const { return controller_ && (!election_ || election_->Leads()); }
   [[nodiscard]] Standby StandsBy() const;
   [[nodiscard]] std::vector<std::string> Notes() const;
+  [[nodiscard]] std::vector<WebhookCounts> Hooks() const {
+    return webhooks_ ? webhooks_->Counts() : std::vector<WebhookCounts>();
+  }
 
  private:
   Result<void> OpenKubernetes();
@@ -88,6 +92,7 @@ class Program::Impl {
   ControllerConfig config_;
   std::function<void()> begin_anew_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Webhooks> webhooks_;  // looks at the controller, so it goes first
 
   // In Kubernetes.
   std::optional<kubernetes::ApiClient> client_;
@@ -105,7 +110,11 @@ class Program::Impl {
 Result<void> Program::Impl::Open() {
   if (config_.kubernetes) {
     if (auto opened = OpenKubernetes(); !opened) return opened;
-    if (config_.kubernetes->shared_store) return {};
+    if (config_.kubernetes->shared_store) {
+      // It may lead one day: what is wrong with its hooks is to be seen today.
+      auto webhooks = Webhooks::Open(executor_, config_.webhooks, config_.identity);
+      return webhooks ? Result<void>() : Fail(webhooks.error());
+    }
   }
   std::error_code problem;
   std::filesystem::create_directories(config_.state_dir, problem);
@@ -149,6 +158,12 @@ Result<void> Program::Impl::MakeController(std::unique_ptr<Store> store) {
       if (auto event = EventOf(record)) view_->Tell(*event);
     });
   }
+  if (!config_.webhooks.empty()) {
+    auto webhooks = Webhooks::Open(executor_, config_.webhooks, config_.identity);
+    if (!webhooks) return Fail(webhooks.error());
+    if (auto follows = (*webhooks)->Follow(*store); !follows) return follows;
+    webhooks_ = std::move(*webhooks);
+  }
   std::function<bool()> leads;
   if (view_) leads = [this] { return Leads(); };
   // Who led among others begins anew when it does no more; one with a store of its own may lead again.
@@ -156,6 +171,7 @@ Result<void> Program::Impl::MakeController(std::unique_ptr<Store> store) {
   auto controller = Controller::Create(executor_, config_, std::move(store), std::move(leads), over_without);
   if (!controller) return Fail(controller.error());
   controller_ = std::move(*controller);
+  if (webhooks_) webhooks_->Watch(*controller_);
   return {};
 }
 
@@ -194,6 +210,7 @@ asio::awaitable<void> Program::Impl::TakeOver() {
         GroupsChanged();
         co_return;
       }
+      webhooks_.reset();
       controller_.reset();
       taking_over_ = made.error().Message();
     } else {
@@ -267,6 +284,7 @@ void Program::Impl::BeginAnew(const std::string& why) {
 
 void Program::Impl::Stop(std::function<void()> done) {
   stopped_ = true;
+  if (webhooks_) webhooks_->Stop();
   if (!election_) return done();
   asio::co_spawn(executor_, election_->GiveBack(), [done = std::move(done)](std::exception_ptr) { done(); });
 }
@@ -291,6 +309,11 @@ api::Front::Standby Program::Impl::StandsBy() const {
 
 std::vector<std::string> Program::Impl::Notes() const {
   std::vector<std::string> notes;
+  for (const WebhookCounts& hook : Hooks()) {
+    if (hook.problem.empty() || hook.waiting == 0) continue;
+    notes.push_back("webhook " + hook.name + ": " + std::to_string(hook.waiting) +
+                    " wait to be delivered: " + hook.problem);
+  }
   if (!view_) return notes;
   if (const std::string problem = view_->Problem(); !problem.empty()) {
     notes.push_back("what Kubernetes shows is not followed at the moment, and labels and Events wait: " +
@@ -323,5 +346,6 @@ Controller* Program::Leading() { return impl_->Leading(); }
 bool Program::LeadsNow() const { return impl_->LeadsNow(); }
 api::Front::Standby Program::StandsBy() const { return impl_->StandsBy(); }
 std::vector<std::string> Program::Notes() const { return impl_->Notes(); }
+std::vector<WebhookCounts> Program::Hooks() const { return impl_->Hooks(); }
 
 }  // namespace walstitch::shell

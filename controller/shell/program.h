@@ -36,6 +36,7 @@ class Program : public api::Front {
   [[nodiscard]] bool LeadsNow() const override;
   [[nodiscard]] Standby StandsBy() const override;
   [[nodiscard]] std::vector<std::string> Notes() const override;
+  [[nodiscard]] std::vector<WebhookCounts> Hooks() const override;
 
  private:
   class Impl;

@@ -663,10 +663,10 @@ Result<void> SharedStore::AppendDecision(const Decision& decision, const core::G
   auto appended =
       impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(decision), state);
   if (!appended && appended.error().Code() == ErrorCode::kInvalid) {
-    const auto shorter = Shortened(decision, kListedKeys);
-    if (!shorter) return appended;
-    appended =
-        impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(*shorter), state);
+    if (const auto shorter = Shortened(decision, kListedKeys)) {
+      appended =
+          impl_->Append(core::EntryKind::kDecision, decision.id, decision.time_ms, ToJson(*shorter), state);
+    }
   }
   if (appended) Opened(decision);
   return appended;

@@ -94,7 +94,8 @@ std::string BashWord(const Offer& offer) {
   return "";
 }
 
-constexpr std::string_view kBash = R"SCRIPT(# Completions of @name@ for bash, written by: @name@ completion bash
+constexpr std::string_view kBash =
+    R"SCRIPT(# Completions of @name@ for bash, written by: @name@ completion bash
 
 # Sets `offer` to what stands behind an option of a command; empty: nothing does.
 _@name@_behind() {
@@ -232,8 +233,8 @@ std::string ZshFunction(const CommandWords& program, const CommandWords& command
     ++place;
     const std::string number = argument.repeated ? "*" : std::to_string(place);
     const std::string colon = argument.required || argument.repeated ? ":" : "::";
-    out += " \\\n    " + Quoted(number + colon + Escaped(argument.names.front()) + ":" +
-                                ZshAction(OfferFor(argument)));
+    out += " \\\n    " +
+           Quoted(number + colon + Escaped(argument.names.front()) + ":" + ZshAction(OfferFor(argument)));
   }
   if (above) {
     out += " \\\n    '1:command:->command' \\\n    '*::argument:->argument'\n  case $state in\n";
@@ -241,7 +242,8 @@ std::string ZshFunction(const CommandWords& program, const CommandWords& command
     for (const auto& each : command.commands) {
       out += "        " + Quoted(each.name + ":" + Escaped(each.description)) + "\n";
     }
-    out += "      )\n      _describe -t commands command commands ;;\n    (argument)\n      case $line[1] in\n";
+    out +=
+        "      )\n      _describe -t commands command commands ;;\n    (argument)\n      case $line[1] in\n";
     for (const auto& each : command.commands) {
       out += "        (" + each.name + ") " + FunctionName(each) + " ;;\n";
     }
@@ -333,8 +335,9 @@ std::string ZshCompletion(const CommandWords& program) {
   std::string functions;
   Visit(program, [&](const CommandWords& command) { functions += ZshFunction(program, command); });
   const auto place = NamesOfPlace(program);
-  return Replaced(std::string(kZshBegin) + functions + std::string(kZshEnd),
-                  {{"@placed@", WithValue(place)}, {"@place@", Joined(place, "|")}, {"@name@", program.name}});
+  return Replaced(
+      std::string(kZshBegin) + functions + std::string(kZshEnd),
+      {{"@placed@", WithValue(place)}, {"@place@", Joined(place, "|")}, {"@name@", program.name}});
 }
 
 }  // namespace walstitch

@@ -39,8 +39,8 @@ with nothing but their Sentinel support, to whom they are told is the master.
   lost         writes that were acknowledged, and are not on the master at the end
 
 What the two need to notice is not the same: an agent beside the server sees its process end, and Sentinel sees that
-nobody answers for as long as it was told to wait. In a switchover, Sentinel orders and then looks again; it does that
-once a second.
+nobody answers for as long as it was told to wait. In a switchover, Sentinel promotes the replica first, and makes the old
+master a replica some 10 s later: until then clients write there, and what they write is lost.
 
 KVROCKS_BIN=/path/to/kvrocks runs Walstitch's nodes on a real Kvrocks. Times are printed, never asserted; exit code 1
 only if a run does not come to its end.

@@ -18,7 +18,7 @@ std::string ReadFile(const fs::path& path) {
 }
 
 class FuzzCorpusTest : public ::testing::TestWithParam<FuzzTarget> {};
-INSTANTIATE_TEST_SUITE_P(Wal, FuzzCorpusTest, ::testing::ValuesIn(kFuzzTargets),
+INSTANTIATE_TEST_SUITE_P(All, FuzzCorpusTest, ::testing::ValuesIn(kFuzzTargets),
                          [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST_P(FuzzCorpusTest, EveryInputKeepsThePromises) {

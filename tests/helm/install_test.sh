@@ -30,10 +30,24 @@ expect_same "installed files" "$(sort <<'TEXT'
 usr/bin/walstitch
 usr/bin/walstitch-agent
 usr/bin/walstitch-controller
+usr/share/bash-completion/completions/walstitch
 usr/share/doc/walstitch/LICENSE
+usr/share/doc/walstitch/README.md
+usr/share/doc/walstitch/configuration.md
+usr/share/doc/walstitch/metrics.md
+usr/share/doc/walstitch/relay-tls.md
+usr/share/doc/walstitch/runbook.md
+usr/share/doc/walstitch/security.md
+usr/share/doc/walstitch/sentinel.md
+usr/share/doc/walstitch/upgrade.md
+usr/share/doc/walstitch/webhooks.md
+usr/share/man/man1/walstitch.1
+usr/share/man/man8/walstitch-agent.8
+usr/share/man/man8/walstitch-controller.8
 usr/share/walstitch/policies/cache.yaml
 usr/share/walstitch/policies/mixed.yaml
 usr/share/walstitch/policies/strict.yaml
+usr/share/zsh/site-functions/_walstitch
 TEXT
 )" "$(cd "$root" && find . -type f -o -type l | sed 's|^\./||' | sort)"
 

@@ -19,7 +19,8 @@ VERSIONS = ("1.29", kubernetes_validate.latest_version())
 # What a value file says is there already.
 EXISTING = {
     ("Secret", "shop-tls"), ("Secret", "cart-tls"), ("Secret", "kvrocks"), ("Secret", "walstitch-tokens"),
-    ("Secret", "cart-kvrocks"), ("Secret", "walstitch-secrets"), ("Secret", "walstitch-tls"), ("ConfigMap", "our-policies"),
+    ("Secret", "cart-kvrocks"), ("Secret", "walstitch-secrets"), ("Secret", "walstitch-tls"),
+    ("Secret", "pager-webhook"), ("Secret", "audit-webhook"), ("ConfigMap", "our-policies"),
     ("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "failover"), ("PersistentVolumeClaim", "decisions"),
 }
 

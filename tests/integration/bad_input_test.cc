@@ -99,6 +99,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "stateDir: /tmp/x\ngroups:\n  - name: g\n    nodes:\n"
                 "      - {name: n1, agent: \"http://h:1\"}\n      - {name: n1, agent: \"http://h:2\"}\n",
                 "twice"},
+        BadFile{"ControllerHookInPlain", "walstitch-controller",
+                "stateDir: /tmp/x\nwebhooks: [{name: a, url: \"http://10.0.0.1/\", secretFile: /s}]\n",
+                "use https://"},
+        BadFile{"ControllerHookEvents", "walstitch-controller",
+                "stateDir: /tmp/x\nwebhooks:\n"
+                "  - {name: a, url: \"https://h/\", secretFile: /s, events: [everything]}\n",
+                "expected decision, outcome"},
         BadFile{
             "ControllerBadUrl", "walstitch-controller",
             "stateDir: /tmp/x\ngroups:\n  - name: g\n    nodes:\n      - {name: n1, agent: \"ftp://h:1\"}\n",

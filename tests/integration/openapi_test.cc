@@ -1,5 +1,5 @@
-// Both programs describe their APIs at /openapi.json, and answer as they say. (Every other test with a cluster
-// holds what it sees to these descriptions as well.)
+// Both programs describe their APIs at /openapi.json, and answer as they say. (Every other test with a
+// cluster holds what it sees to these descriptions as well.)
 #include <boost/json.hpp>
 
 #include "tests/integration/cluster_fixture.h"
@@ -29,7 +29,7 @@ class OpenApiTest : public ClusterTest {
       const HttpAnswer answer = program == "controller" ? cluster().CallController("GET", target)
                                                         : cluster().CallAgent("n1", "GET", target);
       int wanted = 200;
-      if (target == "/v1/stream") wanted = 400;               // that takes an upgrade
+      if (target == "/v1/stream") wanted = 400;              // that takes an upgrade
       if (target.starts_with("/v1/wal/tail")) wanted = 409;  // that only the dead give
       EXPECT_EQ(wanted, answer.status) << target << ": " << answer.body.substr(0, 300);
     }

@@ -66,13 +66,15 @@ TEST_F(WatchTest, AtATerminalItRedrawsAndEndsWithCtrlC) {
   ASSERT_GE(other_end, 0);
   ASSERT_EQ(0, ::fcntl(terminal, F_SETFL, O_NONBLOCK));
 
-  // setsid makes the terminal that is opened next its own, so that what is typed there reaches it as a signal.
+  // setsid makes the terminal that is opened next its own, so that what is typed there reaches it as a
+  // signal.
   Process watch;
-  ASSERT_FALSE(watch.Start({"/bin/sh", "-c",
-                            "exec setsid -w sh -c 'exec \"$0\" status --watch --interval 50ms <\"$1\" >\"$1\" 2>&1' "
-                            "\"$0\" \"$1\"",
-                            BinaryPath("walstitch"), name},
-                           OutputFile(), Environment()));
+  ASSERT_FALSE(
+      watch.Start({"/bin/sh", "-c",
+                   "exec setsid -w sh -c 'exec \"$0\" status --watch --interval 50ms <\"$1\" >\"$1\" 2>&1' "
+                   "\"$0\" \"$1\"",
+                   BinaryPath("walstitch"), name},
+                  OutputFile(), Environment()));
   std::string seen;
   const auto read = [&] {
     char part[4096];
@@ -86,7 +88,8 @@ TEST_F(WatchTest, AtATerminalItRedrawsAndEndsWithCtrlC) {
   ASSERT_TRUE(cluster().WaitUntil([&] {
     read();
     return frames() >= 3;
-  })) << seen << Output();
+  })) << seen
+      << Output();
   EXPECT_NE(seen.find("\x1b[32mmaster\x1b[0m"), std::string::npos) << seen;
 
   ASSERT_EQ(1, ::write(terminal, "\x03", 1));

@@ -89,7 +89,9 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)), control
   for (const std::string& name : options_.nodes) {
     auto member = std::make_unique<Member>();
     member->name = name;
-    member->server = std::make_unique<NodeServer>(config);
+    NodeConfig own = config;
+    if (options_.node_config_of) own.merge(options_.node_config_of(members_.size()));
+    member->server = std::make_unique<NodeServer>(own);
     member->api_port = PickFreePort();
     member->relay_port = PickFreePort();
     if (options_.proxied) {
@@ -139,12 +141,17 @@ void Cluster::WriteAgentConfig(const Member& member) const {
        << "\n";
   if (!options_.password.empty()) yaml << "  password: " << options_.password << "\n";
   if (member.server_link) yaml << "announce: {port: " << member.server_link->port() << "}\n";
-  yaml << "relay: {port: " << member.relay_port << "}\napi:\n  port: " << member.api_port << "\n";
+  yaml << "relay: {port: " << member.relay_port << options_.relay_config
+       << "}\napi:\n  port: " << member.api_port << "\n";
   if (!options_.token.empty()) yaml << "  tokenFile: " << TokenFile() << "\n";
   yaml << options_.agent_api;
   if (!options_.password.empty()) yaml << "upstreamPassword: " << options_.password << "\n";
   yaml << "stateDir: " << directory_.path() << "/agent-" << member.name << "\nlogLevel: debug\n"
        << options_.agent_config;
+  if (options_.agent_config_of) {
+    const auto at = std::find(options_.nodes.begin(), options_.nodes.end(), member.name);
+    yaml << options_.agent_config_of(static_cast<size_t>(at - options_.nodes.begin()));
+  }
   WriteFile(directory_.path() + "/agent-" + member.name + ".yaml", yaml.str());
 }
 
@@ -253,6 +260,10 @@ std::optional<std::string> Cluster::RestartAgent(const std::string& node) {
   Find(node).agent.Terminate();
   if (Find(node).agent_link) Find(node).agent_link->SetListening(false);
   return StartAgent(node);
+}
+
+std::string Cluster::AgentLog(const std::string& node) const {
+  return ReadFile(directory_.path() + "/agent-" + node + ".log");
 }
 
 void Cluster::PauseAgent(const std::string& node) { Find(node).agent.Signal(SIGSTOP); }

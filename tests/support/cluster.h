@@ -60,9 +60,12 @@ struct ClusterOptions {
   std::string password;                           // requirepass and masterauth of every node
   std::string token;                              // of every HTTP API, from a file
   NodeConfig node_config;                         // more lines of kvrocks.conf
+  std::function<NodeConfig(size_t node)> node_config_of;  // the same, for each its own
   int max_concurrent_full_syncs = 1;
-  bool proxied = false;      // links between machines can be cut
-  std::string agent_config;  // more lines of every agent's YAML
+  bool proxied = false;                                     // links between machines can be cut
+  std::string agent_config;                                 // more lines of every agent's YAML
+  std::function<std::string(size_t node)> agent_config_of;  // the same, for each its own
+  std::string relay_config;  // more of every relay's settings, each behind a comma
   std::string agent_binary = "walstitch-agent";
   // More lines of the controller's YAML. A test says itself when somebody is to be promoted, unless that is
   // what it is about.
@@ -126,6 +129,8 @@ class Cluster {
   void ResumeAgent(const std::string& node);
   uint16_t AgentPort(const std::string& node) { return Find(node).api_port; }
   uint16_t RelayPort(const std::string& node) { return Find(node).relay_port; }
+  Process& AgentProcess(const std::string& node) { return Find(node).agent; }
+  std::string AgentLog(const std::string& node) const;
   HttpAnswer CallAgent(const std::string& node, const std::string& method, const std::string& target,
                        const std::string& body = "");
 
@@ -144,8 +149,8 @@ class Cluster {
   uint16_t ControllerPort() const { return controller_port_; }
   HttpAnswer CallController(const std::string& method, const std::string& target,
                             const std::string& body = "");
-  // Sees every answer that this Cluster gets of an API of `program`, "controller" or "agent", its own questions'
-  // among them.
+  // Sees every answer that this Cluster gets of an API of `program`, "controller" or "agent", its own
+  // questions' among them.
   using Witness = std::function<void(const std::string& program, const std::string& method,
                                      const std::string& target, const HttpAnswer& answer)>;
   void SetWitness(Witness witness) { witness_ = std::move(witness); }
@@ -154,7 +159,6 @@ class Cluster {
   std::string PolicyFile() const { return directory_.path() + "/policies/policy.yaml"; }
   // What the program of that name has written: "controller", "agent-n1".
   std::string LogOf(const std::string& program) const;
-  Process& AgentProcess(const std::string& node) { return Find(node).agent; }
 
   // What the controller says. Empty or absent if it does not answer.
   boost::json::value Status();

@@ -47,9 +47,11 @@ void AppendString(std::string* out, std::string_view text) {
 
 }  // namespace
 
-RawConnection::RawConnection(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  const sockaddr_in address = Loopback(port);
-  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+RawConnection::RawConnection(const std::string& address, uint16_t port)
+    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in there = Loopback(port);
+  ::inet_pton(AF_INET, address.c_str(), &there.sin_addr);
+  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0) {
     ::close(fd_);
     fd_ = -1;
   }

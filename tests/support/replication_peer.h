@@ -21,7 +21,8 @@ namespace walstitch::test {
 // Not thread-safe.
 class RawConnection {
  public:
-  explicit RawConnection(uint16_t port);
+  explicit RawConnection(uint16_t port) : RawConnection("127.0.0.1", port) {}
+  RawConnection(const std::string& address, uint16_t port);
   explicit RawConnection(int fd) : fd_(fd) {}
   ~RawConnection();
   RawConnection(RawConnection&& other) noexcept;

@@ -70,6 +70,19 @@ What values.schema.json cannot say. Each refusal is one sentence: what is wrong,
 {{- if and (not $controller.serviceAccount.create) (not $controller.serviceAccount.name) -}}
 {{- fail "controller.serviceAccount: with create false, name the one that is there" -}}
 {{- end -}}
+{{- $hooks := dict -}}
+{{- range $controller.webhooks -}}
+{{- if hasKey $hooks .name -}}
+{{- fail (printf "controller.webhooks: two of them are named %s" .name) -}}
+{{- end -}}
+{{- $_ := set $hooks .name true -}}
+{{- if eq (empty .url) (empty .urlKey) -}}
+{{- fail (printf "controller.webhooks: %s: give either url or urlKey" .name) -}}
+{{- end -}}
+{{- if and (hasPrefix "http://" (.url | default "")) (not .insecure) -}}
+{{- fail (printf "controller.webhooks: %s: over http:// anybody between can read it: use https://, or say insecure: true" .name) -}}
+{{- end -}}
+{{- end -}}
 {{- include "walstitch.checkLabels" (dict "where" "controller.podLabels" "labels" $controller.podLabels) -}}
 {{- if $controller.enabled -}}
 {{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items -}}

@@ -46,6 +46,24 @@ lease:
   {{- toYaml $controller.lease | nindent 2 }}
 failover:
   {{- toYaml $controller.failover | nindent 2 }}
+{{- with $controller.webhooks }}
+webhooks:
+  {{- range . }}
+  - name: {{ .name | quote }}
+    {{- if .urlKey }}
+    urlFile: /etc/walstitch/webhooks/{{ .name }}/url
+    {{- else }}
+    url: {{ .url | quote }}
+    {{- end }}
+    secretFile: /etc/walstitch/webhooks/{{ .name }}/secret
+    {{- if .caKey }}
+    caFile: /etc/walstitch/webhooks/{{ .name }}/ca.pem
+    {{- end }}
+    {{- with pick . "events" "severity" "timeout" "tellAgain" "insecure" }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+{{- end }}
 kubernetes:
   serviceAccount: /var/run/secrets/kubernetes.io/serviceaccount
   store: {{ include "walstitch.store" . }}
@@ -56,4 +74,39 @@ kubernetes:
   keepDecisions: {{ int $controller.keepDecisions }}
   {{- end }}
   policyConfigMap: {{ include "walstitch.policiesName" . }}
+{{- end -}}
+
+{{/* The files that webhooks need, one directory for each. A projected volume: so a Secret's changes are seen. */}}
+{{- define "walstitch.webhooksVolume" -}}
+- name: webhooks
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range .Values.controller.webhooks }}
+      - secret:
+          name: {{ .existingSecret }}
+          items:
+            - {key: {{ .secretKey | default "signing-secret" }}, path: {{ .name }}/secret}
+            {{- if .caKey }}
+            - {key: {{ .caKey }}, path: {{ .name }}/ca.pem}
+            {{- end }}
+            {{- if .urlKey }}
+            - {key: {{ .urlKey }}, path: {{ .name }}/url}
+            {{- end }}
+      {{- end }}
+{{- end -}}
+
+{{/* The ports that webhooks are at, each once, as a list in YAML. 443 where the address is in a Secret. */}}
+{{- define "walstitch.webhookPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.controller.webhooks -}}
+{{- $port := 443 -}}
+{{- if not .urlKey -}}
+{{- $url := urlParse (.url | default "") -}}
+{{- $given := regexFind ":[0-9]+$" $url.host -}}
+{{- $port = $given | trimPrefix ":" | default (ternary "80" "443" (eq $url.scheme "http")) | int -}}
+{{- end -}}
+{{- $ports = append $ports (int $port) -}}
+{{- end -}}
+{{- $ports | uniq | toYaml -}}
 {{- end -}}

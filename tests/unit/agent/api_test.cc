@@ -434,7 +434,7 @@ TEST(AgentNeeds, EveryRouteHasItsRole) {
   EXPECT_EQ(need("GET", {"v1", "report"}), "v");
   EXPECT_EQ(need("GET", {"v1", "stream"}), "o!");
   EXPECT_EQ(need("POST", {"v1", "command"}), "o!");
-  EXPECT_EQ(need("POST", {"v1", "promise"}), "o!");
+  EXPECT_EQ(need("POST", {"v1", "promise"}), "o");
   EXPECT_EQ(need("POST", {"v1", "salvage", "x", "replay"}), "o!");
   EXPECT_EQ(need("DELETE", {"v1", "salvage", "x"}), "o!");
   EXPECT_EQ(need("GET", {"v1", "salvage"}), "o");

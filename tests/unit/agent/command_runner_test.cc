@@ -294,10 +294,14 @@ class CommandRunnerTest : public ::testing::Test {
   CommandResult Run(Action action, milliseconds deadline = milliseconds(5000)) {
     RunnerOptions options;
     options.relay = kRelay;
+    options.tls_only = tls_only_;
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
     CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
+    return RunOn(runner, std::move(action), deadline);
+  }
+  CommandResult RunOn(CommandRunner& runner, Action action, milliseconds deadline = milliseconds(5000)) {
     Command command;
     command.id = "c1";
     command.node = "n1";
@@ -325,6 +329,7 @@ class CommandRunnerTest : public ::testing::Test {
   using Asked = std::vector<std::string>;
 
   World world_;
+  bool tls_only_ = false;
 };
 
 // park
@@ -345,15 +350,20 @@ TEST_F(CommandRunnerTest, ParkOfAMasterMakesItTheRelaysReplica) {
 }
 
 TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItFollowsTheNewOne) {
+  RunnerOptions options;
+  options.relay = kRelay;
+  options.poll_interval = options.refused_interval = milliseconds(1);
+  options.settle_time = milliseconds(100);
+  CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
   MakeMaster();
-  ASSERT_EQ(Run(ParkAction{}).outcome, Outcome::kDone);
+  ASSERT_EQ(RunOn(runner, ParkAction{}).outcome, Outcome::kDone);
   world_.asked.clear();
   FollowAction follow;
   follow.upstream = {"10.0.0.2", 6666};
-  EXPECT_EQ(Run(follow).outcome, Outcome::kDone);
+  EXPECT_EQ(RunOn(runner, follow).outcome, Outcome::kDone);
   EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 1);
   world_.asked.clear();
-  EXPECT_EQ(Run(follow).outcome, Outcome::kDone);
+  EXPECT_EQ(RunOn(runner, follow).outcome, Outcome::kDone);
   EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 0);
 }
 
@@ -805,6 +815,13 @@ TEST_F(CommandRunnerTest, ReleaseWaitsUntilTheUpstreamIsNoReplicaAnyMore) {
   world_.facts.master = kRelay;
   world_.own_replica_refusals = 1000000;
   EXPECT_EQ(Run(ReleaseAction{kUpstream}, milliseconds(20)).outcome, Outcome::kFailed);
+}
+
+TEST_F(CommandRunnerTest, ReleaseToServersThatTheNodeCannotSpeakToIsRefused) {
+  tls_only_ = true;
+  const CommandResult result = Run(ReleaseAction{kUpstream});
+  EXPECT_EQ(result.outcome, Outcome::kFailed);
+  EXPECT_TRUE(world_.asked.empty());
 }
 
 TEST_F(CommandRunnerTest, ReleaseOfAMasterOnlyIdlesTheRelay) {

@@ -125,6 +125,25 @@ TEST(Config, ListeningElsewhereThanOnLoopbackNeedsATokenOrThatSaidInSoManyWords)
   EXPECT_FALSE(ParseConfig("agent.yaml", kLeast, overrides));
 }
 
+TEST(Config, RelayElsewhereThanOnLoopbackNeedsAPasswordOrThatSaidInSoManyWords) {
+  const std::string relay = std::string(kLeast) + "relay: {host: 10.0.0.1";
+  EXPECT_NE(ErrorOf(relay + "}\n").find("anybody could pose as the node"), std::string::npos);
+  EXPECT_EQ(ErrorOf(relay + ", password: p}\n"), "");
+  EXPECT_EQ(ErrorOf(relay + ", withoutPassword: true}\n"), "");
+}
+
+TEST(Config, UpstreamPortMeansNothingWithoutTls) {
+  EXPECT_NE(ErrorOf(std::string(kLeast) + "upstreamPort: 7668\n").find("upstreamTls"), std::string::npos);
+  EXPECT_NE(ErrorOf(std::string(kLeast) + "upstreamPort: 0\n").find("1 to 65535"), std::string::npos);
+}
+
+TEST(Config, GateWithoutItsCertificatesIsRefused) {
+  EXPECT_NE(ErrorOf(std::string(kLeast) + "gate: {port: 7668}\n").find("certificateFile"), std::string::npos);
+  const std::string missing =
+      ErrorOf(std::string(kLeast) + "gate: {certificateFile: /no/c, keyFile: /no/k, clientCaFile: /no/a}\n");
+  EXPECT_NE(missing.find("/no/"), std::string::npos) << missing;
+}
+
 TEST(Config, NameOfTheCommandLineIsANameToo) {
   ConfigOverrides overrides;
   overrides.node = "not a name";

@@ -19,8 +19,8 @@ bool IsHere(const std::string& program) {
 class CompletionTest : public testing::Test {
  protected:
   CompletionTest() {
-    directory_ = testing::TempDir() + "/completion_" +
-                 testing::UnitTest::GetInstance()->current_test_info()->name();
+    directory_ =
+        testing::TempDir() + "/completion_" + testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(directory_);
     fs::create_directories(directory_ + "/bin");
     std::ofstream(directory_ + "/bin/walstitch") << "#!/bin/sh\necho \"$@\" >> '" << directory_ << "/asked'\n"
@@ -37,8 +37,8 @@ esac
   // What the driver says of each line.
   std::vector<std::string> Complete(const std::string& shell, const std::string& driver,
                                     const std::string& script, const std::vector<std::string>& lines) {
-    std::string command = "cd '" + directory_ + "' && PATH='" + directory_ + "/bin':\"$PATH\" TERM=dumb " + shell +
-                          " '" + kDrivers + driver + "' '" + script + "'";
+    std::string command = "cd '" + directory_ + "' && PATH='" + directory_ + "/bin':\"$PATH\" TERM=dumb " +
+                          shell + " '" + kDrivers + driver + "' '" + script + "'";
     for (const auto& line : lines) command += " '" + line + "'";
     command += " >'" + directory_ + "/out' 2>'" + directory_ + "/err' </dev/null";
     const int status = std::system(command.c_str());

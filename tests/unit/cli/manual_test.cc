@@ -17,7 +17,8 @@ std::string OutputOf(const std::string& command) {
   EXPECT_NE(pipe, nullptr) << command;
   if (pipe == nullptr) return out;
   std::array<char, 4096> part{};
-  while (const std::size_t read = std::fread(part.data(), 1, part.size(), pipe)) out.append(part.data(), read);
+  while (const std::size_t read = std::fread(part.data(), 1, part.size(), pipe))
+    out.append(part.data(), read);
   EXPECT_EQ(::pclose(pipe), 0) << command;
   return out;
 }
@@ -86,7 +87,9 @@ TEST_P(ManualTest, PleasesMan) {
   if (std::system("command -v man >/dev/null 2>&1 && command -v groff >/dev/null 2>&1") != 0) {
     GTEST_SKIP() << "no man here";
   }
-  EXPECT_EQ(OutputOf("'" + Program(GetParam()) + "' --manual | LC_ALL=C.UTF-8 MANROFFSEQ= man --warnings -E UTF-8 -l - 2>&1 >/dev/null"), "");
+  EXPECT_EQ(OutputOf("'" + Program(GetParam()) +
+                     "' --manual | LC_ALL=C.UTF-8 MANROFFSEQ= man --warnings -E UTF-8 -l - 2>&1 >/dev/null"),
+            "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Programs, ManualTest,
@@ -100,9 +103,9 @@ INSTANTIATE_TEST_SUITE_P(Programs, ManualTest,
 TEST(Manual, NamesEveryVariableOfTheEnvironment) {
   const std::string page = OutputOf("'" + Program("walstitch") + "' --manual");
   const std::string part = page.substr(page.find(".SH ENVIRONMENT"));
-  for (const char* name : {"WALSTITCH_CONTROLLER", "WALSTITCH_TOKEN_FILE", "WALSTITCH_CA_FILE",
-                           "WALSTITCH_CERTIFICATE_FILE", "WALSTITCH_KEY_FILE", "WALSTITCH_SERVER_NAME",
-                           "WALSTITCH_NODE_PASSWORD", "NO_COLOR"}) {
+  for (const char* name :
+       {"WALSTITCH_CONTROLLER", "WALSTITCH_TOKEN_FILE", "WALSTITCH_CA_FILE", "WALSTITCH_CERTIFICATE_FILE",
+        "WALSTITCH_KEY_FILE", "WALSTITCH_SERVER_NAME", "WALSTITCH_NODE_PASSWORD", "NO_COLOR"}) {
     EXPECT_NE(part.find(name), std::string::npos) << name;
   }
 }

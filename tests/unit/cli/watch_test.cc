@@ -58,8 +58,8 @@ class WatchTest : public testing::Test {
 TEST_F(WatchTest, OffATerminalEachLookIsWrittenBehindTheOneBefore) {
   answers_ = {Good(), Good()};
   EXPECT_EQ(Run({"--watch", "--interval", "500ms"}), 0);
-  EXPECT_EQ(out_.str(), "2023-11-14 22:13:20.000 UTC\n" + std::string(kText) +
-                            "\n2023-11-14 22:13:22.000 UTC\n" + kText);
+  EXPECT_EQ(out_.str(),
+            "2023-11-14 22:13:20.000 UTC\n" + std::string(kText) + "\n2023-11-14 22:13:22.000 UTC\n" + kText);
   EXPECT_EQ(waited_, (std::vector<std::int64_t>{500, 500}));
   EXPECT_EQ(prepared_, 1);
 }
@@ -69,8 +69,8 @@ TEST_F(WatchTest, OffATerminalAControllerThatIsAwayIsToldOnceAndLookedForAgain) 
   EXPECT_EQ(Run({"--watch"}), 0);
   EXPECT_EQ(error_.str(),
             "walstitch: the controller at http://127.0.0.1:7700 did not answer: connection refused\n");
-  EXPECT_EQ(out_.str(), "2023-11-14 22:13:20.000 UTC\n" + std::string(kText) +
-                            "\n2023-11-14 22:13:26.000 UTC\n" + kText);
+  EXPECT_EQ(out_.str(),
+            "2023-11-14 22:13:20.000 UTC\n" + std::string(kText) + "\n2023-11-14 22:13:26.000 UTC\n" + kText);
 }
 
 TEST_F(WatchTest, AsJsonEachLookIsOneLine) {

@@ -244,6 +244,57 @@ TEST(ControllerConfigTest, SeveralControllersNeedNames) {
   EXPECT_EQ(config->api_host, "10.1.2.3");
 }
 
+TEST(ControllerConfigTest, ReadsWebhooks) {
+  auto config = ParseControllerConfig(
+      "c.yaml",
+      With("webhooks:\n"
+           "  - {name: pager, url: 'https://hooks.example.org/a/b?c=d', secretFile: /s/one, caFile: /s/ca,\n"
+           "     events: [outcome, finding], severity: critical, timeout: 2s, tellAgain: 0s}\n"
+           "  - {name: local, url: 'http://127.0.0.1:8080', secretFile: /s/two}"));
+  ASSERT_TRUE(config) << config.error().Message();
+  ASSERT_EQ(config->webhooks.size(), 2U);
+  const WebhookConfig& pager = config->webhooks[0];
+  EXPECT_EQ(pager.name, "pager");
+  EXPECT_TRUE(pager.origin.tls);
+  EXPECT_EQ(pager.origin.host, "hooks.example.org");
+  EXPECT_EQ(pager.origin.port, "443");
+  EXPECT_EQ(pager.target, "/a/b?c=d");
+  EXPECT_EQ(pager.secret_file, "/s/one");
+  EXPECT_EQ(pager.ca_file, "/s/ca");
+  EXPECT_EQ(pager.events, (std::set{core::NoticeKind::kOutcome, core::NoticeKind::kFinding}));
+  EXPECT_EQ(pager.severity, core::Severity::kCritical);
+  EXPECT_EQ(pager.timeout_ms, 2000);
+  EXPECT_EQ(pager.tell_again_ms, 0);
+  const WebhookConfig& local = config->webhooks[1];
+  EXPECT_FALSE(local.origin.tls);
+  EXPECT_EQ(local.target, "/");
+  EXPECT_EQ(local.events.size(), 3U);
+}
+
+TEST(ControllerConfigTest, WebhookOverPlainHttpElsewhereIsRefusedUnlessToldSo) {
+  const std::string hook = "webhooks: [{name: a, url: 'http://10.0.0.1/secret-path', secretFile: /s";
+  const std::string error = ErrorOf(With(hook + "}]"));
+  EXPECT_NE(error.find("use https://"), std::string::npos) << error;
+  EXPECT_EQ(error.find("secret-path"), std::string::npos) << error;
+  EXPECT_EQ(ErrorOf(With(hook + ", insecure: true}]")), "accepted");
+}
+
+TEST(ControllerConfigTest, WebhookThatMakesNoSenseIsRefused) {
+  const auto error_of = [](const std::string& hook) { return ErrorOf(With("webhooks: [{" + hook + "}]")); };
+  const std::string fine = "name: a, url: 'https://h/', secretFile: /s";
+  EXPECT_EQ(error_of(fine), "accepted");
+  EXPECT_NE(error_of("name: a, secretFile: /s").find("url: expected"), std::string::npos);
+  EXPECT_NE(error_of("name: a, url: 'https://h/'").find("secretFile"), std::string::npos);
+  EXPECT_NE(error_of("name: a, url: 'ftp://h/', secretFile: /s").find("expected https://"),
+            std::string::npos);
+  EXPECT_NE(error_of("name: a, url: 'https://u:p@h/', secretFile: /s").find("no user"), std::string::npos);
+  EXPECT_NE(error_of(fine + ", events: [nothing]").find("expected decision, outcome"), std::string::npos);
+  EXPECT_NE(error_of(fine + ", events: []").find("at least one"), std::string::npos);
+  EXPECT_NE(error_of(fine + ", severity: high").find("expected info, warning or critical"),
+            std::string::npos);
+  EXPECT_NE(error_of(fine + "}, {" + fine).find("named twice"), std::string::npos);
+}
+
 TEST(ControllerConfigTest, ListeningElsewhereThanOnLoopbackNeedsAToken) {
   EXPECT_NE(ErrorOf(With("api: {host: 0.0.0.0}")).find("the API would listen on 0.0.0.0"), std::string::npos);
   EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, withoutToken: true}")), "accepted");

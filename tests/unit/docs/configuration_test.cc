@@ -93,6 +93,7 @@ TEST(ConfigurationReference, EveryKeyStandsInAnExampleOrIsRare) {
   EachStandsInAnExampleOrIsRare(agent::DescribeConfig(), KeysOf(std::string(agent::ExampleConfig())));
   auto keys = KeysOf(shell::kControllerConfigExample);
   keys.merge(KeysOf(shell::kKubernetesConfigExample));
+  keys.merge(KeysOf(shell::kWebhooksConfigExample));
   EachStandsInAnExampleOrIsRare(shell::DescribeControllerConfig(), keys);
 }
 
@@ -118,7 +119,8 @@ TEST(ConfigurationReference, EveryExampleIsGood) {
   auto controller = shell::ParseControllerConfig("controller.yaml", WithItsFiles(example, directory));
   EXPECT_TRUE(controller) << controller.error().Message();
   // As the help says: instead of the groups.
-  example = example.substr(0, example.find("groups:")) + shell::kKubernetesConfigExample;
+  example = example.substr(0, example.find("groups:")) + shell::kKubernetesConfigExample +
+            shell::kWebhooksConfigExample;
   controller = shell::ParseControllerConfig("controller.yaml", WithItsFiles(example, directory));
   EXPECT_TRUE(controller) << controller.error().Message();
   std::filesystem::remove_all(directory);

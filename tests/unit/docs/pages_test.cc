@@ -63,8 +63,8 @@ void ExpectWhole(const std::string& name, const std::string& entry) {
   }
 }
 
-// "| `code` | meaning | verdict |" of policies/README.md: the cells of each reason, and the last words in front
-// of its table.
+// "| `code` | meaning | verdict |" of policies/README.md: the cells of each reason, and the last words in
+// front of its table.
 struct ReasonRow {
   std::string introduction;
   std::string verdict;  // empty: the table has no such column

@@ -12,25 +12,22 @@
 #include "policies/model/names.h"
 
 // Every word that has a schema of its own. One that is missing here does not compile where it is needed.
-#define WALSTITCH_WORDS(X)                                                                                  \
-  X(Endpoint)                                                                                               \
-  X(SequenceRange) X(BatchInfo) X(PartDigest) X(RangeDigests) X(MarkedBatches) X(RangeBytes) X(TailBatches) \
-      X(WalExtent) X(TouchedKey) X(Touched) X(RelayReport) X(SyncCounters) X(DiskReport) X(Report)          \
-          X(LeaseTerms) X(GroupMember) X(LeaseGrant) X(PromiseRequest) X(PromiseAnswer) X(ParkAction)       \
-              X(PromoteAction) X(PadAction) X(FollowAction) X(RescueAction) X(SalvageAction) X(SalvageRef)  \
-                  X(FullSyncAction) X(AdoptMasterAction) X(ReleaseAction) X(AdvanceAction) X(SpliceAction)  \
-                      X(UserKeyName) X(KeyProblem) X(KeysQuestion) X(ValueState) X(ValuesAnswer)            \
-                          X(UnrepairableKey) X(RepairableAnswer) X(Comparison) X(RepairReport)              \
-                              X(RepairAction) X(OfferPaddingAction) X(CompareAction) X(Command)             \
-                                  X(CommandResult) X(UndoEvidence) X(UndoQuestion) X(RawKey)                \
-                                      X(WrittenQuestion) X(WrittenAnswer) X(SideEvidence) X(BorrowEvidence) \
-                                          X(EndangeredEvidence) X(Evidence) X(Reason) X(KeyspaceFinding)    \
-                                              X(Alternative) X(VerdictDecision) X(PlanStep) X(Decision)     \
-                                                  X(StepRecord) X(KeysMended) X(OutcomeRecord)              \
-                                                      X(DecisionRecord) X(SalvageFile) X(SalvageManifest)   \
-                                                          X(DamagedSalvage) X(SalvageList) X(SalvagedKey)   \
-                                                              X(SalvagedKeys) X(ReplayRequest)              \
-                                                                  X(ReplayedKey) X(ReplayAnswer)
+// clang-format off
+#define WALSTITCH_WORDS(X) \
+  X(Endpoint) X(SequenceRange) X(BatchInfo) X(PartDigest) X(RangeDigests) X(MarkedBatches) \
+  X(RangeBytes) X(TailBatches) X(WalExtent) X(TouchedKey) X(Touched) X(RelayReport) X(SyncCounters) \
+  X(DiskReport) X(Report) X(LeaseTerms) X(GroupMember) X(LeaseGrant) X(PromiseRequest) \
+  X(PromiseAnswer) X(ParkAction) X(PromoteAction) X(PadAction) X(FollowAction) X(RescueAction) \
+  X(SalvageAction) X(SalvageRef) X(FullSyncAction) X(AdoptMasterAction) X(ReleaseAction) \
+  X(AdvanceAction) X(SpliceAction) X(UserKeyName) X(KeyProblem) X(KeysQuestion) X(ValueState) \
+  X(ValuesAnswer) X(UnrepairableKey) X(RepairableAnswer) X(Comparison) X(RepairReport) X(RepairAction) \
+  X(OfferPaddingAction) X(CompareAction) X(Command) X(CommandResult) X(UndoEvidence) X(UndoQuestion) \
+  X(RawKey) X(WrittenQuestion) X(WrittenAnswer) X(SideEvidence) X(BorrowEvidence) \
+  X(EndangeredEvidence) X(Evidence) X(Reason) X(KeyspaceFinding) X(Alternative) X(VerdictDecision) \
+  X(PlanStep) X(Decision) X(StepRecord) X(KeysMended) X(OutcomeRecord) X(DecisionRecord) \
+  X(SalvageFile) X(SalvageManifest) X(DamagedSalvage) X(SalvageList) X(SalvagedKey) X(SalvagedKeys) \
+  X(ReplayRequest) X(ReplayedKey) X(ReplayAnswer)
+// clang-format on
 
 namespace walstitch::docs {
 

@@ -38,7 +38,9 @@ TEST(RouteTest, AnotherMethodIsToldWhichThereAre) {
 TEST(RouteTest, TheListSaysWhatARequestNeeds) {
   const auto need = [](std::string_view method, const std::vector<std::string>& segments) {
     const Need of = NeedByRoutes(kRoutes, method, segments);
-    return std::string(!of.role ? "open" : *of.role == AccessRole::kView ? "view" : "operate") +
+    return std::string(!of.role                        ? "open"
+                       : *of.role == AccessRole::kView ? "view"
+                                                       : "operate") +
            (of.changes ? "!" : "");
   };
   EXPECT_EQ(need("GET", {"healthz"}), "open");

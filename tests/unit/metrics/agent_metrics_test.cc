@@ -67,6 +67,21 @@ TEST(AgentMetrics, ListenersTellWhyTheyRefuse) {
   }
 }
 
+TEST(AgentMetrics, TheRelaysListenerTellsWhyItRefuses) {
+  relay::ListenerCounts counts;
+  counts.accepted = 5;
+  counts.open = 1;
+  counts.refused[static_cast<std::size_t>(relay::Refused::kForeign)] = 4;
+  agent::AgentNumbers numbers = CalmAgent();
+  agent::AddListener("relay", counts, &numbers.process);
+  const Scrape scrape = ParseScrape(agent::MetricsText(numbers));
+  EXPECT_EQ(scrape.Find(R"(walstitch_listener_connections_total{listener="relay"})"), 5);
+  EXPECT_EQ(scrape.Find(R"(walstitch_listener_connections{listener="relay"})"), 1);
+  EXPECT_EQ(scrape.Find(R"(walstitch_listener_refused_total{listener="relay",reason="foreign"})"), 4);
+  EXPECT_EQ(scrape.Find(R"(walstitch_listener_refused_total{listener="relay",reason="garbage"})"), 0);
+  EXPECT_EQ(scrape.Find(R"(walstitch_listener_requests_total{listener="relay"})"), std::nullopt);
+}
+
 TEST(AgentMetrics, ACertificateIsToldWithItsEnd) {
   EXPECT_EQ(Calm().Find(R"(walstitch_certificate_expiry_timestamp_seconds{use="api"})"), 1'700'864'000);
   EXPECT_EQ(Troubled().Find(R"(walstitch_certificate_expiry_timestamp_seconds{use="api"})"), 1'699'999'940);

@@ -69,9 +69,10 @@ TEST(CommandLineTest, LongWordsGoOnBelowThemselves) {
   app.set_help_flag();
   bool flag = false;
   app.add_flag("--a-flag-with-quite-a-long-name", flag, std::string(60, 'x') + " " + std::string(20, 'y'));
-  EXPECT_EQ(app.help(), "Does things.\n\nUsage: prog [OPTIONS]\n\nOptions:\n  --a-flag-with-quite-a-long-name\n" +
-                            std::string(30, ' ') + std::string(60, 'x') + "\n" + std::string(30, ' ') +
-                            std::string(20, 'y') + "\n");
+  EXPECT_EQ(app.help(),
+            "Does things.\n\nUsage: prog [OPTIONS]\n\nOptions:\n  --a-flag-with-quite-a-long-name\n" +
+                std::string(30, ' ') + std::string(60, 'x') + "\n" + std::string(30, ' ') +
+                std::string(20, 'y') + "\n");
 }
 
 TEST(CommandLineTest, ManualEscapesWhatTroffWouldRead) {

@@ -108,14 +108,6 @@ TEST_F(ParkedRelay, AcksOfALaterNodeAreDrainedAndNeverAnswered) {
   EXPECT_TRUE(Report().node_attached);
 }
 
-TEST_F(ParkedRelay, TheLatestReplicationConnectionIsTheNode) {
-  StartRelay();
-  Peer older = AttachNode(5);
-  Peer newer = AttachNode(9);
-  EXPECT_TRUE(older.ClosedWithin(kPatience));
-  EXPECT_EQ(Report().node_next, Sequence(9));
-}
-
 TEST_F(ParkedRelay, ANodeThatGoesIsReported) {
   StartRelay();
   AttachNode(5).Close();

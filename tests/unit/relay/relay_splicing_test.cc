@@ -172,8 +172,11 @@ TEST_F(SplicingRelay, ANodeThatReconnectsIsParked) {
   Peer link = AcceptAt(upstream, 10);
   link.Send(Framed(Put(10, "a")));
   EXPECT_EQ(node.ReadBatchFrame(), Framed(Put(15, "a")));
-  Peer back = AttachNode(16);
-  ExpectParked(std::move(spliced), "the node's connection broke");
+  Peer back = Peer::Connect(port_);
+  back.Send(Words({"PSYNC", "16"}));
+  node.Close();
+  ExpectParked(std::move(spliced), "splicing");
+  EXPECT_EQ(back.ReadLine(), "+OK") << "it is the node, and hears nothing of the replay";
   EXPECT_TRUE(link.ClosedWithin(kPatience));
 }
 
