@@ -90,8 +90,7 @@ TEST_P(ControllerCrashTest, FailoverIsFinished) {
 TEST_P(ControllerCrashTest, RescueIsFinished) {
   ASSERT_NO_FATAL_FAILURE(StartCluster());
   ASSERT_FALSE(cluster().RestartController(CrashPoint()));
-  const auto error =
-      cluster().DieWithTail("n2", [](RedisClient& client) { WriteSingles(client, 5, "tail-"); });
+  const auto error = cluster().DieWithTail([](RedisClient& client) { WriteSingles(client, 5, "tail-"); });
   ASSERT_FALSE(error) << *error;
 
   ASSERT_NO_FATAL_FAILURE(FailOverToN2AcrossTheCrash());

@@ -174,7 +174,7 @@ TEST_F(RoleSwitchTest, FailoverTakesWhatTheDeadMasterHasOnItsDisk) {
     WriteSingles(client, 5, "key-");
   }
   uint64_t last = 0;
-  const auto error = cluster().DieWithTail("n2", [&](RedisClient& client) {
+  const auto error = cluster().DieWithTail([&](RedisClient& client) {
     WriteMixed(client);
     last = cluster().Node("n1").LastSequence();
   });
@@ -198,7 +198,7 @@ TEST_F(RoleSwitchTest, FailoverTakesWhatTheDeadMasterHasOnItsDisk) {
 TEST_F(RoleSwitchTest, FailoverWithoutARescueSaysWhatItLeavesBehind) {
   ASSERT_NO_FATAL_FAILURE(StartCluster());
   const auto error =
-      cluster().DieWithTail("n2", [](RedisClient& client) { client("SET", "acknowledged", "single"); });
+      cluster().DieWithTail([](RedisClient& client) { client("SET", "acknowledged", "single"); });
   ASSERT_FALSE(error) << *error;
 
   const Answer answer = cluster().Failover("n2", {{"rescue", false}});

@@ -525,30 +525,39 @@ bool Cluster::WaitSettled(std::chrono::milliseconds timeout) {
   }
 }
 
-std::optional<std::string> Cluster::DieWithTail(const std::string& heir, const Writer& tail) {
+std::optional<std::string> Cluster::DieWithTail(const Writer& tail) {
   if (!WaitSettled()) return "the group does not settle";
   const std::string old_master = Master();
-  // 1. The heir's agent dies: nothing reaches the heir any more, whatever lies in socket buffers. 2. The tail
-  // is written, and the old master dies. 3. The agent starts anew: its relay is parked, and has no upstream.
-  KillAgent(heir);
-  if (!WaitCondition(heir, "unreachable")) return "the controller does not miss the agent of " + heir;
-  const uint64_t last = Node(heir).LastSequence();
+  // 1. The agents of the replicas die: nothing reaches these any more, whatever lies in socket buffers. 2.
+  // The tail is written, and the old master dies. 3. The agents start anew: their relays are parked, and have
+  // no upstream.
+  std::vector<std::pair<std::string, uint64_t>> replicas;  // and the last sequence of each
+  for (const std::string& node : Nodes()) {
+    if (node == old_master) continue;
+    KillAgent(node);
+    if (!WaitCondition(node, "unreachable")) return "the controller does not miss the agent of " + node;
+    replicas.emplace_back(node, Node(node).LastSequence());
+  }
   {
     RedisClient client = Client(old_master);
     tail(client);
   }
   KillNode(old_master);
-  if (auto error = StartAgent(heir)) return error;
+  for (const auto& [node, last] : replicas) {
+    if (auto error = StartAgent(node)) return error;
+  }
   if (!WaitCondition(old_master, "down"))
     return "the controller does not see that " + old_master + " is down";
-  if (!WaitCondition(heir, "parked")) return heir + " does not come back parked";
-  if (Node(heir).LastSequence() != last) return "some of the tail reached " + heir;
+  for (const auto& [node, last] : replicas) {
+    if (!WaitCondition(node, "parked")) return node + " does not come back parked";
+    if (Node(node).LastSequence() != last) return "some of the tail reached " + node;
+  }
   return std::nullopt;
 }
 
 std::optional<std::string> Cluster::Diverge(const std::string& heir, const Writer& tail,
                                             const Writer& missed) {
-  if (auto error = DieWithTail(heir, tail)) return error;
+  if (auto error = DieWithTail(tail)) return error;
   const Answer promoted = Failover(heir, {{"rescue", false}});  // the tail is to be left behind
   if (!promoted.IsDone()) {
     return "failover: " + promoted.error +

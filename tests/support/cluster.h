@@ -190,10 +190,10 @@ class Cluster {
   // There is a master, all others follow it and have all that it has, and no decision is open.
   bool WaitSettled(std::chrono::milliseconds timeout = std::chrono::seconds(20));
 
-  // The master dies with a tail: `tail` is written to it and reaches nobody else. `heir` is parked, and
-  // nobody is promoted. Waits before anything for a settled group.
+  // The master dies with a tail: `tail` is written to it and reaches nobody else. The
+  // others are parked, and nobody is promoted. Waits before anything for a settled group.
   using Writer = std::function<void(RedisClient&)>;
-  std::optional<std::string> DieWithTail(const std::string& heir, const Writer& tail);
+  std::optional<std::string> DieWithTail(const Writer& tail);
 
   // Makes two histories: `tail` is written to the master and to nobody else, then the master dies and
   // `heir` is promoted, and `missed` is written there. The old master stays down; restart it to see it
