@@ -225,8 +225,28 @@ void ConfigReader::Bytes(std::string_view key, std::uint64_t& field, const KeyWo
   field = *bytes;
 }
 
-void ConfigReader::Secret(std::string_view key, std::string_view file_key, std::string& field,
-                          const KeyWords& words) {
+void ConfigReader::SecretFile(std::string_view file_key, std::string_view in_clear, std::string& field,
+                              const KeyWords& words) {
+  RefuseInClear(in_clear, file_key);
+  std::string file;
+  Text(file_key, file, words);
+  if (file.empty()) return;
+  auto secret = ReadSecretFile(file);
+  if (!secret) return Refuse(file_key, secret.error().Message());
+  field = *secret;
+}
+
+void ConfigReader::RefuseInClear(std::string_view in_clear, std::string_view file_key) {
+  if (!Has(in_clear)) return;
+  Refuse(in_clear,
+         std::string(in_clear) +
+             ": a secret is not written here: put it into a file that nobody else can read, and name "
+             "that in " +
+             std::string(file_key));
+}
+
+void ConfigReader::TextOrFile(std::string_view key, std::string_view file_key, std::string& field,
+                              const KeyWords& words) {
   std::string file;
   // One of the two stands in an example: the file.
   KeyWords in_clear = words;

@@ -63,8 +63,12 @@ class ConfigReader {
                 const KeyWords& words);
   void Percent(std::string_view key, std::int64_t& field_permille, const KeyWords& words);  // 0% to 100%
   void Bytes(std::string_view key, std::uint64_t& field, const KeyWords& words);
-  // A secret stands in `key` or, as a file's content, in the file that `file_key` names.
-  void Secret(std::string_view key, std::string_view file_key, std::string& field, const KeyWords& words);
+  // A secret: the content of the file that `file_key` names. Written out in `in_clear` it is refused.
+  void SecretFile(std::string_view file_key, std::string_view in_clear, std::string& field,
+                  const KeyWords& words);
+  void RefuseInClear(std::string_view in_clear, std::string_view file_key);
+  // A text in `key`, or the content of the file that `file_key` names.
+  void TextOrFile(std::string_view key, std::string_view file_key, std::string& field, const KeyWords& words);
   // A mapping: `read` is called with a reader of it if it is there, and its errors are this reader's. False:
   // it is not there. Describing calls `read`, too.
   bool Section(std::string_view key, const KeyWords& words, const Part& read);

@@ -559,7 +559,7 @@ asio::awaitable<Result<UpstreamRole>> Agent::Impl::AskUpstreamRole() {
   asking_upstream_ = false;
   if (!role && role.error().Code() == ErrorCode::kInvalid) {
     co_return Fail(ErrorCode::kInvalid, "upstream " + upstream.ToString() +
-                                            " refuses the agent's password: check upstreamPassword");
+                                            " refuses the agent's password: check upstreamPasswordFile");
   }
   if (!role) co_return Fail(role.error(), "upstream");
   if (*role == Role::kUnknown) {

@@ -35,10 +35,10 @@ void ReadEndpoint(ConfigReader& reader, Endpoint& endpoint, const KeyWords& host
 
 // Who may be the node.
 void ReadRelayAccess(ConfigReader& reader, AgentConfig& config) {
-  reader.Secret(
-      "password", "passwordFile", config.relay_password,
-      Rare("What Kvrocks' `masterauth` must be, so that nobody else on this machine can pose as it. "
-           "Without it anything will do."));
+  reader.SecretFile(
+      "passwordFile", "password", config.relay_password,
+      Rare("The file that holds what Kvrocks' `masterauth` must be, so that nobody else on this machine can "
+           "pose as it. Without it anything will do."));
   bool without = false;
   reader.Flag("withoutPassword", without,
               Rare("`true`: it may listen elsewhere than on loopback, and asks for no password there."));
@@ -91,8 +91,8 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
   ReadName(reader, "group", config.group, "The group that the node is in, as the controller names it.");
   reader.Section("kvrocks", "The Kvrocks beside this agent.", [&](ConfigReader& part) {
     ReadEndpoint(part, config.kvrocks, "Where the agent reaches it.", "Its port.");
-    part.Secret("password", "passwordFile", config.password,
-                "Kvrocks' own `requirepass`. Leave it out if there is none.");
+    part.SecretFile("passwordFile", "password", config.password,
+                    "The file that holds Kvrocks' own `requirepass`. Leave it out if there is none.");
     part.Text("dir", config.data_directory,
               "Kvrocks' own `dir`, the one that holds `db/`; it is only read. Without it the WAL is read "
               "through the server, and nothing can be padded or salvaged.");
@@ -134,8 +134,10 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
            "Without it: the announced port, of servers that speak TLS themselves."));
   if (config.upstream_port != 0 && !config.upstream_tls)
     reader.Refuse("upstreamPort", "upstreamPort: means something with upstreamTls only");
-  reader.Secret("upstreamPassword", "upstreamPasswordFile", config.upstream_password,
-                "`requirepass` of the other nodes, that the relay follows. Leave it out if they have none.");
+  reader.SecretFile(
+      "upstreamPasswordFile", "upstreamPassword", config.upstream_password,
+      "The file that holds `requirepass` of the other nodes, that the relay follows. Leave it out "
+      "if they have none.");
   reader.RequiredText("stateDir", config.state_directory,
                       "A directory of the agent's own: the lease, the commands that it has carried out, "
                       "salvages. It must outlive the process.");
@@ -209,7 +211,7 @@ group: shop
 kvrocks:
   host: 127.0.0.1
   port: 6666
-  passwordFile: /etc/walstitch/requirepass   # or password: ...; leave out if the node has none
+  passwordFile: /etc/walstitch/requirepass    # leave out if the node has none
   dir: /data/kvrocks          # Kvrocks' own `dir`, the one that holds db/; read only
 announce: {host: 10.0.0.1, port: 6666}       # where other nodes reach this node's server
 relay: {host: 127.0.0.1, port: 7666}         # start Kvrocks with --slaveof "127.0.0.1 7666"

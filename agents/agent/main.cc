@@ -72,7 +72,6 @@ int main(int argc, char** argv) {
   app.set_help_flag("-h,--help", "This text");
   app.footer(
       "Example of a configuration file:\n\n" + std::string(walstitch::agent::ExampleConfig()) +
-      "\nSecrets may also stand in the file: password, upstreamPassword, token.\n"
       "Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a bad command line or file.");
   std::string path;
   walstitch::agent::ConfigOverrides overrides;

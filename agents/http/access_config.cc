@@ -1,7 +1,5 @@
 #include "agents/http/access_config.h"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/ip/address.hpp>
 #include <set>
 #include <utility>
@@ -75,32 +73,18 @@ TokenSource ApiAccess::Own() const {
   return {};
 }
 
-void ReadToken(ConfigReader& reader, std::string_view key, std::string_view file_key, TokenSource& token,
-               const KeyWords& words) {
-  KeyWords in_clear = words;
-  in_clear.rare = true;
-  reader.Text(key, token.text, in_clear);
-  const std::string in_file =
-      "The file that holds `" + std::string(key) + "`, instead of it: one or several, one a line.";
-  KeyWords file_words(in_file.c_str());
-  file_words.rare = words.rare;
-  reader.Text(file_key, token.file, file_words);
-  if (!token.text.empty() && !token.file.empty())
-    return reader.Refuse(file_key,
-                         "give " + std::string(key) + " or " + std::string(file_key) + ", not both");
-  if (!token.text.empty()) {
-    const auto tokens = ParseTokens(token.text);
-    if (!tokens || tokens->size() != 1 || tokens->front() != token.text)
-      reader.Refuse(key, std::string(key) + ": expected visible ASCII characters without spaces");
-  }
+void ReadTokenFile(ConfigReader& reader, std::string_view file_key, std::string_view in_clear,
+                   TokenSource& token, const KeyWords& words) {
+  reader.RefuseInClear(in_clear, file_key);
+  reader.Text(file_key, token.file, words);
   CheckFile(reader, file_key, token.file);
 }
 
 void ReadApiAccess(ConfigReader& api, ApiAccess& access) {
   TokenSource token;
-  ReadToken(
-      api, "token", "tokenFile", token,
-      "A bearer token that may do everything, in this very file: better in one of its own, `tokenFile`.");
+  ReadTokenFile(
+      api, "tokenFile", "token", token,
+      "A file of bearer tokens that may do everything, one a line. It is read again when it changes.");
   if (!token.Empty()) access.tokens.push_back(std::move(token));
   ReadTokens(api, access.tokens);
   ReadServerTls(api, access.tls);
@@ -150,13 +134,6 @@ std::string WhyNotListen(std::string_view host, const ApiAccess& access) {
 }
 
 Result<void> Guard(const ApiAccess& access, ServerOptions* options) {
-  for (const TokenSource& token : access.tokens) {
-    if (token.text.empty()) continue;
-    spdlog::warn(
-        "api.token stands in the configuration itself: name a file in api.tokenFile, so that whoever reads "
-        "the one "
-        "need not know the other, and it can be exchanged without a restart.");
-  }
   if (!access.tokens.empty()) {
     auto admission = MakeAdmission(access.tokens);
     if (!admission) return Fail(admission.error());

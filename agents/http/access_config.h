@@ -25,11 +25,11 @@ struct ApiAccess {
   [[nodiscard]] TokenSource Own() const;
 };
 
-// token, tokenFile, tokens, tls and withoutToken of `api`.
+// tokenFile, tokens, tls and withoutToken of `api`.
 void ReadApiAccess(ConfigReader& api, ApiAccess& access);
-// A token in `key`, or in a file that `file_key` names; both may be absent.
-void ReadToken(ConfigReader& reader, std::string_view key, std::string_view file_key, TokenSource& token,
-               const KeyWords& words);
+// Tokens in the file that `file_key` names, or none. Written out in `in_clear` they are refused.
+void ReadTokenFile(ConfigReader& reader, std::string_view file_key, std::string_view in_clear,
+                   TokenSource& token, const KeyWords& words);
 // {caFile, certificateFile, keyFile, serverName}, of a client; nullopt if `key` is absent.
 void ReadClientTls(ConfigReader& reader, std::string_view key, std::optional<TlsFiles>& files,
                    const KeyWords& words);

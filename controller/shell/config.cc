@@ -163,7 +163,7 @@ WebhookConfig ReadWebhook(ConfigReader& reader) {
   reader.RequiredText("name", config.name, "For logs and counts; unique: 1 to 64 of a-z A-Z 0-9 - _ .");
   if (!config.name.empty() && !IsName(config.name)) reader.Refuse("name", kNameRule);
   std::string url;
-  reader.Secret(
+  reader.TextOrFile(
       "url", "urlFile", url,
       Rare("Where notices are posted: `https://host:port/path`; `http://` to loopback only, or with "
            "`insecure`. Nothing of its path is ever logged."));
@@ -337,14 +337,15 @@ ControllerConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrid
                  [&](ConfigReader& part) {
                    config.sentinel = ReadSentinel(part, overrides, !config.api_access.tokens.empty());
                  });
-  http::ReadToken(
-      reader, "agentToken", "agentTokenFile", config.agent_token,
-      "The bearer token that the APIs of the agents ask for; of several lines, the first is shown.");
+  http::ReadTokenFile(
+      reader, "agentTokenFile", "agentToken", config.agent_token,
+      "The file that holds the bearer token that the APIs of the agents ask for; of several lines, the first "
+      "is shown.");
   http::ReadClientTls(reader, "agentTls", config.agent_tls,
                       Rare("How agents are spoken to by `https://`; with `kubernetes`, all of them are."));
-  reader.Secret("kvrocksPassword", "kvrocksPasswordFile", config.kvrocks_password,
-                "`requirepass` of the servers, to park one directly whose agent is gone. Leave it out if "
-                "they have none.");
+  reader.SecretFile("kvrocksPasswordFile", "kvrocksPassword", config.kvrocks_password,
+                    "The file that holds `requirepass` of the servers, to park one directly whose agent is "
+                    "gone. Leave it out if they have none.");
   http::ReadClientTls(reader, "kvrocksTls", config.kvrocks_tls,
                       Rare("The servers are spoken to by TLS, as agents with `upstreamTls` do."));
   reader.OptionalPort(

@@ -139,7 +139,10 @@ TEST_F(StrangersTest, AreSentAwayWhileTheGroupFailsOver) {
   options.controller_config = "failover: {automatic: true, blockAfter: 3100ms}\n";
   // Kvrocks says it to whomever it follows; strangers do not know it.
   options.password = "only-the-nodes-know";
-  options.relay_config = ", password: only-the-nodes-know";
+  TempDirectory directory;
+  const std::string secret = directory.path() + "/masterauth";
+  std::ofstream(secret) << options.password << "\n";
+  options.relay_config = ", passwordFile: " + secret;
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   std::map<std::string, std::uint64_t> before;
   std::vector<uint16_t> ports;

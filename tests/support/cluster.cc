@@ -111,6 +111,7 @@ Cluster::Cluster(ClusterOptions options) : options_(std::move(options)), control
   fs::create_directories(directory_.path() + "/policies");
   if (!options_.policy.empty()) WritePolicy(options_.policy);
   if (!options_.token.empty()) WriteFile(TokenFile(), options_.token + "\n");
+  if (!options_.password.empty()) WriteFile(PasswordFile(), options_.password + "\n");
   for (const auto& member : members_) WriteAgentConfig(*member);
   WriteControllerConfig();
 }
@@ -139,13 +140,13 @@ void Cluster::WriteAgentConfig(const Member& member) const {
   yaml << "node: " << member.name << "\ngroup: " << options_.group
        << "\nkvrocks:\n  port: " << member.server->port() << "\n  dir: " << member.server->directory()
        << "\n";
-  if (!options_.password.empty()) yaml << "  password: " << options_.password << "\n";
+  if (!options_.password.empty()) yaml << "  passwordFile: " << PasswordFile() << "\n";
   if (member.server_link) yaml << "announce: {port: " << member.server_link->port() << "}\n";
   yaml << "relay: {port: " << member.relay_port << options_.relay_config
        << "}\napi:\n  port: " << member.api_port << "\n";
   if (!options_.token.empty()) yaml << "  tokenFile: " << TokenFile() << "\n";
   yaml << options_.agent_api;
-  if (!options_.password.empty()) yaml << "upstreamPassword: " << options_.password << "\n";
+  if (!options_.password.empty()) yaml << "upstreamPasswordFile: " << PasswordFile() << "\n";
   yaml << "stateDir: " << directory_.path() << "/agent-" << member.name << "\nlogLevel: debug\n"
        << options_.agent_config;
   if (options_.agent_config_of) {

@@ -222,6 +222,7 @@ class Cluster {
   HttpAnswer Call(uint16_t port, const std::string& method, const std::string& target,
                   const std::string& body = "");
   std::string TokenFile() const { return directory_.path() + "/token"; }
+  std::string PasswordFile() const { return directory_.path() + "/password"; }
   void WriteFile(const std::string& path, const std::string& content) const;
   void WriteAgentConfig(const Member& member) const;
   void WriteControllerConfig() const;

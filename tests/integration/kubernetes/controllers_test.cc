@@ -202,7 +202,7 @@ TEST_F(ControllersTest, WritesOfUnknownFateAreSeenThroughAndNothingIsWrittenTwic
     fault.action = action;
     fault.verb = "update";
     fault.resource = "decisionlogs";
-    fault.times = 3;
+    fault.times = 2;
     Fake().AddFault(fault);
   }
   for (const auto& [status, reason] :
@@ -213,7 +213,7 @@ TEST_F(ControllersTest, WritesOfUnknownFateAreSeenThroughAndNothingIsWrittenTwic
     fault.resource = "decisionlogs";
     fault.status = status;
     fault.reason = reason;
-    fault.times = 2;
+    fault.times = 1;
     Fake().AddFault(fault);
   }
   const std::string leader = ControllerPod();

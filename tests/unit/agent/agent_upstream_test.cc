@@ -122,7 +122,8 @@ TEST_F(AgentUpstreamTest, WhyItDoesNotTellIsOneSentence) {
 
   Set([&] { upstreams_password_ = "another"; });
   EXPECT_EQ(AskRole().status, 400);
-  EXPECT_NE(AskRole().body.find("refuses the agent's password: check upstreamPassword"), std::string::npos);
+  EXPECT_NE(AskRole().body.find("refuses the agent's password: check upstreamPasswordFile"),
+            std::string::npos);
 
   upstream_.reset();
   const http::ClientResponse gone = AskRole();

@@ -30,25 +30,20 @@ TEST(Config, EverythingIsRead) {
   auto config = ParseConfig("agent.yaml", R"(
 node: n1
 group: shop
-kvrocks: {host: 127.0.0.2, port: 1, password: a, dir: /data}
+kvrocks: {host: 127.0.0.2, port: 1, dir: /data}
 announce: {host: 10.0.0.1, port: 2}
 relay: {host: 127.0.0.3, port: 3}
-upstreamPassword: b
-api: {host: 127.0.0.4, port: 4, token: c}
+api: {host: 127.0.0.4, port: 4}
 stateDir: /state
 databaseName: d
 logLevel: debug
 )");
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->kvrocks.ToString(), "127.0.0.2:1");
-  EXPECT_EQ(config->password, "a");
   EXPECT_EQ(config->data_directory, "/data");
   EXPECT_EQ(config->announce.ToString(), "10.0.0.1:2");
   EXPECT_EQ(config->relay.ToString(), "127.0.0.3:3");
-  EXPECT_EQ(config->upstream_password, "b");
   EXPECT_EQ(config->api.ToString(), "127.0.0.4:4");
-  ASSERT_EQ(config->access.tokens.size(), 1U);
-  EXPECT_EQ(config->access.tokens[0].text, "c");
   EXPECT_EQ(config->state_directory, "/state");
   EXPECT_EQ(config->database_name, "d");
   EXPECT_EQ(config->log_level, "debug");
@@ -64,7 +59,7 @@ TEST(Config, BadValuesAreRefused) {
   for (std::string line :
        {"relay: {port: 0}", "relay: {port: 65536}", "relay: {port: x}", "api: 7", "kvrocks: {host: ''}",
         "logLevel: loud", "relay: {port: 7667}", "relay: {port: 6666}", "api: {port: 6666}", "node: again",
-        "kvrocks: {password: a, passwordFile: b}", "upstreamPasswordFile: /no/such/file", "- x", "a: [",
+        "kvrocks: {passwordFile: /no/such/file}", "upstreamPasswordFile: /no/such/file", "- x", "a: [",
         "kvrocks: &a {}\nrelay: *a"}) {
     EXPECT_NE(ErrorOf(std::string(kLeast) + line + "\n"), "") << line;
   }
@@ -87,6 +82,22 @@ TEST(Config, SecretsComeFromFiles) {
   EXPECT_EQ(config->access.tokens[0].file, scratch.Path() + "/secret");
 }
 
+TEST(Config, SecretWrittenOutIsRefusedAndNotRepeated) {
+  for (const auto& [line, file_key] : {std::pair("kvrocks: {password: hunter2}", "passwordFile"),
+                                       {"relay: {password: hunter2}", "passwordFile"},
+                                       {"upstreamPassword: hunter2", "upstreamPasswordFile"},
+                                       {"api: {token: hunter2}", "tokenFile"}}) {
+    const std::string why = ErrorOf(std::string(kLeast) + line + "\n");
+    EXPECT_NE(
+        why.find(std::string("a secret is not written here: put it into a file that nobody else can read, "
+                             "and name that in ") +
+                 file_key),
+        std::string::npos)
+        << line << ": " << why;
+    EXPECT_EQ(why.find("hunter2"), std::string::npos) << why;
+  }
+}
+
 TEST(Config, ExampleIsGoodBesideItsSecretFiles) {
   // Its only fault is that the secret files are not on this machine.
   EXPECT_NE(ErrorOf(std::string(ExampleConfig())).find("/etc/walstitch/requirepass"), std::string::npos)
@@ -104,7 +115,8 @@ TEST(Config, CommandLineCountsMoreThanTheFileWhereOneFileIsForManyNodes) {
   overrides.node = "shop-1";
   overrides.host = "10.1.2.3";
   auto config = ParseConfig("agent.yaml",
-                            "group: shop\nstateDir: /s\nannounce: {port: 6666}\napi: {port: 7667, token: t}\n"
+                            "group: shop\nstateDir: /s\nannounce: {port: 6666}\n"
+                            "api: {port: 7667, withoutToken: true}\n"
                             "leave: {directory: /run/walstitch}\n",
                             overrides);
   ASSERT_TRUE(config) << config.error().Message();
@@ -126,9 +138,12 @@ TEST(Config, ListeningElsewhereThanOnLoopbackNeedsATokenOrThatSaidInSoManyWords)
 }
 
 TEST(Config, RelayElsewhereThanOnLoopbackNeedsAPasswordOrThatSaidInSoManyWords) {
+  tests::ScratchDirectory scratch;
+  const std::string secret = scratch.Path() + "/secret";
+  std::ofstream(secret) << "s3cret\n";
   const std::string relay = std::string(kLeast) + "relay: {host: 10.0.0.1";
   EXPECT_NE(ErrorOf(relay + "}\n").find("anybody could pose as the node"), std::string::npos);
-  EXPECT_EQ(ErrorOf(relay + ", password: p}\n"), "");
+  EXPECT_EQ(ErrorOf(relay + ", passwordFile: " + secret + "}\n"), "");
   EXPECT_EQ(ErrorOf(relay + ", withoutPassword: true}\n"), "");
 }
 

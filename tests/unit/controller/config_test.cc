@@ -21,8 +21,7 @@ std::string With(const std::string& line) { return "stateDir: /s\n" + line + "\n
 TEST(ControllerConfigTest, ReadsEverySetting) {
   auto config =
       ParseControllerConfig("c.yaml",
-                            "api: {host: 0.0.0.0, port: 7, token: t}\nstateDir: /s\nagentToken: a\n"
-                            "kvrocksPassword: k\n"
+                            "api: {host: 0.0.0.0, port: 7, withoutToken: true}\nstateDir: /s\n"
                             "policies: [p, q]\nmaxConcurrentFullSyncs: 3\nlogLevel: debug\n"
                             "lease: {duration: 5s, drift: 0.5%, park: 400ms}\n"
                             "failover: {automatic: false, unreachableAfter: 2s, hungAfter: 2500ms,\n"
@@ -35,12 +34,9 @@ TEST(ControllerConfigTest, ReadsEverySetting) {
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->api_host, "0.0.0.0");
   EXPECT_EQ(config->api_port, 7);
-  ASSERT_EQ(config->api_access.tokens.size(), 1U);
-  EXPECT_EQ(config->api_access.tokens[0].text, "t");
-  EXPECT_EQ(config->agent_token.text, "a");
+  EXPECT_TRUE(config->api_access.without_token);
   EXPECT_EQ(config->state_dir, "/s");
   EXPECT_EQ(config->policies, (std::vector<std::string>{"p", "q"}));
-  EXPECT_EQ(config->kvrocks_password, "k");
   EXPECT_EQ(config->max_concurrent_full_syncs, 3);
   EXPECT_EQ(config->failover.lease, (LeaseTerms{5000, 5, 400}));
   EXPECT_FALSE(config->failover.automatic);
@@ -171,14 +167,20 @@ TEST(ControllerConfigTest, MistakesOfNodesAreNamedWithTheirPlace) {
             "expected at least one that may be promoted");
 }
 
-TEST(ControllerConfigTest, APasswordStandsInTheFileOrInOneOfItsOwn) {
+TEST(ControllerConfigTest, SecretsComeFromFiles) {
   const std::string path = testing::TempDir() + "/controller_config_password";
   std::ofstream(path) << "secret\n";
   auto config = ParseControllerConfig("c.yaml", With("kvrocksPasswordFile: " + path));
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->kvrocks_password, "secret");
-  EXPECT_EQ(ErrorOf(With("kvrocksPassword: a\nkvrocksPasswordFile: " + path)),
-            "c.yaml:3:22: give kvrocksPassword or kvrocksPasswordFile, not both");
+  config = ParseControllerConfig("c.yaml", With("agentTokenFile: " + path));
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->agent_token.file, path);
+  EXPECT_EQ(
+      ErrorOf(With("kvrocksPassword: hunter2")),
+      "c.yaml:2:18: kvrocksPassword: a secret is not written here: put it into a file that nobody else can "
+      "read, and name that in kvrocksPasswordFile");
+  EXPECT_NE(ErrorOf(With("agentToken: hunter2")).find("name that in agentTokenFile"), std::string::npos);
   std::ofstream(path) << "\n";
   EXPECT_EQ(ErrorOf(With("kvrocksPasswordFile: " + path)), "c.yaml:2:22: " + path + ": the secret is empty");
   std::remove(path.c_str());
@@ -230,7 +232,7 @@ TEST(ControllerConfigTest, MistakesOfKubernetesAreNamedWithTheirPlace) {
 }
 
 TEST(ControllerConfigTest, SeveralControllersNeedNames) {
-  const std::string shared = "stateDir: /s\nkubernetes: {store: shared}\napi: {token: t}\n";
+  const std::string shared = "stateDir: /s\nkubernetes: {store: shared}\napi: {withoutToken: true}\n";
   EXPECT_EQ(
       ErrorOf(shared),
       "--identity: with kubernetes.store: shared, each controller needs a name of its own, as its pod has");
@@ -298,7 +300,10 @@ TEST(ControllerConfigTest, WebhookThatMakesNoSenseIsRefused) {
 TEST(ControllerConfigTest, ListeningElsewhereThanOnLoopbackNeedsAToken) {
   EXPECT_NE(ErrorOf(With("api: {host: 0.0.0.0}")).find("the API would listen on 0.0.0.0"), std::string::npos);
   EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, withoutToken: true}")), "accepted");
-  EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, token: t}")), "accepted");
+  const std::string path = testing::TempDir() + "/controller_config_token";
+  std::ofstream(path) << "t\n";
+  EXPECT_EQ(ErrorOf(With("api: {host: 0.0.0.0, tokenFile: " + path + "}")), "accepted");
+  std::remove(path.c_str());
 }
 
 TEST(ControllerConfigTest, SentinelIsServedWhereTheFileSaysSo) {
@@ -335,15 +340,19 @@ TEST(ControllerConfigTest, MistakesOfSentinelAreNamedWithTheirPlace) {
 }
 
 TEST(ControllerConfigTest, SentinelElsewhereThanOnLoopbackNeedsATokenOrTheWordThatNoneIsNeeded) {
+  const std::string path = testing::TempDir() + "/controller_config_sentinel_token";
+  std::ofstream(path) << "t\n";
+  const std::string token = "api: {tokenFile: " + path + "}\n";
   EXPECT_NE(ErrorOf(With("sentinel: {host: 0.0.0.0}")).find("without a token"), std::string::npos);
   EXPECT_EQ(ErrorOf(With("sentinel: {host: 0.0.0.0, withoutToken: true}")), "accepted");
-  EXPECT_EQ(ErrorOf(With("api: {token: t}\nsentinel: {host: 0.0.0.0}")), "accepted");
+  EXPECT_EQ(ErrorOf(With(token + "sentinel: {host: 0.0.0.0}")), "accepted");
   ConfigOverrides overrides;
   overrides.host = "10.0.0.5";
-  const auto config = ParseControllerConfig("c.yaml", With("api: {token: t}\nsentinel: {}"), overrides);
+  const auto config = ParseControllerConfig("c.yaml", With(token + "sentinel: {}"), overrides);
   ASSERT_TRUE(config) << config.error().Message();
   EXPECT_EQ(config->sentinel->host, "10.0.0.5");
   EXPECT_EQ(config->sentinel->announce_host, "10.0.0.5");
+  std::remove(path.c_str());
 }
 
 TEST(ControllerConfigTest, AgentsInTlsNeedAnAuthority) {

@@ -60,13 +60,13 @@ TEST_F(AccessConfigTest, WhatIsWrongIsSaidAtItsPlace) {
   EXPECT_NE(WhyBad("tokens: [{name: 'a b', file: " + good + "}]").find("1 to 64"), std::string::npos);
   EXPECT_NE(WhyBad("tokens: [{name: a}]").find("file is missing"), std::string::npos);
   EXPECT_NE(WhyBad("tokenFile: /no/such/file").find("/no/such/file"), std::string::npos);
-  EXPECT_NE(WhyBad("{token: x, tokenFile: " + good + "}").find("not both"), std::string::npos);
+  EXPECT_NE(WhyBad("token: hunter2").find("name that in tokenFile"), std::string::npos);
   EXPECT_NE(WhyBad("{tokenFile: " + good + ", withoutToken: true}").find("take one of them away"),
             std::string::npos);
   const std::string why = WhyBad("tokenFile: " + spaced);
   EXPECT_NE(why.find(spaced), std::string::npos) << why;
   EXPECT_EQ(why.find("hunter"), std::string::npos) << why;
-  EXPECT_EQ(WhyBad("token: 'hunter2 hunter3'").find("hunter"), std::string::npos);
+  EXPECT_EQ(WhyBad("token: hunter2").find("hunter"), std::string::npos);
 }
 
 TEST_F(AccessConfigTest, TlsFilesAreReadAtOnce) {
