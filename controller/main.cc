@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "agents/http/audit_log.h"
 #include "agents/metrics/http_numbers.h"
 #include "controller/api/api.h"
 #include "controller/sentinel/service.h"
@@ -135,7 +136,7 @@ int main(int argc, char** argv) {
   server_options.host = config->api_host;
   server_options.port = config->api_port;
   server_options.need = api::NeedOf;
-  server_options.audit = [](const std::string& line) { spdlog::info("{}", line); };
+  server_options.audit = http::AuditToLog();
   http::RaiseFileLimit();
   if (auto guarded = http::Guard(config->api_access, &server_options); !guarded)
     return Complain(guarded.error(), CodeOf(guarded.error()));

@@ -36,6 +36,7 @@
 #include "agents/agent/undo_service.h"
 #include "agents/agent/wal_service.h"
 #include "agents/agent/wall_clock.h"
+#include "agents/http/audit_log.h"
 #include "agents/http/http_server.h"
 #include "agents/metrics/http_numbers.h"
 #include "agents/node/ask_role.h"
@@ -425,7 +426,7 @@ Result<void> Agent::Impl::Start() {
   server_options.host = config_.api.host;
   server_options.port = config_.api.port;
   server_options.need = NeedOf;
-  server_options.audit = [](const std::string& line) { spdlog::info("{}", line); };
+  server_options.audit = http::AuditToLog();
   if (auto guarded = http::Guard(config_.access, &server_options); !guarded)
     return Fail(guarded.error(), "api");
   server_.emplace(
@@ -734,7 +735,9 @@ void Agent::Impl::CommandsChanged() {
 }
 
 void Agent::Impl::Subscribe(const http::Request& request, std::shared_ptr<http::Stream> stream) {
-  if (stop_ || request.path != kStreamPath) return;  // letting go of it closes it
+  // Segments, as the role that it needs goes by them.
+  if (stop_ || request.segments != std::vector<std::string>{"v1", "stream"})
+    return;  // letting go of it closes it
   stream->OnMessage([this](const std::string& text) { leases_->HandleMessage(text); });
   stream->Send(Dump(ToJson(CurrentReport())));
   streams_.push_back(std::move(stream));

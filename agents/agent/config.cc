@@ -112,6 +112,11 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
   reader.Section("api", "The HTTP API, for the controller and for other agents.", [&](ConfigReader& part) {
     ReadEndpoint(part, config.api, "Where the API listens; or `--host`.", "Its port.");
     http::ReadApiAccess(part, config.access);
+    if (!config.access.tokens.empty() && config.access.Own().Empty()) {
+      part.RefuseWhole(
+          "none of its tokens may operate: no controller could lead this node, and its master would park "
+          "itself; name the controller's token in tokenFile");
+    }
   });
   if (!overrides.host.empty()) {
     config.announce.host = overrides.host;

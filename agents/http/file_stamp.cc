@@ -47,9 +47,15 @@ bool FileWatch::Changed(bool now) {
   next_ = time + kInterval;
   // Taken before the files are read: what changes while they are shows at the next look.
   std::vector<FileStamp> stamps = Stamps();
-  if (stamps == seen_) return false;
+  if (stamps == seen_ && !again_) return false;
   seen_ = std::move(stamps);
+  again_ = false;
   return true;
+}
+
+void FileWatch::TryAgain() {
+  const std::lock_guard lock(mutex_);
+  again_ = true;
 }
 
 }  // namespace walstitch::http

@@ -32,6 +32,8 @@ class FileWatch {
   // `now`: look even if that was done a moment ago. True: read them; and whatever comes of it, true comes
   // again only when they have changed again.
   bool Changed(bool now = false);
+  // They could not be taken as they are: true comes again with the next look, whether they change or not.
+  void TryAgain();
 
  private:
   [[nodiscard]] std::vector<FileStamp> Stamps() const;
@@ -39,6 +41,7 @@ class FileWatch {
   std::vector<std::string> paths_;
   std::mutex mutex_;
   std::vector<FileStamp> seen_;
+  bool again_ = false;
   std::chrono::steady_clock::time_point next_;
 };
 

@@ -50,6 +50,7 @@ constexpr int kUnauthorized = 401;
 constexpr std::chrono::seconds kStood{1};
 // How often it is looked whether there is another token to show.
 constexpr std::chrono::seconds kRenewal{1};
+constexpr std::chrono::seconds kRefusedRenewal{30};  // with a token that was refused
 
 // Connects, in TLS where the URL says so. An Error is kUnavailable: nothing was sent.
 asio::awaitable<Result<void>> Reach(Wire* wire, Url url, Credentials credentials,
@@ -318,11 +319,17 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
       if (self->stopped_) co_return;
       std::string token = self->credentials_.Token();
       if (!self->open_ || token == self->token_) continue;
+      // A server that was forgotten when its token was exchanged is asked now and then only.
+      if (token == self->refused_ && steady_clock::now() - self->refused_at_ < kRefusedRenewal) continue;
       const auto before = self->stream_;
       const auto next = std::make_shared<WebSocket>(self->executor_);
       self->next_ = next;
       const Opened opened = co_await Open(self, next, token, false);
       self->next_ = nullptr;
+      if (opened == Opened::kTokenRefused) {
+        self->refused_ = token;
+        self->refused_at_ = steady_clock::now();
+      }
       if (opened != Opened::kYes || !self->open_ || self->stream_ != before || !self->outgoing_.empty()) {
         next->next_layer().Close();
         continue;
@@ -395,6 +402,8 @@ class Subscription::Impl : public std::enable_shared_from_this<Subscription::Imp
   std::string token_;                 // what the stream was opened with, or the next attempt shows
   std::vector<std::string> instead_;  // what it shows after that one was refused
   bool trying_ = false;               // one of those
+  std::string refused_;               // by a renewal, at `refused_at_`
+  steady_clock::time_point refused_at_;
   std::string complaint_;
   std::chrono::milliseconds retry_;
   std::chrono::milliseconds silence_;

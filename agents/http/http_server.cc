@@ -517,6 +517,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     auto caller = options_.admission(token);
     if (!caller) {
       Count(Refused::kToken);
+      request->caller.name.clear();
       return JsonError(401, token.empty() ? "a token is needed: send the header Authorization: Bearer <token>"
                                           : "the token is not the one that this server expects");
     }
@@ -592,6 +593,11 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     if (target) need = options.need(request.method, target->segments);
     const std::string token = BearerToken(ViewOf(header[beast::http::field::authorization]));
     auto refusal = self->CheckCaller(*connection, need, token, &request);
+    // A path that is open to all is open to strangers, who need no body there.
+    if (!refusal && !need.role && !parser.is_done()) {
+      self->Count(Refused::kTooLarge);
+      refusal = JsonError(413, "this path takes no body");
+    }
     const bool admitted = !refusal;
     if (admitted && need.role) connection->proved = true;
     if (admitted) ++self->counts_.requests;
@@ -609,7 +615,9 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
       self->Tell(entry, !admitted);
     };
 
-    if (admitted && target && upgrade && self->streams_ && buffer->size() == 0) {
+    const bool streamed = upgrade && self->streams_ && need.role;
+    if (admitted && target && streamed && buffer->size() == 0) {
+      if (self->stopped_ || connection->Evicted()) co_return false;
       tell(101);
       request.path = std::move(target->path);
       request.segments = std::move(target->segments);
@@ -638,15 +646,17 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
         co_return false;
       }
     }
+    // Nobody waits any more for an answer that is not begun.
+    if (self->stopped_ || connection->Evicted()) co_return false;
     connection->SetWaiting(false);
     const bool read = parser.is_done();
     Response response;
     if (!admitted) {
       response = std::move(*refusal);
-      keep_alive = keep_alive && read;
+      keep_alive = false;
     } else if (!target) {
       response = JsonError(target.error());
-    } else if (upgrade && self->streams_) {
+    } else if (streamed) {
       self->Count(Refused::kGarbage);
       response = JsonError(400, "nothing may be sent behind the request for a stream before its answer");
       keep_alive = false;
@@ -663,9 +673,13 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
     }
     if (self->stopped_) keep_alive = false;
     tell(response.status);
+    // 1. A stranger sends requests and takes no answer. 2. The answers fill its buffers, and one of them
+    // waits. 3. As many of those as may be connected, and nobody else is served. So a stranger can be sent
+    // away meanwhile.
+    if (!connection->proved) connection->SetWaiting(true);
     const bool sent = co_await Write(self, connection, std::move(response), version, keep_alive, head);
     if (sent && keep_alive) co_return true;
-    if (sent && !read) co_await Drain(connection);
+    if (sent && (!read || !admitted)) co_await Drain(connection);
     error_code ignored;
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
     co_return false;

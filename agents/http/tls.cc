@@ -90,7 +90,8 @@ std::optional<std::int64_t> UnixTime(const ASN1_TIME* time) {
 
 struct Made {
   std::shared_ptr<asio::ssl::context> context;
-  std::optional<std::int64_t> expires;  // seconds since 1970
+  std::optional<std::int64_t> begins;   // seconds since 1970
+  std::optional<std::int64_t> expires;  // the same
   std::int64_t warn_seconds = 0;        // before that
 };
 
@@ -118,8 +119,9 @@ Result<Made> Make(TlsEnd end, const TlsFiles& files) {
     if (SSL_CTX_use_PrivateKey(context, key->get()) != 1 || SSL_CTX_check_private_key(context) != 1)
       return Fail(Wrong(files.key, "the key does not belong to the certificate in " + files.certificate));
     made.expires = UnixTime(X509_get0_notAfter(own));
-    const auto from = UnixTime(X509_get0_notBefore(own));
-    if (made.expires && from) made.warn_seconds = std::min(kWarnSeconds, (*made.expires - *from) / kWarnPart);
+    made.begins = UnixTime(X509_get0_notBefore(own));
+    if (made.expires && made.begins)
+      made.warn_seconds = std::min(kWarnSeconds, (*made.expires - *made.begins) / kWarnPart);
   }
   if (!files.authority.empty()) {
     auto certificates = ReadCertificates(files.authority);
@@ -166,9 +168,16 @@ class TlsIdentity::Impl {
       const std::lock_guard lock(mutex_);
       if (made && left(*made) <= 0 && left(made_) > 0)
         made = Fail(ErrorCode::kInvalid, files_.certificate + ": the certificate has expired");
+      if (made && made->begins && SecondsUntil(*made->begins) > 0 && left(made_) > 0) {
+        made = Fail(ErrorCode::kInvalid,
+                    files_.certificate + ": the certificate is not valid yet: it is taken when it is");
+      }
       if (!made) {
-        problem_ = made.error().Message();
-        spdlog::error("Changed TLS files are not taken, and what is in force stays: {}.", problem_);
+        // Its time may come, or file descriptors may be there again.
+        watch_.TryAgain();
+        const std::string before = std::exchange(problem_, made.error().Message());
+        if (problem_ != before)
+          spdlog::error("Changed TLS files are not taken, and what is in force stays: {}.", problem_);
       } else {
         made_ = std::move(*made);
         problem_.clear();

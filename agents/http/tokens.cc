@@ -78,13 +78,16 @@ class TokenFile::Impl {
   std::vector<std::string> Tokens(bool now) {
     const std::lock_guard lock(mutex_);
     if (watch_->Changed(now)) {
-      const bool was_wrong = std::exchange(wrong_, false);
+      const std::string was_wrong = std::exchange(wrong_, "");
       const std::vector<std::string> before = tokens_;
       if (auto read = Read(); !read) {
-        wrong_ = true;
-        spdlog::error("A changed token file is not taken, and the tokens it held stay in force: {}.",
-                      read.error().Message());
-      } else if (tokens_ != before || was_wrong) {
+        // It may have been for want of file descriptors, and the file is good.
+        watch_->TryAgain();
+        wrong_ = read.error().Message();
+        if (wrong_ != was_wrong)
+          spdlog::error("A changed token file is not taken, and the tokens it held stay in force: {}.",
+                        wrong_);
+      } else if (tokens_ != before || !was_wrong.empty()) {
         spdlog::info("The tokens of {} are in force: {}.", path_, tokens_.size());
       }
     }
@@ -96,7 +99,7 @@ class TokenFile::Impl {
   std::unique_ptr<FileWatch> watch_;
   std::mutex mutex_;
   std::vector<std::string> tokens_;
-  bool wrong_ = false;
+  std::string wrong_;  // why the file is not taken; empty: it is
 };
 
 TokenFile::TokenFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -12,6 +12,7 @@
 
 #include "agents/http/http_client.h"
 #include "controller/api/metrics.h"
+#include "controller/api/without_keys.h"
 #include "policies/model/bytes.h"
 #include "policies/model/json.h"
 #include "policies/openapi.h"
@@ -239,6 +240,12 @@ asio::awaitable<http::Response> AllSalvages(Call call) {
   co_return Json(all);
 }
 
+// Keys are what users have written: who may only view does not see them.
+http::Response ShownTo(const http::Caller& caller, boost::json::value answer) {
+  if (caller.role != http::AccessRole::kOperate) TakeOutKeys(&answer);
+  return Json(std::move(answer));
+}
+
 asio::awaitable<http::Response> Decisions(Call call) {
   auto max = QueryNumber(call.request, "max", 50, 1, kMaxRecords);
   if (!max) co_return http::JsonError(max.error());
@@ -248,13 +255,13 @@ asio::awaitable<http::Response> Decisions(Call call) {
   if (!records) co_return http::JsonError(records.error());
   boost::json::array list;
   for (const auto& record : *records) list.push_back(ToJson(record));
-  co_return Json({{"decisions", std::move(list)}});
+  co_return ShownTo(call.request.caller, {{"decisions", std::move(list)}});
 }
 
 asio::awaitable<http::Response> OneDecision(Call call) {
   auto record = call.controller->GetStore().ReadRecord(call.request.segments[2]);
   if (!record) co_return http::JsonError(record.error());
-  co_return Json({{"record", ToJson(*record)}});
+  co_return ShownTo(call.request.caller, {{"record", ToJson(*record)}});
 }
 
 asio::awaitable<http::Response> Log(Call call) {
@@ -313,7 +320,9 @@ asio::awaitable<http::Response> Status(Call call) {
 
 asio::awaitable<http::Response> OneGroup(Call call) { co_return Json(call.group->Status()); }
 
-asio::awaitable<http::Response> Plan(Call call) { co_return Json(co_await call.group->Plan()); }
+asio::awaitable<http::Response> Plan(Call call) {
+  co_return ShownTo(call.request.caller, co_await call.group->Plan());
+}
 
 template <auto order>
 asio::awaitable<http::Response> Act(Call call) {
@@ -357,7 +366,7 @@ constexpr Entry kEntries[] = {
     {{"GET", "/v1/salvage", kOperate}, AllSalvages},
     {{"GET", "/v1/decisions", kView}, Decisions},
     {{"GET", "/v1/decisions/{id}", kView}, OneDecision},
-    {{"GET", "/v1/log", kView}, Log},
+    {{"GET", "/v1/log", kOperate}, Log},
 };
 
 asio::awaitable<http::Response> Handle(Front& front, std::shared_ptr<const ProcessNumbersOf> process,

@@ -40,8 +40,9 @@ class Front {
 std::span<const http::Route> Routes();
 // The controller's part of that description.
 extern const std::string_view kOpenApi;
-// Pure: what a token must be good for, and whether the audit is told. `view` shows status, plans, decisions
-// and metrics; everything that changes something or shows what users have written needs `operate`.
+// Pure: what a token must be good for, and whether the audit is told. `view` shows status, metrics, and
+// plans and decisions without their lists of keys; everything that changes something or shows what users have
+// written needs `operate`.
 http::Need NeedOf(std::string_view method, const std::vector<std::string>& segments);
 
 // What the process knows of itself beside its groups, for /metrics.

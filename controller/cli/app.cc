@@ -45,8 +45,8 @@ constexpr const char* kEnvironment = R"(WALSTITCH_CONTROLLER, WALSTITCH_TOKEN_FI
 WALSTITCH_CERTIFICATE_FILE, WALSTITCH_KEY_FILE, WALSTITCH_SERVER_NAME
 as the options of the same names; what is typed wins.
 
-WALSTITCH_NODE_PASSWORD
-the password of the servers that `wal` asks, where no file is named.
+WALSTITCH_NODE_PASSWORD_FILE
+as --password-file: the password of the servers that `wal` asks.
 
 NO_COLOR
 set to anything: no colours, unless --color asks for them.)";
@@ -148,8 +148,11 @@ Result<void> Complete(Parsed* parsed) {
     auto password = ReadSecret(parsed->password_file, "--password-file");
     if (!password) return Fail(password.error());
     parsed->sources.password = *password;
-  } else if (const char* password = std::getenv("WALSTITCH_NODE_PASSWORD")) {
-    parsed->sources.password = password;
+  } else if (std::getenv("WALSTITCH_NODE_PASSWORD") != nullptr) {
+    return Fail(ErrorCode::kInvalid,
+                "WALSTITCH_NODE_PASSWORD is not read, as other programs may see an environment: put the "
+                "password in a "
+                "file, and name that in WALSTITCH_NODE_PASSWORD_FILE");
   }
   // `locate --server HOST:PORT 1003`: the only bare word is the sequence.
   SourceOptions& sources = parsed->sources;
@@ -575,9 +578,8 @@ class CommandLine {
                      "Or host:port of a running server, asked by POLLUPDATES (an admin command)")
         ->type_name("HOST:PORT")
         ->allow_extra_args(false);
-    command
-        ->add_option("--password-file", parsed_.password_file,
-                     "File with the servers' password; or set WALSTITCH_NODE_PASSWORD")
+    command->add_option("--password-file", parsed_.password_file, "File with the servers' password")
+        ->envname("WALSTITCH_NODE_PASSWORD_FILE")
         ->type_name("FILE");
   }
 

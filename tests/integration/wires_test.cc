@@ -545,6 +545,7 @@ TEST_F(WiresTest, EveryChangeIsToldWithWhoAskedAndSecretsAreNowhereToBeSeen) {
   EXPECT_EQ(StatusOf(controller_port_, "GET", "/v1/decisions", viewer), 200);
   EXPECT_EQ(StatusOf(controller_port_, "GET", "/metrics", viewer), 200);
   EXPECT_EQ(StatusOf(controller_port_, "GET", "/v1/salvage", viewer), 403);
+  EXPECT_EQ(StatusOf(controller_port_, "GET", "/v1/log", viewer), 403);
   EXPECT_EQ(StatusOf(controller_port_, "POST", "/v1/groups/shop/switchover", viewer, "{}"), 403);
   EXPECT_EQ(StatusOf(cluster().AgentPort("n1"), "GET", "/v1/report", viewer), 200);
   EXPECT_EQ(StatusOf(cluster().AgentPort("n1"), "GET", "/v1/wal/info", viewer), 403);

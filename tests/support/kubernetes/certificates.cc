@@ -57,14 +57,14 @@ void AddExtension(X509* certificate, X509* issuer, int id, const std::string& va
   X509_EXTENSION_free(extension);
 }
 
-X509* MakeCertificate(const std::string& common_name, EVP_PKEY* key, int days) {
+X509* MakeCertificate(const std::string& common_name, EVP_PKEY* key, int days, long begins_s = -3600) {
   static std::atomic<long> serial{1};
   X509* certificate = X509_new();
   Must(certificate != nullptr, "cannot make a certificate");
   X509_set_version(certificate, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
   constexpr long kDay = 24L * 60 * 60;
-  X509_gmtime_adj(X509_getm_notBefore(certificate), days < 0 ? -3 * kDay : -60 * 60);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), days < 0 ? -3 * kDay : begins_s);
   X509_gmtime_adj(X509_getm_notAfter(certificate), days * kDay);
   X509_set_pubkey(certificate, key);
   X509_NAME* name = X509_get_subject_name(certificate);
@@ -99,9 +99,9 @@ CertificateAuthority::~CertificateAuthority() {
 }
 
 Certificate CertificateAuthority::Issue(const std::string& common_name, const std::vector<std::string>& names,
-                                        int days) const {
+                                        int days, long begins_s) const {
   EVP_PKEY* key = MakeKey();
-  X509* certificate = MakeCertificate(common_name, key, days);
+  X509* certificate = MakeCertificate(common_name, key, days, begins_s);
   X509_set_issuer_name(certificate, X509_get_subject_name(keys_->certificate));
   AddExtension(certificate, keys_->certificate, NID_basic_constraints, "critical,CA:FALSE");
   AddExtension(certificate, keys_->certificate, NID_ext_key_usage, "serverAuth,clientAuth");

@@ -22,9 +22,10 @@ class CertificateAuthority {
   CertificateAuthority& operator=(const CertificateAuthority&) = delete;
 
   [[nodiscard]] const std::string& Pem() const { return pem_; }
-  // `names` as OpenSSL writes them: "IP:127.0.0.1", "DNS:localhost". `days` below 0: it has expired.
+  // `names` as OpenSSL writes them: "IP:127.0.0.1", "DNS:localhost". `days` below 0: it has expired. It is
+  // valid `begins_s` seconds from now on, by default for an hour already.
   [[nodiscard]] Certificate Issue(const std::string& common_name, const std::vector<std::string>& names,
-                                  int days = 1) const;
+                                  int days = 1, long begins_s = -3600) const;
 
  private:
   struct Keys;

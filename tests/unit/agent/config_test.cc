@@ -137,6 +137,17 @@ TEST(Config, ListeningElsewhereThanOnLoopbackNeedsATokenOrThatSaidInSoManyWords)
   EXPECT_FALSE(ParseConfig("agent.yaml", kLeast, overrides));
 }
 
+TEST(Config, AnApiThatNoTokenMayOperateIsRefused) {
+  tests::ScratchDirectory scratch;
+  const std::string file = scratch.Path() + "/token";
+  std::ofstream(file) << "t\n";
+  const std::string api =
+      std::string(kLeast) + "api: {tokens: [{name: metrics, role: view, file: " + file + "}]";
+  EXPECT_NE(ErrorOf(api + "}\n").find("none of its tokens may operate"), std::string::npos)
+      << ErrorOf(api + "}\n");
+  EXPECT_EQ(ErrorOf(api + ", tokenFile: " + file + "}\n"), "");
+}
+
 TEST(Config, RelayElsewhereThanOnLoopbackNeedsAPasswordOrThatSaidInSoManyWords) {
   tests::ScratchDirectory scratch;
   const std::string secret = scratch.Path() + "/secret";

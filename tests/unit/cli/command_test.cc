@@ -384,6 +384,14 @@ TEST_F(CommandTest, TokensComeFromAFile) {
   EXPECT_EQ(RunLine({"status", "--token-file", Write("empty", "\n")}), 2);
 }
 
+TEST_F(CommandTest, APasswordInTheEnvironmentIsRefusedAndNotRepeated) {
+  setenv("WALSTITCH_NODE_PASSWORD", "from-environment", 1);
+  EXPECT_EQ(RunLine({"status"}), 2);
+  EXPECT_NE(Error().find("WALSTITCH_NODE_PASSWORD_FILE"), std::string::npos) << Error();
+  EXPECT_EQ(Error().find("from-environment"), std::string::npos) << Error();
+  unsetenv("WALSTITCH_NODE_PASSWORD");
+}
+
 TEST_F(CommandTest, ATokenInTheEnvironmentIsRefusedAndNotRepeated) {
   setenv("WALSTITCH_TOKEN", "from-environment", 1);
   EXPECT_EQ(RunLine({"status"}), 2);

@@ -105,7 +105,7 @@ TEST(Manual, NamesEveryVariableOfTheEnvironment) {
   const std::string part = page.substr(page.find(".SH ENVIRONMENT"));
   for (const char* name :
        {"WALSTITCH_CONTROLLER", "WALSTITCH_TOKEN_FILE", "WALSTITCH_CA_FILE", "WALSTITCH_CERTIFICATE_FILE",
-        "WALSTITCH_KEY_FILE", "WALSTITCH_SERVER_NAME", "WALSTITCH_NODE_PASSWORD", "NO_COLOR"}) {
+        "WALSTITCH_KEY_FILE", "WALSTITCH_SERVER_NAME", "WALSTITCH_NODE_PASSWORD_FILE", "NO_COLOR"}) {
     EXPECT_NE(part.find(name), std::string::npos) << name;
   }
 }

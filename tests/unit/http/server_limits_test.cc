@@ -131,6 +131,65 @@ TEST_F(ServerLimitsTest, IdleStrangersMakeRoomForWhoeverComesNext) {
   EXPECT_GE(Counts().Of(Refused::kEvicted), 180U);
 }
 
+TEST_F(ServerLimitsTest, ABodyIsNotTakenInWhereEverybodyMayAsk) {
+  ServerOptions options;
+  options.need = ViewToRead;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  const std::string answer = Raw("POST /open HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nxx", true);
+  EXPECT_EQ(answer.rfind("HTTP/1.1 413 ", 0), 0U) << answer;
+  EXPECT_EQ(Counts().Of(Refused::kTooLarge), 1U);
+  EXPECT_EQ(Get("/open")->status, 404) << "it reaches the handler";
+}
+
+TEST_F(ServerLimitsTest, ARefusedStrangerIsNotKept) {
+  ServerOptions options;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  const std::string answer = Raw("GET /echo HTTP/1.1\r\n\r\nGET /echo HTTP/1.1\r\n\r\n", false);
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("401"), answer.rfind("401")) << answer;
+}
+
+TEST_F(ServerLimitsTest, StrangersThatTakeNoAnswersMakeRoomToo) {
+  ServerOptions options;
+  options.max_connections = 3;
+  options.need = ViewToRead;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  auto sockets = Idle(3);
+  const std::string request = "GET /open HTTP/1.1\r\n\r\n";
+  std::string many;
+  while (many.size() < (1 << 16)) many += request;
+  for (tcp::socket& socket : sockets) socket.non_blocking(true);
+  // Until every answer waits, and no request is read any more.
+  std::uint64_t served = 0;
+  EXPECT_TRUE(test::Eventually(seconds(60), [&] {
+    std::size_t sent = 0;
+    for (tcp::socket& socket : sockets) {
+      boost::system::error_code error;
+      sent += socket.write_some(asio::buffer(many), error);
+    }
+    const std::uint64_t before = std::exchange(served, Counts().requests);
+    return sent == 0 && served == before;
+  }));
+  ASSERT_GT(served, 1000U);
+  auto response = Get("/echo", "secret");
+  ASSERT_TRUE(response) << response.error().Message();
+  EXPECT_EQ(response->status, 200);
+}
+
+TEST_F(ServerLimitsTest, AStreamNeedsAPathThatAsksWhoComes) {
+  ServerOptions options;
+  options.need = ViewToRead;
+  options.admission = AdmitOnly("secret");
+  Start(options);
+  const std::string answer =
+      Raw("GET /open HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  EXPECT_EQ(answer.rfind("HTTP/1.1 400 ", 0), 0U) << answer;
+}
+
 TEST_F(ServerLimitsTest, AStreamIsNotPutOutForStrangers) {
   ServerOptions options;
   options.max_connections = 20;

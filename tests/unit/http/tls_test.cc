@@ -231,6 +231,30 @@ TEST(TlsIdentityTest, AnExpiredCertificateDoesNotReplaceAGoodOne) {
   EXPECT_GT(*(*identity)->SecondsLeft(), 0);
 }
 
+TEST(TlsIdentityTest, ACertificateIsTakenWhenItsTimeHasComeAndNotBefore) {
+  test::TempDirectory directory;
+  test::CertificateAuthority authority("test authority");
+  const auto good = authority.Issue("good", {});
+  const auto early = authority.Issue("early", {}, 1, 4);
+  const TlsFiles files{directory.path() + "/crt", directory.path() + "/key", "", ""};
+  test::WritePrivateFile(files.certificate, good.certificate_pem);
+  test::WritePrivateFile(files.key, good.key_pem);
+  auto identity = TlsIdentity::Load(TlsEnd::kServer, files);
+  ASSERT_TRUE(identity);
+  const auto before = (*identity)->Context();
+  test::WritePrivateFile(files.key, early.key_pem);
+  test::WritePrivateFile(files.certificate, early.certificate_pem);
+  const auto problem = [&] {
+    (*identity)->Look();
+    return (*identity)->Problem();
+  };
+  EXPECT_TRUE(
+      test::Eventually(seconds(10), [&] { return problem().find("not valid yet") != std::string::npos; }));
+  EXPECT_EQ((*identity)->Context(), before);
+  EXPECT_TRUE(test::Eventually(seconds(20), [&] { return problem().empty(); }));
+  EXPECT_NE((*identity)->Context(), before);
+}
+
 TEST(TlsIdentityTest, FilesThatAreNotThereAreNamed) {
   auto identity = TlsIdentity::Load(TlsEnd::kServer, {"/no/such/crt", "/no/such/key", "", ""});
   ASSERT_FALSE(identity);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agents/http/credentials.h"
+#include "agents/http/file_stamp.h"
 #include "tests/support/environment.h"
 
 namespace walstitch::http {
@@ -84,6 +85,14 @@ TEST_F(TokensTest, AFileThatIsGoneOrBrokenLeavesWhatItHeldInForce) {
   EXPECT_EQ((*file)->Tokens(true), std::vector<std::string>{"old"});
   Write("ops", "new\n");
   EXPECT_EQ((*file)->Tokens(true), std::vector<std::string>{"new"});
+}
+
+TEST_F(TokensTest, AFileThatCouldNotBeTakenIsLookedAtAgainWithoutAChange) {
+  FileWatch watch({Write("file", "token\n")});
+  EXPECT_FALSE(watch.Changed(true));
+  watch.TryAgain();
+  EXPECT_TRUE(watch.Changed(true));
+  EXPECT_FALSE(watch.Changed(true));
 }
 
 TEST_F(TokensTest, AFileThatIsNotThereIsNamed) {
