@@ -313,7 +313,8 @@ std::string Relay::Impl::WhyNoNode() const {
            "to "
            "no, or give relay.tls";
   if (listened_.Of(Refused::kPassword) > 0)
-    return "; somebody did not say its password: Kvrocks' masterauth must be relay.password";
+    return "; somebody did not say its password: Kvrocks' masterauth must be what relay.passwordFile "
+           "holds";
   return "";
 }
 

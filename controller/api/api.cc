@@ -241,9 +241,9 @@ asio::awaitable<http::Response> AllSalvages(Call call) {
 }
 
 // Keys are what users have written: who may only view does not see them.
-http::Response ShownTo(const http::Caller& caller, boost::json::value answer) {
-  if (caller.role != http::AccessRole::kOperate) TakeOutKeys(&answer);
-  return Json(std::move(answer));
+boost::json::value ShownTo(const http::Caller& caller, boost::json::value decision) {
+  if (caller.role != http::AccessRole::kOperate) TakeOutKeys(&decision);
+  return decision;
 }
 
 asio::awaitable<http::Response> Decisions(Call call) {
@@ -254,14 +254,14 @@ asio::awaitable<http::Response> Decisions(Call call) {
   auto records = call.controller->GetStore().ReadRecords(group, QueryText(call.request, "node"), *max);
   if (!records) co_return http::JsonError(records.error());
   boost::json::array list;
-  for (const auto& record : *records) list.push_back(ToJson(record));
-  co_return ShownTo(call.request.caller, {{"decisions", std::move(list)}});
+  for (const auto& record : *records) list.push_back(ShownTo(call.request.caller, ToJson(record)));
+  co_return Json({{"decisions", std::move(list)}});
 }
 
 asio::awaitable<http::Response> OneDecision(Call call) {
   auto record = call.controller->GetStore().ReadRecord(call.request.segments[2]);
   if (!record) co_return http::JsonError(record.error());
-  co_return ShownTo(call.request.caller, {{"record", ToJson(*record)}});
+  co_return Json({{"record", ShownTo(call.request.caller, ToJson(*record))}});
 }
 
 asio::awaitable<http::Response> Log(Call call) {
@@ -321,7 +321,7 @@ asio::awaitable<http::Response> Status(Call call) {
 asio::awaitable<http::Response> OneGroup(Call call) { co_return Json(call.group->Status()); }
 
 asio::awaitable<http::Response> Plan(Call call) {
-  co_return ShownTo(call.request.caller, co_await call.group->Plan());
+  co_return Json(ShownTo(call.request.caller, co_await call.group->Plan()));
 }
 
 template <auto order>

@@ -166,7 +166,8 @@ WebhookConfig ReadWebhook(ConfigReader& reader) {
   reader.TextOrFile(
       "url", "urlFile", url,
       Rare("Where notices are posted: `https://host:port/path`; `http://` to loopback only, or with "
-           "`insecure`. Nothing of its path is ever logged."));
+           "`insecure`. Nothing of its path is ever logged; if that is a secret, as chat services have it, "
+           "name a file in `urlFile`."));
   bool insecure = false;
   reader.Flag("insecure", insecure, Rare("`true`: `http://` to other machines is meant."));
   if (!reader.Has("url") && !reader.Has("urlFile")) {

@@ -39,5 +39,19 @@ TEST(WithoutKeys, AreFoundHoweverDeepTheyLie) {
             R"([{"decision":{"plan":[{"action":{"keys":[]}}]}}])");
 }
 
+TEST(WithoutKeys, SentenceThatNamesOneSaysWhoSeesIt) {
+  EXPECT_EQ(Shown(R"({"keys":[{"key":"sess:7"}],"sentence":"it failed: sess:7: too large","code":"x"})"),
+            R"~({"keys":[],"sentence":"(this names a key: a token that may operate sees it)","code":"x"})~");
+}
+
+TEST(WithoutKeys, NameOfANodeStaysThoughAKeyIsCalledThat) {
+  EXPECT_EQ(Shown(R"({"keys":[{"key":"n1"}],"node":"n1"})"), R"({"keys":[],"node":"n1"})");
+}
+
+TEST(WithoutKeys, SentenceWithOneInsideAnotherWordStays) {
+  EXPECT_EQ(Shown(R"({"keys":[{"key":"a"},{"key":""}],"sentence":"what was decided"})"),
+            R"({"keys":[],"sentence":"what was decided"})");
+}
+
 }  // namespace
 }  // namespace walstitch::api
