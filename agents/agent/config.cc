@@ -65,7 +65,7 @@ void ReadRelayAccess(ConfigReader& reader, AgentConfig& config) {
 // Where the server is reached by TLS.
 void ReadGate(ConfigReader& reader, AgentConfig& config) {
   config.gate.port = 7668;
-  ReadEndpoint(reader, config.gate, Rare("Where it listens."),
+  ReadEndpoint(reader, config.gate, Rare("Where it listens; or `--host`."),
                Rare("Its port, the same on every node: `upstreamPort`."));
   reader.RequiredText("certificateFile", config.gate_tls.certificate, Rare("PEM: what it shows."));
   reader.RequiredText("keyFile", config.gate_tls.key, Rare("PEM: its private key."));
@@ -131,6 +131,7 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
       Rare("Other nodes' relays, with `upstreamTls`, reach this node's server here. See docs/relay-tls.md."),
       [&](ConfigReader& part) { ReadGate(part, config); });
   if (!gate) config.gate.port = 0;
+  if (gate && !overrides.host.empty()) config.gate.host = overrides.host;
   http::ReadClientTls(reader, "upstreamTls", config.upstream_tls,
                       Rare("The servers of the other nodes are spoken to by TLS. See docs/relay-tls.md."));
   reader.OptionalPort(

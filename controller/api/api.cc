@@ -300,7 +300,7 @@ asio::awaitable<http::Response> Metrics(Call call) {
   ControllerNumbers numbers;
   numbers.process = call.process();
   numbers.process.program = "walstitch-controller";
-  numbers.leads = call.controller != nullptr;
+  numbers.leads = call.controller != nullptr && call.front.Acts();
   for (const shell::WebhookCounts& hook : call.front.Hooks())
     numbers.webhooks.push_back({hook.name, hook.sent, hook.failed, hook.dropped, hook.waiting});
   if (call.controller != nullptr) {

@@ -23,6 +23,8 @@ class Front {
   [[nodiscard]] virtual shell::Controller* Leading() = 0;
   // Leading() is not null, and no other can lead at this very moment.
   [[nodiscard]] virtual bool LeadsNow() const = 0;
+  // LeadsNow(), and what is decided can be written down: leases are given, and commands.
+  [[nodiscard]] virtual bool Acts() const { return LeadsNow(); }
   struct Standby {
     std::string sentence;  // why it does not lead, and who does
     std::string leader;    // "http(s)://host:port" of the API of the one that does; empty: not known

@@ -23,7 +23,9 @@ constexpr MetricType kCounter = MetricType::kCounter;
 constexpr MetricType kHistogram = MetricType::kHistogram;
 
 constexpr MetricInfo kTable[] = {
-    {"walstitch_leader", kGauge, "", "1 while this controller looks after the groups, 0 while it stands by."},
+    {"walstitch_leader", kGauge, "",
+     "1 while this controller looks after the groups and can write down what it decides, 0 while it stands "
+     "by."},
 
     {"walstitch_group_managed", kGauge, "group", "1 while the group is managed, and not new or released."},
     {"walstitch_group_master_present", kGauge, "group",

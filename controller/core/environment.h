@@ -80,7 +80,8 @@ class Environment {
   // outcome is unknown; given again, it joins what is under way.
   virtual void FreshReport(const std::string& node, Done<Result<Report>> done) = 0;
   virtual void Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) = 0;
-  virtual void Grant(const LeaseGrant& grant) = 0;  // may be lost
+  // May be lost; false: it certainly went nowhere.
+  virtual bool Grant(const LeaseGrant& grant) = 0;
   virtual void CollectEvidence(EvidenceQuestion question, Done<Evidence> done) = 0;
   virtual void Batches(const std::string& node, SequenceRange range, std::size_t max,
                        Done<Result<std::vector<BatchInfo>>> done) = 0;

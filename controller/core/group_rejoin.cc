@@ -402,7 +402,7 @@ void GroupRunner::RecordHold(Node& node, Decision decision) {
   node.queued = "on hold: " + decision.verdict->reasons.front().sentence;
   if (reasons == node.held_for) return;
   if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
-    store_problem_ = written.error().Message();
+    NoteStoreProblem(written.error());
     return;
   }
   node.held_for = std::move(reasons);

@@ -729,7 +729,7 @@ bool GroupRunner::RecognisePromotion() {
     decision.reasons = {{std::string(reason::kPromotionHappened),
                          name + " is the master of epoch " + std::to_string(suspect.epoch) + " after all"}};
     if (auto written = environment_.Store().AppendDecision(decision, nullptr); !written) {
-      store_problem_ = written.error().Message();
+      NoteStoreProblem(written.error());
       return false;
     }
     GroupState state = state_;

@@ -18,6 +18,7 @@ namespace walstitch::core {
 namespace {
 
 constexpr std::int64_t kIdleTickMs = 500;
+constexpr std::int64_t kStoreProblemMs = 30000;
 constexpr std::int64_t kBootstrapRetryMs = 5000;
 // How often it is asked how long a replica's resume point stays in its master's WAL.
 constexpr std::int64_t kStayIntervalMs = 10000;
@@ -231,9 +232,21 @@ void GroupRunner::RenewLease(const Node& node) {
   if (granted_ms_ >= 0 && now - granted_ms_ < RenewInterval(settings_.failover.lease) / 2) return;
   auto grant = MakeGrant(node);
   if (!grant) return;
-  granted_ms_ = now;
   lease_until_ms_ = std::max(lease_until_ms_, GrantorDeadline(now, settings_.failover.lease));
-  environment_.Grant(*grant);
+  if (environment_.Grant(*grant)) granted_ms_ = now;
+}
+
+void GroupRunner::NoteStoreProblem(const Error& problem) {
+  store_problem_ = problem.Message();
+  store_problem_ms_ = environment_.NowMs();
+}
+
+// 1. An order cannot be written down, and whoever gave it is told so. 2. The store is well again. 3. The
+// group is quiet, and nothing is written for days. What nobody meets again is over; what is tried again is
+// met within seconds.
+void GroupRunner::ForgetStoreProblem() {
+  if (!unclosed_.empty() || environment_.NowMs() - store_problem_ms_ < kStoreProblemMs) return;
+  store_problem_.clear();
 }
 
 // Asks the agent for a report made now, which counts whatever came before. nullopt: it does not answer. A
@@ -371,11 +384,13 @@ Task<void> GroupRunner::Loop() {
       auto guard = co_await mutex_.Lock();
       try {
         co_await Reconcile();
+        look_problem_.clear();
+        ForgetStoreProblem();
       } catch (const std::exception& problem) {
         failed = true;
         busy_.clear();
-        store_problem_ = std::string("a look at the group failed: ") + problem.what();
-        Alarm(store_problem_);
+        look_problem_ = std::string("a look at the group failed: ") + problem.what();
+        Alarm(look_problem_);
       }
     }
     if (woken_ && !failed) {
@@ -576,7 +591,7 @@ Task<Result<void>> GroupRunner::Settled() {
 Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<GroupState> state, Undo undo) {
   auto written = environment_.Store().AppendDecision(decision, state ? &*state : nullptr);
   if (!written) {
-    store_problem_ = written.error().Message();
+    NoteStoreProblem(written.error());
     Alarm(store_problem_ + "; nothing is done without a durable decision");
     co_return written;
   }
@@ -591,7 +606,7 @@ Task<Result<void>> GroupRunner::WriteDown(Decision decision, std::optional<Group
     store_problem_.clear();
     co_return durable;
   }
-  store_problem_ = durable.error().Message();
+  NoteStoreProblem(durable.error());
   Alarm(store_problem_ + "; nothing is done without a durable decision");
   OutcomeRecord outcome;
   outcome.outcome = Outcome::kFailed;
@@ -715,7 +730,7 @@ Result<void> GroupRunner::Close(const Decision& decision, OutcomeRecord outcome,
   if (Mutated(Mutation::kForgetOutcome) && decision.kind == DecisionKind::kRejoin) return {};
   auto written = environment_.Store().AppendOutcome(decision.id, outcome, state);
   if (!written) {
-    store_problem_ = written.error().Message();
+    NoteStoreProblem(written.error());
     Alarm(store_problem_);
     unclosed_.push_back({decision, outcome});
     return written;
@@ -731,7 +746,7 @@ bool GroupRunner::WriteUnclosed() {
     if (auto written = environment_.Store().AppendOutcome(unclosed_.front().decision.id,
                                                           unclosed_.front().outcome, &state_);
         !written) {
-      store_problem_ = written.error().Message();
+      NoteStoreProblem(written.error());
       return false;
     }
     unclosed_.erase(unclosed_.begin());
@@ -836,7 +851,9 @@ boost::json::value GroupRunner::Status() {
     if (view.resume_left_ms) item["resume_left_ms"] = *view.resume_left_ms;
     if (node.full_sync_queued && view.Fresh() != nullptr && !full_syncs_.contains(name))
       item["full_sync_queued"] = true;
-    if (master_last && view.Fresh() != nullptr && view.report->last && InService(snapshot, view)) {
+    // Also of one that has lost its link: just then it falls behind.
+    const bool follows = InService(snapshot, view) || condition.word == "following";
+    if (master_last && view.Fresh() != nullptr && view.report->last && follows) {
       const Sequence last = *view.report->last;
       item["lag"] = *master_last > last ? *master_last - last : 0;
       if (const auto behind = lag_.BehindMs(environment_.NowMs(), last)) item["lag_ms"] = *behind;
@@ -866,7 +883,8 @@ boost::json::value GroupRunner::Status() {
   if (const std::int64_t left = state_.blocked_until_ms - environment_.UnixMs(); left > 0) {
     status["blocked_left_ms"] = left;
   }
-  if (!store_problem_.empty()) status["error"] = store_problem_;
+  if (const std::string& problem = store_problem_.empty() ? look_problem_ : store_problem_; !problem.empty())
+    status["error"] = problem;
   return status;
 }
 

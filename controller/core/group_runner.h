@@ -221,6 +221,8 @@ class GroupRunner {
   GroupSnapshot Snapshot() const;
   void Track(Node& node);
   void RenewLease(const Node& node);
+  void NoteStoreProblem(const Error& problem);
+  void ForgetStoreProblem();
   [[nodiscard]] std::optional<LeaseGrant> MakeGrant(const Node& node) const;
   Task<std::optional<Report>> Refresh(std::string node);
   Task<void> RefreshAll();
@@ -377,7 +379,9 @@ class GroupRunner {
   bool switching_ = false;  // the master is being replaced: nobody gets a lease meanwhile
   std::string busy_;
   std::uint64_t heard_ = 0;
-  std::string store_problem_;
+  std::string store_problem_;  // what was met last, at `store_problem_ms_`; empty: it works, or nobody tried
+  std::int64_t store_problem_ms_ = 0;
+  std::string look_problem_;  // what the last look at the group failed with; empty: it did not
   std::vector<Unclosed> unclosed_;
   std::int64_t next_bootstrap_ms_ = 0;
 

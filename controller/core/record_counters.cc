@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "policies/model/names.h"
+#include "policies/model/reason_codes.h"
 
 namespace walstitch::core {
 namespace {
@@ -103,7 +104,10 @@ void RecordCounters::Closed(const DecisionRecord& record) {
     counts.salvaged_records += outcome.salvage->records;
   }
   if (outcome.outcome != Outcome::kDone) return;
-  if (decision.kind == DecisionKind::kFailover)
+  // A promotion that turned out to have happened took its time under a decision before this one.
+  const bool recognised =
+      !decision.reasons.empty() && decision.reasons.front().code == reason::kPromotionHappened;
+  if (decision.kind == DecisionKind::kFailover && !recognised)
     counts.failover.Add(PromotedMs(record) - decision.noticed_ms.value_or(decision.time_ms));
   const auto without = counts.without_master.find(decision.kind);
   if (without != counts.without_master.end() && outcome.without_master_ms)

@@ -323,10 +323,10 @@ void GroupHost::Run(Command command, std::int64_t patience_ms, Done<Result<Comma
                                std::move(done));
 }
 
-void GroupHost::Grant(const LeaseGrant& grant) {
-  if (!Leads()) return;
+bool GroupHost::Grant(const LeaseGrant& grant) {
+  if (!Leads()) return false;
   const Node& node = nodes_.at(grant.node);
-  if (node.subscription) (void)node.subscription->Send(Dump({{"lease", ToJson(grant)}}));
+  return node.subscription && node.subscription->Send(Dump({{"lease", ToJson(grant)}}));
 }
 
 void GroupHost::CollectEvidence(core::EvidenceQuestion question, Done<Evidence> done) {

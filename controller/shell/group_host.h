@@ -87,7 +87,7 @@ class GroupHost : public core::Environment {
   const std::string& PolicyProblem() override { return context_.policies.Problem(); }
   void FreshReport(const std::string& node, Done<Result<Report>> done) override;
   void Run(Command command, std::int64_t patience_ms, Done<Result<CommandResult>> done) override;
-  void Grant(const LeaseGrant& grant) override;
+  bool Grant(const LeaseGrant& grant) override;
   void CollectEvidence(core::EvidenceQuestion question, Done<Evidence> done) override;
   void Batches(const std::string& node, SequenceRange range, std::size_t max,
                Done<Result<std::vector<BatchInfo>>> done) override;

@@ -68,6 +68,7 @@ class Program::Impl {
 
   Controller* Leading() { return controller_.get(); }
   [[nodiscard]] bool LeadsNow() const { return controller_ && (!election_ || election_->Leads()); }
+  [[nodiscard]] bool Acts() const { return controller_ && Leads(); }
   [[nodiscard]] Standby StandsBy() const;
   [[nodiscard]] std::vector<std::string> Notes() const;
   [[nodiscard]] std::vector<WebhookCounts> Hooks() const {
@@ -344,6 +345,7 @@ void Program::Stop(std::function<void()> done) { impl_->Stop(std::move(done)); }
 void Program::Join() { impl_->Join(); }
 Controller* Program::Leading() { return impl_->Leading(); }
 bool Program::LeadsNow() const { return impl_->LeadsNow(); }
+bool Program::Acts() const { return impl_->Acts(); }
 api::Front::Standby Program::StandsBy() const { return impl_->StandsBy(); }
 std::vector<std::string> Program::Notes() const { return impl_->Notes(); }
 std::vector<WebhookCounts> Program::Hooks() const { return impl_->Hooks(); }

@@ -294,15 +294,17 @@ void ControllerRun::Run(Command command, std::int64_t patience_ms, Done<Result<C
       });
 }
 
-void ControllerRun::Grant(const LeaseGrant& grant) {
-  if (dead) return;
+bool ControllerRun::Grant(const LeaseGrant& grant) {
+  if (dead) return false;
   const std::size_t node = world_.IndexOf(grant.node);
   const std::uint64_t stream = model_.streams_[node].number;
   const auto travel = world_.network.Travel(world_.ControllersMachine(), node);
-  if (stream == 0 || !travel) return;
+  if (stream == 0) return false;
+  if (!travel) return true;
   world_.queue.After(*travel, [&world = world_, node, stream, grant] {
     if (AgentModel* agent = world.AgentOf(node)) agent->HandleGrant(stream, grant);
   });
+  return true;
 }
 
 template <typename T>

@@ -44,7 +44,8 @@ kvrocks:
   {{- end }}
   dir: {{ .dataPath | default "/data" }}
 announce:
-  port: {{ $port }}
+  {{- /* Where Sentinel's clients are sent to. Through gates, relays and the controller take the host alone of it. */}}
+  port: {{ ternary 6667 $port (and .root.Values.replication.tlsOnly $group.tls.enabled (not $group.tls.plaintextClients)) }}
 relay:
   host: 127.0.0.1
   port: 7666
@@ -60,6 +61,18 @@ api:
 {{- if .root.Values.api.tls.secretName }}
 peerTls:
   {{- include "walstitch.clientTls" .root | nindent 2 }}
+{{- end }}
+{{- if .root.Values.replication.gates }}
+gate:
+  port: 7668
+  certificateFile: /etc/walstitch/tls/tls.crt
+  keyFile: /etc/walstitch/tls/tls.key
+  clientCaFile: /etc/walstitch/tls/ca.crt
+{{- end }}
+{{- if .root.Values.replication.tls }}
+upstreamTls:
+  {{- include "walstitch.gateTls" .root | nindent 2 }}
+upstreamPort: 7668
 {{- end }}
 stateDir: /var/lib/walstitch
 leave:
@@ -123,6 +136,9 @@ checksum/agent-config: {{ include "walstitch.agentConfig" . | sha256sum }}
     {{- include "walstitch.podEnvironment" . | nindent 4 }}
   ports:
     - {name: agent, containerPort: 7667}
+    {{- if .root.Values.replication.gates }}
+    - {name: gate, containerPort: 7668}
+    {{- end }}
   # Alive: the agent answers, whatever its Kvrocks does. A parked node is alive.
   startupProbe:
     httpGet: {path: /healthz, port: agent{{ include "walstitch.probeScheme" .root }}}

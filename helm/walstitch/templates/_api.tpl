@@ -29,6 +29,14 @@ keyFile: /etc/walstitch/tls/tls.key
 serverName: {{ .Values.api.tls.serverName }}
 {{- end -}}
 
+{{/* Of whoever goes through the gates: upstreamTls, kvrocksTls. */}}
+{{- define "walstitch.gateTls" -}}
+caFile: /etc/walstitch/tls/ca.crt
+certificateFile: /etc/walstitch/tls/tls.crt
+keyFile: /etc/walstitch/tls/tls.key
+serverName: {{ .Values.api.tls.serverName }}
+{{- end -}}
+
 {{/* An entry of `volumes`, and one of `volumeMounts`. */}}
 {{- define "walstitch.tlsVolume" -}}
 {{- if .Values.api.tls.secretName -}}

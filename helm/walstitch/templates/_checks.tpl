@@ -34,6 +34,15 @@ What values.schema.json cannot say. Each refusal is one sentence: what is wrong,
 {{- if ne (empty .Values.api.tls.secretName) (empty .Values.api.tls.serverName) -}}
 {{- fail "api.tls: secretName and serverName belong together: the Secret with the certificate, and the name in it" -}}
 {{- end -}}
+{{- if and .Values.replication.gates (not .Values.api.tls.secretName) -}}
+{{- fail "replication.gates: it needs api.tls, whose certificate is shown at the gates" -}}
+{{- end -}}
+{{- if and .Values.replication.tls (not .Values.replication.gates) -}}
+{{- fail "replication.tls: it needs replication.gates; in a release that runs, switch them on first, and tls when all pods are replaced" -}}
+{{- end -}}
+{{- if and .Values.replication.tlsOnly (not .Values.replication.tls) -}}
+{{- fail "replication.tlsOnly: it needs replication.tls; in a release that runs, switch that on first, and tlsOnly when all pods are replaced" -}}
+{{- end -}}
 {{- if not .Values.controller.enabled -}}
 {{- if not (or .Values.auth.agent.token .Values.auth.agent.existingSecret) -}}
 {{- fail "auth.agent: with controller.enabled false, the token is that of the release with the controller; name its Secret in auth.agent.existingSecret" -}}
@@ -116,6 +125,9 @@ What values.schema.json cannot say. Each refusal is one sentence: what is wrong,
 {{- if and $group.tls.enabled (not $group.tls.secretName) -}}
 {{- fail (printf "groups: %s: tls.enabled needs tls.secretName, the Secret with certificate and key" $group.name) -}}
 {{- end -}}
+{{- if and .root.Values.controller.sentinel.enabled $group.tls.enabled (not $group.tls.plaintextClients) (not .root.Values.replication.tlsOnly) -}}
+{{- fail (printf "groups: %s: controller.sentinel tells clients port 6666, which tls.plaintextClients: false shuts; set that to true, switch on replication.tlsOnly, or leave one of them out" $group.name) -}}
+{{- end -}}
 {{- include "walstitch.checkLabels" (dict "where" (printf "groups: %s: podLabels" $group.name) "labels" $group.podLabels) -}}
 {{- include "walstitch.checkKvrocksConfig" . -}}
 {{- include "walstitch.checkVolumes" $group -}}
@@ -156,9 +168,10 @@ What values.schema.json cannot say. Each refusal is one sentence: what is wrong,
 */}}
 {{- define "walstitch.checkSalvage" -}}
 {{- $salvage := .agent.salvage -}}
-{{- $needed := add (include "walstitch.bytes" $salvage.keepBytes) (include "walstitch.bytes" $salvage.diskFloor) -}}
+{{- /* Twice: at less than that an alert warns, and a volume that is as full as it may be shall not. */ -}}
+{{- $needed := add (include "walstitch.bytes" $salvage.keepBytes) (mul 2 (include "walstitch.bytes" $salvage.diskFloor)) -}}
 {{- if gt $needed (include "walstitch.bytes" .persistence.state.size | int64) -}}
-{{- fail (printf "groups: %s: persistence.state.size %s does not hold agent.salvage.keepBytes %v and diskFloor %v; enlarge the one, or lower the others" .name .persistence.state.size $salvage.keepBytes $salvage.diskFloor) -}}
+{{- fail (printf "groups: %s: persistence.state.size %s does not hold agent.salvage.keepBytes %v and twice diskFloor %v; enlarge the one, or lower the others" .name .persistence.state.size $salvage.keepBytes $salvage.diskFloor) -}}
 {{- end -}}
 {{- end -}}
 

@@ -36,6 +36,11 @@ agentTls:
 {{- if .Values.auth.kvrocks.enabled }}
 kvrocksPasswordFile: {{ $secrets }}/kvrocks-password
 {{- end }}
+{{- if .Values.replication.tls }}
+kvrocksTls:
+  {{- include "walstitch.gateTls" . | nindent 2 }}
+kvrocksPort: 7668
+{{- end }}
 policies:
   - /etc/walstitch/policies
 maxConcurrentFullSyncs: {{ int $controller.maxConcurrentFullSyncs }}

@@ -10,6 +10,16 @@ podSelector:
     {{- include "walstitch.selectorLabels" (dict "root" . "component" "controller") | nindent 4 }}
 {{- end -}}
 
+{{/* Where the nodes of a group, and the controller, reach its servers. Takes the dict of _agent.tpl. */}}
+{{- define "walstitch.replicationPorts" -}}
+{{- if not .root.Values.replication.tlsOnly -}}
+- {port: {{ .port | default 6666 | int }}}
+{{ end -}}
+{{- if .root.Values.replication.gates -}}
+- {port: 7668}
+{{- end -}}
+{{- end -}}
+
 {{/* The NetworkPolicy of a group's pods, a whole document. Takes the dict of _agent.tpl. */}}
 {{- define "walstitch.networkPolicy" -}}
 {{- $group := include "walstitch.group" . | fromYaml -}}
@@ -39,7 +49,7 @@ spec:
               app.kubernetes.io/component: controller
         {{- end }}
       ports:
-        - {port: {{ $port }}}
+        {{- include "walstitch.replicationPorts" . | trim | nindent 8 }}
         - {port: 7667}
     {{- with .root.Values.networkPolicy.monitors }}
     # Prometheus.
@@ -67,7 +77,7 @@ spec:
             matchLabels:
               walstitch.io/group: {{ $group.name }}
       ports:
-        - {port: {{ $port }}}
+        {{- include "walstitch.replicationPorts" . | trim | nindent 8 }}
         - {port: 7667}
     {{- include "walstitch.dnsEgress" . | nindent 4 }}
     {{- with .root.Values.networkPolicy.extraEgress }}

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/kubernetes/certificates.h"
 #include "tests/unit/agent/scratch_directory.h"
 
 namespace walstitch::agent {
@@ -168,6 +169,29 @@ TEST(Config, GateWithoutItsCertificatesIsRefused) {
   const std::string missing =
       ErrorOf(std::string(kLeast) + "gate: {certificateFile: /no/c, keyFile: /no/k, clientCaFile: /no/a}\n");
   EXPECT_NE(missing.find("/no/"), std::string::npos) << missing;
+}
+
+TEST(Config, HostOfTheCommandLineIsTheGatesToo) {
+  tests::ScratchDirectory scratch;
+  test::CertificateAuthority authority("nodes");
+  const test::Certificate own = authority.Issue("node", {"DNS:nodes.example.org"});
+  test::WritePrivateFile(scratch.Path() + "/ca.crt", authority.Pem());
+  test::WritePrivateFile(scratch.Path() + "/tls.crt", own.certificate_pem);
+  test::WritePrivateFile(scratch.Path() + "/tls.key", own.key_pem);
+  const std::string file =
+      std::string(kLeast) + "api: {withoutToken: true}\ngate: {certificateFile: " + scratch.Path() +
+      "/tls.crt, keyFile: " + scratch.Path() + "/tls.key, clientCaFile: " + scratch.Path() + "/ca.crt}\n";
+  auto config = ParseConfig("agent.yaml", file);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->gate, (Endpoint{"127.0.0.1", 7668}));
+  ConfigOverrides overrides;
+  overrides.host = "10.1.2.3";
+  config = ParseConfig("agent.yaml", file, overrides);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->gate, (Endpoint{"10.1.2.3", 7668}));
+  config = ParseConfig("agent.yaml", std::string(kLeast) + "api: {withoutToken: true}\n", overrides);
+  ASSERT_TRUE(config) << config.error().Message();
+  EXPECT_EQ(config->gate.port, 0) << "without a gate there is none";
 }
 
 TEST(Config, NameOfTheCommandLineIsANameToo) {

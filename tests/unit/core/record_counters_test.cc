@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "policies/model/reason_codes.h"
+
 namespace walstitch::core {
 namespace {
 
@@ -156,6 +158,14 @@ TEST(RecordCounters, AFailoverThatFailedIsNotTimed) {
   EXPECT_EQ(counts.failover.Count(), 0U);
   EXPECT_EQ(counts.without_master.at(DecisionKind::kFailover).Count(), 0U);
   EXPECT_EQ(counts.outcomes.at({DecisionKind::kFailover, Outcome::kFailed}), 1U);
+}
+
+TEST(RecordCounters, APromotionThatTurnedOutToHaveHappenedIsNotTimed) {
+  Decision decision = DecisionOf(DecisionKind::kFailover);
+  decision.reasons = {{std::string(reason::kPromotionHappened), "n2 is the master of epoch 2 after all"}};
+  const GroupCounts counts = After(RecordOf(decision, Outcome::kDone));
+  EXPECT_EQ(counts.failover.Count(), 0U);
+  EXPECT_EQ(counts.outcomes.at({DecisionKind::kFailover, Outcome::kDone}), 1U);
 }
 
 TEST(RecordCounters, StandstillIsCountedOfSwitchoversToo) {
