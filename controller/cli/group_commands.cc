@@ -1,5 +1,6 @@
 #include "controller/cli/group_commands.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 
@@ -53,6 +54,15 @@ ExitCode ShowRecord(const Console& console, const boost::json::object& answer) {
     console.Print(RenderDecision(*record));
   }
   return CodeOfRecord(*record);
+}
+
+// A name that every shell takes as one word, and as no option. The controller refuses others in its
+// configuration; but whoever answers in its place could send a command, and it would end up behind a prompt.
+bool IsPlainName(std::string_view name) {
+  return !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
 }
 
 std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http::PercentEncode(group); }
@@ -121,7 +131,9 @@ ExitCode NamesCommand(const Console& console, const ControllerClient& controller
       for (const auto& node : status.nodes) names.insert(node.node);
     }
   }
-  for (const auto& name : names) console.Print(Clean(name) + "\n");
+  for (const auto& name : names) {
+    if (IsPlainName(name)) console.Print(name + "\n");
+  }
   return ExitCode::kDone;
 }
 

@@ -26,7 +26,8 @@ Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& 
 ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
                        bool check);
 
-// For completions: the names of all "groups", or of the "nodes" of one or of all, one in each line.
+// For completions: the names of all "groups", or of the "nodes" of one or of all, one in each line. A name
+// that a shell would read as more than a word is left out.
 ExitCode NamesCommand(const Console& console, const ControllerClient& controller, const std::string& what,
                       const std::string& group);
 

@@ -440,6 +440,27 @@ TEST_F(CommandTest, DecisionsAreListedAndShown) {
   EXPECT_EQ(RunLine({"decisions", "show", "nope"}), 2);
 }
 
+// They end up behind a prompt: whoever answers in the controller's place must not put a command there.
+TEST_F(CommandTest, NamesForCompletionsArePlainWords) {
+  boost::json::array groups;
+  for (const char* name : {"shop", "b_2.x-y", "x$(touch pwned)", "a;b", "a b", "-rf", "a\nb", "caf\u00e9"}) {
+    groups.push_back({{"group", name},
+                      {"managed", "managed"},
+                      {"epoch", 1},
+                      {"master", ""},
+                      {"findings", boost::json::array()},
+                      {"nodes", boost::json::array()},
+                      {"open_decisions", boost::json::array()},
+                      {"busy", ""},
+                      {"waits", ""}});
+  }
+  boost::json::object body;
+  body["groups"] = std::move(groups);
+  answers_["GET /v1/status"] = {200, Dump(body)};
+  EXPECT_EQ(RunLine({"names", "groups"}), 0) << Error();
+  EXPECT_EQ(Out(), "b_2.x-y\nshop\n");
+}
+
 // A log as the controller would keep it, in pages of two.
 class LogTest : public CommandTest {
  protected:
