@@ -831,6 +831,11 @@ std::string OneLine(std::string text) {
 
 }  // namespace
 
+CommandWords DescribeCommandLine() {
+  const Terminal terminal;
+  return Describe(CommandLine(terminal).App());
+}
+
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
                         const Fetcher& fetch, const Terminal& terminal) {
   CommandLine line(terminal);
