@@ -17,10 +17,13 @@ namespace walstitch::cli {
 struct StatusLook {
   boost::json::object answer;
   std::vector<GroupStatus> groups;
-  std::string text;  // for people; painted with the console's palette
+  std::string notes;  // for people, a line each
+
+  // Of notes and groups; painted with the console's palette.
+  [[nodiscard]] std::string Text(const Console& console) const;
 };
-Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& controller,
-                                const std::string& group, std::chrono::milliseconds timeout);
+Answer<StatusLook> LookAtStatus(const ControllerClient& controller, const std::string& group,
+                                std::chrono::milliseconds timeout);
 
 // All groups, or one. With `check`, kNo unless every one of them is fine.
 ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
