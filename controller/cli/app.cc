@@ -50,7 +50,7 @@ WALSTITCH_NODE_PASSWORD_FILE
 as --password-file: the password of the servers that `wal` asks.
 
 NO_COLOR
-set to anything: no colours, unless --color asks for them.)";
+set, and not empty: no colours, unless --color asks for them.)";
 
 // Looks that follow closer tell people nothing more, and keep the controller busy.
 constexpr std::chrono::milliseconds kShortestInterval{50};
@@ -459,8 +459,8 @@ class CommandLine {
     Add(decisions, "export", "Writes the log's lines as they stand, and its head as the last one",
         "Examples:\n  walstitch decisions export > decisions.log\n  walstitch decisions verify --file "
         "decisions.log\n",
-        [](const Console& console, const ControllerClient& controller) {
-          return ExportLogCommand(console, controller);
+        [this](const Console& console, const ControllerClient& controller) {
+          return ExportLogCommand(console, controller, terminal_.out);
         });
   }
 
