@@ -18,6 +18,7 @@
 #include "policies/command_line/manual.h"
 #include "policies/command_line/words.h"
 #include "policies/config_reader.h"
+#include "policies/quantity.h"
 
 namespace walstitch::cli {
 namespace {
@@ -49,7 +50,10 @@ WALSTITCH_NODE_PASSWORD_FILE
 as --password-file: the password of the servers that `wal` asks.
 
 NO_COLOR
-set to anything: no colours, unless --color asks for them.)";
+set, and not empty: no colours, unless --color asks for them.)";
+
+// Looks that follow closer tell people nothing more, and keep the controller busy.
+constexpr std::chrono::milliseconds kShortestInterval{50};
 
 // What CLI11 fills in; one of each, whatever the command.
 struct Parsed {
@@ -137,6 +141,10 @@ Result<void> Complete(Parsed* parsed) {
   if (!parsed->interval.empty()) {
     auto interval = ParseDuration(parsed->interval);
     if (!interval) return Fail(interval.error(), "--interval");
+    if (*interval < kShortestInterval) {
+      return Fail(ErrorCode::kInvalid, "--interval: expected " + DurationText(kShortestInterval.count()) +
+                                           " or more, not " + DurationText(interval->count()));
+    }
     parsed->interval_ms = *interval;
   }
   if (!parsed->deadline.empty()) {
@@ -271,7 +279,9 @@ class CommandLine {
                                    "Exit with 1 unless there is a master, no finding and no open decision");
     auto* watch =
         status->add_flag("--watch", parsed_.watch, "Look again and again, until Ctrl-C")->excludes(check);
-    status->add_option("--interval", parsed_.interval, "How long between two looks of --watch (default: 2s)")
+    status
+        ->add_option("--interval", parsed_.interval,
+                     "How long between two looks of --watch, at least 50ms (default: 2s)")
         ->type_name("DURATION")
         ->needs(watch);
 
@@ -449,8 +459,8 @@ class CommandLine {
     Add(decisions, "export", "Writes the log's lines as they stand, and its head as the last one",
         "Examples:\n  walstitch decisions export > decisions.log\n  walstitch decisions verify --file "
         "decisions.log\n",
-        [](const Console& console, const ControllerClient& controller) {
-          return ExportLogCommand(console, controller);
+        [this](const Console& console, const ControllerClient& controller) {
+          return ExportLogCommand(console, controller, terminal_.out);
         });
   }
 
@@ -830,6 +840,11 @@ std::string OneLine(std::string text) {
 }
 
 }  // namespace
+
+CommandWords DescribeCommandLine() {
+  const Terminal terminal;
+  return Describe(CommandLine(terminal).App());
+}
 
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
                         const Fetcher& fetch, const Terminal& terminal) {

@@ -9,6 +9,7 @@
 #include "controller/cli/controller_client.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/watch.h"
+#include "policies/command_line/words.h"
 
 namespace walstitch::cli {
 
@@ -16,5 +17,8 @@ namespace walstitch::cli {
 // `terminal` says what is behind `out` and `error`. Of the environment it reads what walstitch(1) names.
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& error,
                         const Fetcher& fetch, const Terminal& terminal = {});
+
+// What may be typed: all commands with their arguments and options, but the hidden ones.
+CommandWords DescribeCommandLine();
 
 }  // namespace walstitch::cli

@@ -40,11 +40,14 @@ std::string_view OursAt(std::string_view text) {
 
 }  // namespace
 
+bool ObeysEscapes(bool terminal, const char* term) {
+  return terminal && term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+}
+
 bool WantsColours(std::string_view choice, bool terminal, const char* no_color, const char* term) {
   if (choice != "auto") return choice == "always";
   const bool refused = no_color != nullptr && *no_color != '\0';
-  const bool dumb = term == nullptr || *term == '\0' || std::string_view(term) == "dumb";
-  return terminal && !refused && !dumb;
+  return !refused && ObeysEscapes(terminal, term);
 }
 
 std::string Palette::Paint(Tone tone, std::string_view text) const {

@@ -8,8 +8,11 @@ namespace walstitch::cli {
 
 enum class Tone { kPlain, kStrong, kGood, kWarn, kBad, kFaint };
 
+// Whether the output is a terminal that does what escape sequences say. `term` is TERM; null: it is not set.
+bool ObeysEscapes(bool terminal, const char* term);
+
 // Whether text is coloured: `choice` is auto, always or never. auto: where the output is a terminal that
-// knows colours, and NO_COLOR is not set. Null: the variable is not set.
+// obeys escapes, and NO_COLOR is not set, or empty. Null: the variable is not set.
 bool WantsColours(std::string_view choice, bool terminal, const char* no_color, const char* term);
 
 class Palette {

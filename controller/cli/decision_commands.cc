@@ -222,9 +222,9 @@ ExitCode VerifyFileCommand(const Console& console, std::istream& file, const std
   return Report(console, result, verification.Head(), verification.Trimmed());
 }
 
-ExitCode ExportLogCommand(const Console& console, const ControllerClient& controller) {
+ExitCode ExportLogCommand(const Console& console, const ControllerClient& controller, bool terminal) {
   const auto print = [&](std::string_view line) {
-    console.out << line << "\n";
+    console.out << (terminal ? Clean(line) : std::string(line)) << "\n";
     return true;
   };
   auto head = WalkLog(controller, print, [&](const core::LogHead& trimmed) {

@@ -31,7 +31,8 @@ ExitCode VerifyLogCommand(const Console& console, const ControllerClient& contro
 ExitCode VerifyFileCommand(const Console& console, std::istream& file, const std::string& path,
                            const std::string& expected);
 
-// The raw lines, then {"head":{"index":N,"hash":"..."}} as the last one. Damage does not stop it.
-ExitCode ExportLogCommand(const Console& console, const ControllerClient& controller);
+// The raw lines, then {"head":{"index":N,"hash":"..."}} as the last one. Damage does not stop it. At a
+// terminal the lines are cleaned (text.h): what a damaged log holds must not steer it.
+ExitCode ExportLogCommand(const Console& console, const ControllerClient& controller, bool terminal);
 
 }  // namespace walstitch::cli

@@ -1,5 +1,6 @@
 #include "controller/cli/group_commands.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 
@@ -55,12 +56,25 @@ ExitCode ShowRecord(const Console& console, const boost::json::object& answer) {
   return CodeOfRecord(*record);
 }
 
+// A name that every shell takes as one word, and as no option. The controller refuses others in its
+// configuration; but whoever answers in its place could send a command, and it would end up behind a prompt.
+bool IsPlainName(std::string_view name) {
+  return !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
 std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http::PercentEncode(group); }
 
 }  // namespace
 
-Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& controller,
-                                const std::string& group, std::chrono::milliseconds timeout) {
+std::string StatusLook::Text(const Console& console) const {
+  return notes + RenderStatus(groups, console.palette);
+}
+
+Answer<StatusLook> LookAtStatus(const ControllerClient& controller, const std::string& group,
+                                std::chrono::milliseconds timeout) {
   auto answer = controller.Get(group.empty() ? "/v1/status" : GroupTarget(group), timeout);
   if (!answer) return tl::unexpected(answer.error());
   StatusLook look;
@@ -86,22 +100,21 @@ Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& 
   if (!read) return tl::unexpected(NotUnderstood(read.error().Message()));
   if (const auto* notes = answer->if_contains("notes"); notes != nullptr && notes->is_array()) {
     for (const auto& note : notes->get_array()) {
-      if (note.is_string()) look.text += "note: " + Clean(note.get_string()) + "\n";
+      if (note.is_string()) look.notes += "note: " + Clean(note.get_string()) + "\n";
     }
   }
-  look.text += RenderStatus(groups, console.palette);
   look.answer = std::move(*answer);
   return look;
 }
 
 ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
                        bool check) {
-  auto look = LookAtStatus(console, controller, group, std::chrono::seconds(10));
+  auto look = LookAtStatus(controller, group, std::chrono::seconds(10));
   if (!look) return Complain(console, look.error());
   if (console.json) {
     console.PrintJson(look->answer);
   } else {
-    console.Print(look->text);
+    console.Print(look->Text(console));
   }
   if (!check) return ExitCode::kDone;
   for (const auto& status : look->groups) {
@@ -112,7 +125,7 @@ ExitCode StatusCommand(const Console& console, const ControllerClient& controlle
 
 ExitCode NamesCommand(const Console& console, const ControllerClient& controller, const std::string& what,
                       const std::string& group) {
-  auto look = LookAtStatus(console, controller, group, std::chrono::seconds(10));
+  auto look = LookAtStatus(controller, group, std::chrono::seconds(10));
   if (!look) return Complain(console, look.error());
   std::set<std::string> names;
   for (const auto& status : look->groups) {
@@ -121,7 +134,9 @@ ExitCode NamesCommand(const Console& console, const ControllerClient& controller
       for (const auto& node : status.nodes) names.insert(node.node);
     }
   }
-  for (const auto& name : names) console.Print(Clean(name) + "\n");
+  for (const auto& name : names) {
+    if (IsPlainName(name)) console.Print(name + "\n");
+  }
   return ExitCode::kDone;
 }
 

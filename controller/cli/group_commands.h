@@ -17,16 +17,20 @@ namespace walstitch::cli {
 struct StatusLook {
   boost::json::object answer;
   std::vector<GroupStatus> groups;
-  std::string text;  // for people; painted with the console's palette
+  std::string notes;  // for people, a line each
+
+  // Of notes and groups; painted with the console's palette.
+  [[nodiscard]] std::string Text(const Console& console) const;
 };
-Answer<StatusLook> LookAtStatus(const Console& console, const ControllerClient& controller,
-                                const std::string& group, std::chrono::milliseconds timeout);
+Answer<StatusLook> LookAtStatus(const ControllerClient& controller, const std::string& group,
+                                std::chrono::milliseconds timeout);
 
 // All groups, or one. With `check`, kNo unless every one of them is fine.
 ExitCode StatusCommand(const Console& console, const ControllerClient& controller, const std::string& group,
                        bool check);
 
-// For completions: the names of all "groups", or of the "nodes" of one or of all, one in each line.
+// For completions: the names of all "groups", or of the "nodes" of one or of all, one in each line. A name
+// that a shell would read as more than a word is left out.
 ExitCode NamesCommand(const Console& console, const ControllerClient& controller, const std::string& what,
                       const std::string& group);
 

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
@@ -6,7 +7,6 @@
 #include <chrono>
 #include <csignal>
 #include <iostream>
-#include <thread>
 
 #include "controller/cli/app.h"
 
@@ -37,9 +37,13 @@ walstitch::cli::Terminal ThisTerminal() {
     std::signal(SIGINT, EndQuietly);
     std::signal(SIGTERM, EndQuietly);
   };
+  // 1. `walstitch status --watch | head -1`, and the controller is away: nothing is written. 2. head has seen
+  // enough and ends. 3. No write fails, so nobody would tell; but poll sees a pipe that is read no more.
   terminal.wait = [](std::chrono::milliseconds time) {
-    std::this_thread::sleep_for(time);
-    return true;
+    pollfd output{STDOUT_FILENO, 0, 0};
+    if (::poll(&output, 1, static_cast<int>(time.count())) <= 0) return true;
+    std::cout.setstate(std::ios::badbit);
+    return false;
   };
   terminal.unix_ms = [] {
     const auto now = std::chrono::system_clock::now().time_since_epoch();

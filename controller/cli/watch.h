@@ -24,14 +24,14 @@ struct Terminal {
   bool error = false;                 // so does the rest: what takes long shows its progress there
   std::function<ScreenSize()> size;   // of it; may change
   std::function<void()> until_ended;  // Ctrl-C ends the program with 0 from here on
-  // Between two looks; false: that was enough.
+  // Between two looks; false: that was enough, or, where the output is bad by then, nobody reads any more.
   std::function<bool(std::chrono::milliseconds)> wait;
   std::function<std::int64_t()> unix_ms;
 };
 
-// As much of the text as the screen shows above its last line: lines are cut off at its right edge, colours
-// are ended there. Pure.
-std::string FitToScreen(const std::string& text, ScreenSize size);
+// The text as the screen shows it above its last line. A line that is too long goes on in the next row,
+// further in; what goes beyond the last row is counted there, and `remedy` says how to see it. Pure.
+std::string FitToScreen(const std::string& text, ScreenSize size, const std::string& remedy);
 
 // Until it is ended. A controller that is away is looked for again, and what was known last stays on the
 // screen. kNo: nobody reads any more. What is wrong with the first question ends it.

@@ -30,30 +30,40 @@ constexpr std::int64_t kSecond = 1000;
 constexpr std::int64_t kHour = 60 * 60 * kSecond;
 constexpr std::int64_t kDay = 24 * kHour;
 
+// The widest ranges that CheckSettings takes under any lease, so that none is described which it refuses.
+// What follows from the lease of the file is said in words, and checked behind the reading.
+constexpr std::int64_t kShortestLease = 500;
+constexpr std::int64_t kLongestLease = 10 * 60 * kSecond;
+constexpr std::int64_t kShortestRenewal = 50;
+
 // An error stands at the setting that is most likely meant; one that is not in the file has its default,
 // and then it is the other that does not fit.
 void ReadFailover(ConfigReader& reader, core::FailoverSettings& settings) {
   reader.Section("lease", "How a master's right to be one is limited in time.", [&](ConfigReader& part) {
-    part.Duration("duration", 0, kHour, settings.lease.duration_ms,
+    part.Duration("duration", kShortestLease, kLongestLease, settings.lease.duration_ms,
                   "A lost machine is replaced after about so long.");
-    part.Percent("drift", settings.lease.drift_permille, "How much any clock may gain or lose.");
-    part.Duration("park", 0, kHour, settings.lease.park_ms,
-                  "So long before the end of its lease a master begins to park itself.");
+    part.Percent("drift", settings.lease.drift_permille,
+                 "How much any clock may gain or lose: `0.1%` to `10%`.");
+    part.Duration("park", core::kShortestParkMs, kLongestLease / 2, settings.lease.park_ms,
+                  "So long before the end of its lease a master begins to park itself; with the drift, less "
+                  "than half of the lease.");
   });
   reader.Section("failover", "When a master is replaced, and what is a finding.", [&](ConfigReader& part) {
     part.Flag("automatic", settings.automatic, "`false`: only when an operator asks.");
-    part.Duration("unreachableAfter", 0, kHour, settings.unreachable_ms,
-                  "An agent silent for so long counts as gone.");
-    part.Duration("hungAfter", 0, kHour, settings.hung_ms,
-                  "A server that does not answer its agent for so long is hung.");
+    part.Duration("unreachableAfter", kShortestRenewal, kHour, settings.unreachable_ms,
+                  "An agent silent for so long counts as gone; at least a quarter of the lease.");
+    part.Duration("hungAfter", kShortestRenewal, kHour, settings.hung_ms,
+                  "A server that does not answer its agent for so long is hung; at least a quarter of the "
+                  "lease.");
     part.Duration("loadingAfter", kSecond, kDay, settings.loading_ms, "Loading for longer is a finding.");
-    part.Duration("stuckFeedAfter", 0, kDay, settings.stuck_feed_ms,
-                  "A replica that advances no more while its master does is a finding.");
+    part.Duration("stuckFeedAfter", 2 * kShortestRenewal, kDay, settings.stuck_feed_ms,
+                  "A replica that advances no more while its master does is a finding; at least half of the "
+                  "lease.");
     part.Duration("purgeWarning", 0, 30 * kDay, settings.purge_warning_ms,
                   "A resume point that will be purged within is a finding; `0s`: never.");
     part.Bytes("diskLow", settings.disk_low_bytes, "Less free space is a finding; `0`: never.");
-    part.Duration("blockAfter", 0, 30 * kDay, settings.block_ms,
-                  "A group is not failed over again for so long.");
+    part.Duration("blockAfter", kShortestLease, 30 * kDay, settings.block_ms,
+                  "A group is not failed over again for so long; at least one lease and its drift.");
     part.Number("maxConcurrent", 1, 1000, settings.max_concurrent, "Groups failed over at once.");
   });
   const auto problem = core::CheckSettings(settings);

@@ -111,6 +111,17 @@ _@name@_of() {
 @commands@  esac
 }
 
+# Offers what the program answers. That comes from elsewhere: nothing of it is ever expanded, and a name that
+# bash would read as more than a word is not put on the line.
+_@name@_names() {
+  local name
+  local -a names
+  mapfile -t names < <("$program" names "$@" 2>/dev/null)
+  for name in "${names[@]}"; do
+    [[ $name == "$value"* && $name != -* && $name != *[!A-Za-z0-9._-]* ]] && COMPREPLY+=("$name")
+  done
+}
+
 _@name@() {
   local program=$1 line=${COMP_LINE:0:COMP_POINT} command=@name@ offer= option= at word current value prefix=
   local options commands count
@@ -166,10 +177,9 @@ _@name@() {
   case $offer in
     file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$value") ;;
     directory) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$value") ;;
-    group) offer=words:$("$program" names groups --timeout 1s "${place[@]}" 2>/dev/null) ;;
-    node) offer=words:$("$program" names nodes ${given[0]:+"${given[0]}"} --timeout 1s "${place[@]}" 2>/dev/null) ;;
-  esac
-  case $offer in
+    group) _@name@_names groups --timeout 1s "${place[@]}" ;;
+    node) _@name@_names nodes ${given[0]:+"${given[0]}"} --timeout 1s "${place[@]}" ;;
+    # Ours, and written into this script: compgen expands them as bash does any word.
     words:*) mapfile -t COMPREPLY < <(compgen -W "${offer#words:}" -- "$value") ;;
   esac
   COMPREPLY=("${COMPREPLY[@]/#/$prefix}")
@@ -272,6 +282,8 @@ _@name@_names() {
   local group=
   [[ $what == nodes ]] && group=${(Q)line[1]}
   names=( ${(f)"$(${(Q)_@name@_line[1]} names $what ${group:+$group} --timeout 1s $place 2>/dev/null)"} )
+  # They come from elsewhere: what is more than a word is not put on the line, not even quoted.
+  names=( ${${names:#-*}:#*[^A-Za-z0-9._-]*} )
   compadd "$@" -a names
 }
 

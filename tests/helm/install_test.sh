@@ -33,14 +33,24 @@ usr/bin/walstitch-controller
 usr/share/bash-completion/completions/walstitch
 usr/share/doc/walstitch/LICENSE
 usr/share/doc/walstitch/README.md
-usr/share/doc/walstitch/configuration.md
-usr/share/doc/walstitch/metrics.md
-usr/share/doc/walstitch/relay-tls.md
-usr/share/doc/walstitch/runbook.md
-usr/share/doc/walstitch/security.md
-usr/share/doc/walstitch/sentinel.md
-usr/share/doc/walstitch/upgrade.md
-usr/share/doc/walstitch/webhooks.md
+usr/share/doc/walstitch/agents/wal/FORMAT.md
+usr/share/doc/walstitch/controller/FAILOVER.md
+usr/share/doc/walstitch/docs/README.md
+usr/share/doc/walstitch/docs/configuration.md
+usr/share/doc/walstitch/docs/metrics.md
+usr/share/doc/walstitch/docs/relay-tls.md
+usr/share/doc/walstitch/docs/runbook.md
+usr/share/doc/walstitch/docs/security.md
+usr/share/doc/walstitch/docs/sentinel.md
+usr/share/doc/walstitch/docs/upgrade.md
+usr/share/doc/walstitch/docs/webhooks.md
+usr/share/doc/walstitch/helm/README.md
+usr/share/doc/walstitch/helm/walstitch/files/alerts.yaml
+usr/share/doc/walstitch/helm/walstitch/files/dashboard.json
+usr/share/doc/walstitch/policies/README.md
+usr/share/doc/walstitch/policies/profiles/cache.yaml
+usr/share/doc/walstitch/policies/profiles/mixed.yaml
+usr/share/doc/walstitch/policies/profiles/strict.yaml
 usr/share/man/man1/walstitch.1
 usr/share/man/man8/walstitch-agent.8
 usr/share/man/man8/walstitch-controller.8
@@ -50,6 +60,20 @@ usr/share/walstitch/policies/strict.yaml
 usr/share/zsh/site-functions/_walstitch
 TEXT
 )" "$(cd "$root" && find . -type f -o -type l | sed 's|^\./||' | sort)"
+
+# Every link of an installed page leads to something that is installed; and their words are all there.
+links=0
+while IFS= read -r page; do
+  while IFS= read -r target; do
+    case $target in http://* | https://* | '#'*) continue ;; esac
+    links=$((links + 1))
+    [ -e "$(dirname "$page")/${target%%#*}" ] || complain "${page#"$root"}: links to $target, which is not installed"
+  done < <(grep -o '](\([^) ]*\))' "$page" | sed 's/^](//; s/)$//')
+  original=$source/${page#"$root/usr/share/doc/walstitch/"}
+  without_links='s/\[\([^][]*\)\]([^() ]*)/\1/g'
+  expect_same "${page#"$root"}, but for its links" "$(sed "$without_links" "$original")" "$(sed "$without_links" "$page")"
+done < <(find "$root/usr/share/doc/walstitch" -name '*.md')
+[ "$links" -gt 50 ] || complain "the installed pages have $links links only"
 
 for program in walstitch walstitch-agent walstitch-controller; do
   said=$("$root/usr/bin/$program" --version) || complain "$program --version fails"

@@ -46,9 +46,10 @@ bool IsOfType(const json::value& value, const std::string& type) {
   return false;
 }
 
-bool Less(const json::value& value, const json::value& limit) {
-  if (value.is_uint64()) return false;  // beyond what a limit here may be
-  return value.as_int64() < limit.as_int64();
+// Boost keeps whole numbers as unsigned only where they do not fit a signed one.
+bool Less(const json::value& left, const json::value& right) {
+  if (left.is_uint64()) return right.is_uint64() && left.as_uint64() < right.as_uint64();
+  return right.is_uint64() || left.as_int64() < right.as_int64();
 }
 
 }  // namespace
@@ -97,6 +98,9 @@ void ApiDescription::Check(const json::value& value, const json::value& schema, 
   if (const auto* low = words.if_contains("minimum"); low != nullptr && Less(value, *low)) {
     complain(json::serialize(value) + " is less than " + json::serialize(*low));
   }
+  if (const auto* high = words.if_contains("maximum"); high != nullptr && Less(*high, value)) {
+    complain(json::serialize(value) + " is more than " + json::serialize(*high));
+  }
   if (const auto* pattern = words.if_contains("pattern")) {
     if (!std::regex_search(Text(value), std::regex(Text(*pattern)))) {
       complain(Text(value) + " does not match " + Text(*pattern));
@@ -136,7 +140,7 @@ void ApiDescription::Check(const json::value& value, const json::value& schema, 
     const auto* described = properties == nullptr ? nullptr : properties->as_object().if_contains(name);
     if (described != nullptr) {
       Check(field.value(), *described, at + "." + name, problems);
-    } else if (others == nullptr) {
+    } else if (others == nullptr || *others == json::value(false)) {
       complain("'" + name + "' is not described");
     } else if (others->is_object()) {
       Check(field.value(), *others, at + "." + name, problems);
@@ -159,13 +163,6 @@ std::vector<std::string> ApiDescription::ProblemsOfAnswer(const std::string& met
   }
   std::string verb = method;
   std::transform(verb.begin(), verb.end(), verb.begin(), [](unsigned char c) { return std::tolower(c); });
-  // Of what is no request, whatever the path (info.description).
-  if (status == 408 || status == 413 || status == 431) {
-    boost::system::error_code error;
-    const json::value value = json::parse(body, error);
-    if (error) return {std::to_string(status) + " was answered with what is no JSON: " + body.substr(0, 200)};
-    return ProblemsOf(value, document_.at("components").at("schemas").at("Error"));
-  }
   const auto* operation = operations == nullptr ? nullptr : operations->if_contains(verb);
   if (operation == nullptr) {
     if (status == 404 || status == 405) return {};

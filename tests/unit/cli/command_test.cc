@@ -62,7 +62,7 @@ class CommandTest : public testing::Test {
       if (found == answers_.end()) return http::ClientResponse{404, R"({"error":"there is no such thing"})"};
       return found->second;
     };
-    return static_cast<int>(RunCommandLine(arguments, out_, error_, fetch));
+    return static_cast<int>(RunCommandLine(arguments, out_, error_, fetch, terminal_));
   }
 
   [[nodiscard]] std::string Out() const { return out_.str(); }
@@ -77,6 +77,7 @@ class CommandTest : public testing::Test {
   std::map<std::string, http::ClientResponse> answers_;
   std::function<http::ClientResponse(const std::string&)> respond_;
   std::optional<walstitch::Error> failure_;
+  Terminal terminal_;
   std::vector<Asked> asked_;
   std::string host_;
   std::string directory_;
@@ -440,6 +441,27 @@ TEST_F(CommandTest, DecisionsAreListedAndShown) {
   EXPECT_EQ(RunLine({"decisions", "show", "nope"}), 2);
 }
 
+// They end up behind a prompt: whoever answers in the controller's place must not put a command there.
+TEST_F(CommandTest, NamesForCompletionsArePlainWords) {
+  boost::json::array groups;
+  for (const char* name : {"shop", "b_2.x-y", "x$(touch pwned)", "a;b", "a b", "-rf", "a\nb", "caf\u00e9"}) {
+    groups.push_back({{"group", name},
+                      {"managed", "managed"},
+                      {"epoch", 1},
+                      {"master", ""},
+                      {"findings", boost::json::array()},
+                      {"nodes", boost::json::array()},
+                      {"open_decisions", boost::json::array()},
+                      {"busy", ""},
+                      {"waits", ""}});
+  }
+  boost::json::object body;
+  body["groups"] = std::move(groups);
+  answers_["GET /v1/status"] = {200, Dump(body)};
+  EXPECT_EQ(RunLine({"names", "groups"}), 0) << Error();
+  EXPECT_EQ(Out(), "b_2.x-y\nshop\n");
+}
+
 // A log as the controller would keep it, in pages of two.
 class LogTest : public CommandTest {
  protected:
@@ -471,6 +493,15 @@ class LogTest : public CommandTest {
   std::vector<std::string> lines_;
   core::LogHead head_;
 };
+
+TEST_F(LogTest, ADamagedLineSteersNoTerminal) {
+  lines_[2] = "{\"n\": \"\x1b[2J\"}";
+  EXPECT_NE(Exported().find("\x1b[2J"), std::string::npos) << "a file gets the line as it stands";
+  terminal_.out = true;
+  const std::string shown = Exported();
+  EXPECT_EQ(shown.find('\x1b'), std::string::npos) << shown;
+  EXPECT_NE(shown.find("\\x1b[2J"), std::string::npos) << shown;
+}
 
 TEST_F(LogTest, AWholeChainVerifiesPageByPage) {
   EXPECT_EQ(RunLine({"decisions", "verify"}), 0) << Error();

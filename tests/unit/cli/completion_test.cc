@@ -25,8 +25,8 @@ class CompletionTest : public testing::Test {
     fs::create_directories(directory_ + "/bin");
     std::ofstream(directory_ + "/bin/walstitch") << "#!/bin/sh\necho \"$@\" >> '" << directory_ << "/asked'\n"
                                                  << R"(case "$1 $2 $3" in
-  "names groups "*) echo shop; echo store ;;
-  "names nodes shop") echo first-of-shop ;;
+  "names groups "*) echo shop; echo store; cat more 2>/dev/null ;;
+  "names nodes shop") echo first-of-shop; cat more 2>/dev/null ;;
   "names nodes "*) echo of-all ;;
 esac
 )";
@@ -95,6 +95,33 @@ TEST_F(CompletionTest, BashAsksTheControllerThatIsNamed) {
   EXPECT_EQ(Slurp(directory_ + "/asked"),
             "names groups --timeout 1s --controller http://a:1\nnames groups --timeout 1s --token-file=/t\n"
             "names nodes shop --timeout 1s\nnames nodes shop --timeout 1s\nnames nodes --timeout 1s\n");
+}
+
+// What an answer in the controller's place could hold.
+constexpr const char* kCommands =
+    "shut$(touch pwned)\nshut`touch pwned`\nshut;touch pwned\nshut ${x:=$(touch pwned)}\n--to=$(touch "
+    "pwned)\n"
+    "-shut\nshut'down\nshut*\n";
+
+TEST_F(CompletionTest, BashNeitherRunsNorOffersWhatIsNoName) {
+  std::ofstream(directory_ + "/more") << kCommands;
+  EXPECT_EQ(Bash("walstitch status "), "shop store");
+  EXPECT_EQ(Bash("walstitch status shu"), "");
+  EXPECT_EQ(Bash("walstitch status -o json --"), Bash("walstitch status --"));
+  EXPECT_EQ(Bash("walstitch maintenance shop "), "first-of-shop");
+  EXPECT_EQ(Bash("walstitch failover shop --to "), "first-of-shop");
+  EXPECT_FALSE(fs::exists(directory_ + "/pwned"));
+}
+
+TEST_F(CompletionTest, ZshNeitherRunsNorOffersWhatIsNoName) {
+  if (!IsHere("zsh")) GTEST_SKIP() << "no zsh here";
+  std::ofstream(directory_ + "/_walstitch") << RunProgram("completion zsh").out;
+  std::ofstream(directory_ + "/more") << kCommands;
+  EXPECT_EQ(Complete("timeout 60 zsh -f", "zsh_driver.zsh", directory_,
+                     {"walstitch status shu", "walstitch status sh", "walstitch maintenance shop "}),
+            (std::vector<std::string>{"<walstitch status shu>", "<walstitch status shop >",
+                                      "<walstitch maintenance shop first-of-shop >"}));
+  EXPECT_FALSE(fs::exists(directory_ + "/pwned"));
 }
 
 TEST_F(CompletionTest, ZshCompletesTheSame) {

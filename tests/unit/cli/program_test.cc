@@ -54,6 +54,20 @@ TEST(Program, DamageIsOne) {
   EXPECT_NE(ran.error.find("entry 1"), std::string::npos) << ran.error;
 }
 
+// The controller is away, so nothing is written that could fail.
+TEST(Program, AWatchThatNobodyReadsEnds) {
+  const std::string path = testing::TempDir() + "/cli_program_watch.code";
+  const int status =
+      std::system(("( timeout 60 '" WALSTITCH_PROGRAM
+                   "' --controller http://127.0.0.1:1 status --watch --interval 1h 2>/dev/null; "
+                   "echo $? >'" +
+                   path + "' ) | true")
+                      .c_str());
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(Slurp(path), "1\n");
+  std::filesystem::remove(path);
+}
+
 TEST(Program, AFullDiskUnderStdoutIsNotSuccess) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   const int status = std::system("'" WALSTITCH_PROGRAM "' --help >/dev/full 2>/dev/null");

@@ -112,6 +112,48 @@ TEST_F(WatchTest, OnATerminalWhatWasKnownLastStaysWhileTheControllerIsAway) {
   EXPECT_EQ(error_.str(), "");
 }
 
+TEST_F(WatchTest, OnATerminalATroubledGroupComesFirstAndNothingIsHiddenSilently) {
+  terminal_.out = true;
+  size_ = {9, 40};
+  boost::json::value status = boost::json::parse(kStatus);
+  auto& groups = status.at("groups").as_array();
+  boost::json::object troubled = groups.front().as_object();
+  troubled["group"] = "till";
+  troubled["findings"] =
+      boost::json::array{{{"code", "NodeDown"},
+                          {"node", "n3"},
+                          {"sentence", "the server process of n3 is down, its agent says"}}};
+  groups.push_back(troubled);
+  answers_ = {http::ClientResponse{200, boost::json::serialize(status)}};
+  EXPECT_EQ(Run({"--watch", "--color", "never"}), 0);
+  EXPECT_EQ(out_.str(),
+            "\x1b[2J\x1b[H2023-11-14 22:13:20 UTC, every 2.0 s;\x1b[K\n  Ctrl-C ends it\x1b[K\n\x1b[K\n"
+            "group till: master n1, epoch 3\x1b[K\n"
+            "  NODE  CONDITION  PRIORITY  AGENT\x1b[K\n"
+            "  n1    master            1  http://a:1\x1b[K\n"
+            "  findings\x1b[K\n"
+            "… 6 more lines: walstitch status GROUP \x1b[K\n\x1b[J");
+  size_ = {40, 40};
+  waited_.clear();
+  out_.str("");
+  EXPECT_EQ(Run({"--watch", "--color", "never"}), 0);
+  EXPECT_NE(out_.str().find("    NodeDown (n3): the server process\x1b[K\n"
+                            "      of n3 is down, its agent says\x1b[K\n"),
+            std::string::npos)
+      << out_.str();
+  EXPECT_LT(out_.str().find("group till"), out_.str().find("group shop"));
+}
+
+TEST_F(WatchTest, OnADumbTerminalEachLookIsWrittenBehindTheOneBefore) {
+  terminal_.out = true;
+  setenv("TERM", "dumb", 1);
+  answers_ = {Good(), Good()};
+  EXPECT_EQ(Run({"--watch"}), 0);
+  EXPECT_EQ(out_.str().find('\x1b'), std::string::npos) << out_.str();
+  EXPECT_EQ(out_.str(),
+            "2023-11-14 22:13:20.000 UTC\n" + std::string(kText) + "\n2023-11-14 22:13:22.000 UTC\n" + kText);
+}
+
 TEST_F(WatchTest, AGroupThatThereIsNotEndsIt) {
   answers_ = {http::ClientResponse{404, R"({"error":"no group 'x'"})"}, Good()};
   EXPECT_EQ(Run({"x", "--watch"}), 2);
@@ -123,6 +165,10 @@ TEST_F(WatchTest, ItIsNoCheckAndAnIntervalNeedsIt) {
   EXPECT_EQ(Run({"--watch", "--check"}), 2);
   EXPECT_EQ(Run({"--interval", "2s"}), 2);
   EXPECT_EQ(Run({"--watch", "--interval", "2"}), 2);
+  error_.str("");
+  EXPECT_EQ(Run({"--watch", "--interval", "49ms"}), 2);
+  EXPECT_EQ(error_.str(), "walstitch: --interval: expected 50ms or more, not 49ms\n");
+  EXPECT_EQ(Run({"--watch", "--interval", "50ms"}), 0);
 }
 
 TEST_F(WatchTest, NobodyWhoReadsEndsIt) {
@@ -130,6 +176,15 @@ TEST_F(WatchTest, NobodyWhoReadsEndsIt) {
   out_.setstate(std::ios::badbit);
   EXPECT_EQ(Run({"--watch"}), 1);
   EXPECT_EQ(waited_.size(), 0U);
+}
+
+TEST_F(WatchTest, NobodyWhoReadsEndsItAlsoWhileTheControllerIsAway) {
+  answers_ = {Away(), Away(), Away()};
+  terminal_.wait = [this](std::chrono::milliseconds) {
+    out_.setstate(std::ios::badbit);
+    return false;
+  };
+  EXPECT_EQ(Run({"--watch"}), 1);
 }
 
 TEST_F(WatchTest, ColoursAreForTerminalsThatWantThem) {
@@ -154,16 +209,38 @@ TEST_F(WatchTest, ColoursAreForTerminalsThatWantThem) {
   EXPECT_FALSE(painted({}));
 }
 
-TEST(FitToScreenTest, CutsWhatIsTooMuch) {
-  EXPECT_EQ(FitToScreen("a\nb\nc\n", {3, 10}), "a\nb\n");
-  EXPECT_EQ(FitToScreen("abcdef\n\nx\n", {10, 3}), "abc\n\nx\n");
-  EXPECT_EQ(FitToScreen("äöü\n", {10, 2}), "äö\n");
-  EXPECT_EQ(FitToScreen("", {10, 2}), "");
+std::string Fit(const std::string& text, ScreenSize size) { return FitToScreen(text, size, "look"); }
+
+TEST(FitToScreenTest, WhatFitsIsLeftAlone) {
+  EXPECT_EQ(Fit("a\nb\n", {3, 10}), "a\nb\n");
+  EXPECT_EQ(Fit("abc\n\nx\n", {10, 3}), "abc\n\nx\n");
+  EXPECT_EQ(Fit("äöü\n", {10, 3}), "äöü\n");
+  EXPECT_EQ(Fit("", {10, 2}), "");
 }
 
-TEST(FitToScreenTest, ColoursTakeNoRoomAndEndWhereTheLineDoes) {
-  EXPECT_EQ(FitToScreen("\x1b[31mabc\x1b[0mdef\n", {10, 4}), "\x1b[31mabc\x1b[0md\n");
-  EXPECT_EQ(FitToScreen("\x1b[31mabcdef\x1b[0m\n", {10, 3}), "\x1b[31mabc\x1b[0m\n");
+TEST(FitToScreenTest, ALongLineGoesOnFurtherIn) {
+  EXPECT_EQ(Fit("  NodeDown: its server ended\n", {10, 17}), "  NodeDown: its\n    server ended\n");
+  EXPECT_EQ(Fit("one two\n", {10, 4}), "one\n  tw\n  o\n");
+  EXPECT_EQ(Fit("one two\n", {10, 5}), "one\n  two\n");
+  EXPECT_EQ(Fit("abcdef\n", {10, 4}), "abcd\n  ef\n");
+  EXPECT_EQ(Fit("äöüß\n", {10, 2}), "äö\n ü\n ß\n");
+  EXPECT_EQ(Fit("abc\n", {10, 1}), "a\nb\nc\n");
+  EXPECT_EQ(Fit("          a\n", {10, 4}), "    \n  a\n");
+}
+
+TEST(FitToScreenTest, WhatGoesBeyondTheScreenIsCounted) {
+  EXPECT_EQ(Fit("a\nb\nc\n", {3, 40}), "a\n… 2 more lines: look\n");
+  EXPECT_EQ(Fit("a\nb\nc d\n", {4, 40}), "a\nb\nc d\n");
+  EXPECT_EQ(Fit("a\nb\nc\nd\n", {4, 8}), "a\nb\n… 2 more\n");
+  EXPECT_EQ(Fit("a\nb\n", {2, 40}), "… 2 more lines: look\n");
+  EXPECT_EQ(Fit("a\nb\n", {1, 40}), "");
+  EXPECT_EQ(Fit("one two\nb\n", {3, 20}), "one two\nb\n");
+  EXPECT_EQ(Fit("one two\nb\n", {3, 4}), "one\n… 3 \n");
+}
+
+TEST(FitToScreenTest, ColoursTakeNoRoomAndGoOnInTheNextRow) {
+  EXPECT_EQ(Fit("\x1b[31mabc\x1b[0md\n", {10, 4}), "\x1b[31mabc\x1b[0md\n");
+  EXPECT_EQ(Fit("\x1b[31mabcd\x1b[0mef\n", {10, 3}), "\x1b[31mabc\x1b[0m\n \x1b[31md\x1b[0me\n f\n");
 }
 
 TEST(PaletteTest, OnlyItsOwnColoursComeThrough) {

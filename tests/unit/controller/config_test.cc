@@ -94,15 +94,19 @@ TEST(ControllerConfigTest, WhatIsLeftOutHasItsDefault) {
 }
 
 TEST(ControllerConfigTest, ASettingOfAFailoverIsRefusedWithItsPlace) {
-  const std::string to_an_hour = ": expected a time from 0s to 1h, with its unit: ms, s, m or h";
+  const auto expected = [](const std::string& range) {
+    return ": expected a time from " + range + ", with its unit: ms, s, m or h";
+  };
   const std::pair<const char*, std::string> cases[] = {
       {"lease: 3s", "2:8: expected a mapping (key: value)"},
       {"lease: {length: 3s}", "2:9: unknown key 'length'; expected one of: duration, drift, park"},
-      {"lease: {duration: 3}", "2:19: duration" + to_an_hour},
-      {"lease: {duration: 1.5s}", "2:19: duration" + to_an_hour},
-      {"lease: {duration: [3s]}", "2:19: duration" + to_an_hour},
-      {"lease: {duration: 2h}", "2:19: duration" + to_an_hour},
-      {"lease: {park: soon}", "2:15: park" + to_an_hour},
+      {"lease: {duration: 3}", "2:19: duration" + expected("500ms to 10m")},
+      {"lease: {duration: 1.5s}", "2:19: duration" + expected("500ms to 10m")},
+      {"lease: {duration: [3s]}", "2:19: duration" + expected("500ms to 10m")},
+      {"lease: {duration: 2h}", "2:19: duration" + expected("500ms to 10m")},
+      {"lease: {duration: 100ms}", "2:19: duration" + expected("500ms to 10m")},
+      {"lease: {park: soon}", "2:15: park" + expected("50ms to 5m")},
+      {"lease: {park: 49ms}", "2:15: park" + expected("50ms to 5m")},
       {"lease: {drift: 1}", "2:16: drift: expected a percentage such as 1% or 0.5%"},
       {"lease: {drift: 0.25%}", "2:16: drift: expected a percentage such as 1% or 0.5%"},
       {"failover: true", "2:11: expected a mapping (key: value)"},
@@ -110,16 +114,14 @@ TEST(ControllerConfigTest, ASettingOfAFailoverIsRefusedWithItsPlace) {
        "2:12: unknown key 'auto'; expected one of: automatic, unreachableAfter, hungAfter, loadingAfter, "
        "stuckFeedAfter, purgeWarning, diskLow, blockAfter, maxConcurrent"},
       {"failover: {automatic: yes}", "2:23: automatic: expected true or false"},
-      {"failover: {unreachableAfter: 1}", "2:30: unreachableAfter" + to_an_hour},
-      {"failover: {hungAfter: 1 s}", "2:23: hungAfter" + to_an_hour},
+      {"failover: {unreachableAfter: 1}", "2:30: unreachableAfter" + expected("50ms to 1h")},
+      {"failover: {hungAfter: 1 s}", "2:23: hungAfter" + expected("50ms to 1h")},
       {"failover: {loadingAfter: 10ms}",
        "2:26: loadingAfter: expected a time from 1s to 24h, with its unit: ms, s, m or h"},
-      {"failover: {stuckFeedAfter: -1s}",
-       "2:28: stuckFeedAfter: expected a time from 0s to 24h, with its unit: ms, s, m or h"},
+      {"failover: {stuckFeedAfter: -1s}", "2:28: stuckFeedAfter" + expected("100ms to 24h")},
       {"failover: {purgeWarning: 1d}",
        "2:26: purgeWarning: expected a time from 0s to 720h, with its unit: ms, s, m or h"},
-      {"failover: {blockAfter: never}",
-       "2:24: blockAfter: expected a time from 0s to 720h, with its unit: ms, s, m or h"},
+      {"failover: {blockAfter: never}", "2:24: blockAfter" + expected("500ms to 720h")},
       {"failover: {diskLow: 10%}",
        "2:21: diskLow: expected a number of bytes such as 1000000, 64Mi or 4Gi (units k, M, G, T, Ki, Mi, "
        "Gi, Ti)"},
@@ -143,10 +145,17 @@ TEST(ControllerConfigTest, SettingsThatDoNotFitTogetherAreRefusedAtTheOneThatIsI
       ErrorOf(With("lease: {park: 2s}")),
       "c.yaml:2:15: lease: of a lease of 3000 ms, a park time of 2000 ms and the drift leave the master "
       "less than half; expected a longer lease.duration or a shorter lease.park");
-  EXPECT_EQ(ErrorOf(With("lease: {duration: 100ms}")),
-            "c.yaml:2:19: lease.duration: a lease lasts from 500 ms to 10 minutes, not 100 ms");
   EXPECT_EQ(ErrorOf(With("failover: {blockAfter: 3s}")).substr(0, 47),
             "c.yaml:2:24: failover.blockAfter is 3s, but und");
+}
+
+// The range of a key is the widest of all leases: its ends are taken where the others fit.
+TEST(ControllerConfigTest, TheEndsOfTheRangesAreTaken) {
+  EXPECT_EQ(ErrorOf(With("lease: {duration: 500ms, park: 50ms, drift: 0.1%}")), "accepted");
+  EXPECT_EQ(
+      ErrorOf(With("lease: {duration: 10m, park: 4m, drift: 10%}\n"
+                   "failover: {unreachableAfter: 1h, hungAfter: 1h, stuckFeedAfter: 1h, blockAfter: 12m}")),
+      "accepted");
 }
 
 TEST(ControllerConfigTest, MistakesOfNodesAreNamedWithTheirPlace) {

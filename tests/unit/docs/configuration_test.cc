@@ -134,7 +134,8 @@ TEST(ConfigurationReference, KnowsSectionsListsDefaultsAndRanges) {
     return it == reference.end() ? ConfigKey{} : *it;
   };
   EXPECT_EQ(find("lease.duration").absent, "3s");
-  EXPECT_EQ(find("lease.duration").type, "time, 0s to 1h");
+  EXPECT_EQ(find("lease.duration").type, "time, 500ms to 10m");
+  EXPECT_EQ(find("lease.park").type, "time, 50ms to 5m");
   EXPECT_EQ(find("lease.drift").absent, "1%");
   EXPECT_EQ(find("failover.diskLow").absent, "1Gi");
   EXPECT_EQ(find("kubernetes.store").type, "local or shared");

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "agents/agent/api.h"
+#include "agents/wal/range_digest.h"
 #include "controller/api/api.h"
 #include "controller/core/finding.h"
 #include "tests/support/api_description.h"
@@ -135,6 +136,60 @@ TEST(OpenApi, EveryFindingIsNamed) {
   EXPECT_EQ(named, known);
 }
 
+// The status of every answer that an operation is described with.
+std::set<std::string> AnswersOf(const json::value& operation) {
+  std::set<std::string> answers;
+  for (const auto& answer : operation.at("responses").as_object()) answers.emplace(answer.key());
+  return answers;
+}
+
+// The server refuses a body that is too large, and any where strangers may ask (http_server.cc).
+TEST(OpenApi, ABodyThatIsTooLargeIsAnAnswerWhereverOneIsRefused) {
+  for (const std::string_view text : {api::kOpenApi, agent::kOpenApi}) {
+    const json::value document = json::parse(OpenApiDocument(text));
+    for (const auto& path : document.at("paths").as_object()) {
+      for (const auto& operation : path.value().as_object()) {
+        const bool open = operation.value().at("x-walstitch-role").as_string() == "open";
+        const bool takes_one = operation.value().as_object().contains("requestBody");
+        EXPECT_EQ(AnswersOf(operation.value()).contains("413"), open || takes_one)
+            << std::string(operation.key()) << " " << std::string(path.key());
+      }
+    }
+  }
+}
+
+TEST(OpenApi, SaysWhatTheServerSaysToWhatIsNoRequest) {
+  for (const std::string_view text : {api::kOpenApi, agent::kOpenApi}) {
+    const json::value document = json::parse(OpenApiDocument(text));
+    const std::string words(document.at("info").at("description").as_string());
+    EXPECT_NE(words.find("400, 413, 431 or 505"), std::string::npos) << words;
+    EXPECT_EQ(words.find("408"), std::string::npos) << words;
+  }
+}
+
+TEST(OpenApi, AnOrderTakesNoFieldsThatTheControllerRefuses) {
+  const test::ApiDescription description(OpenApiDocument(api::kOpenApi));
+  const json::value& schemas = description.Document().at("components").at("schemas");
+  EXPECT_TRUE(description.ProblemsOf(json::parse(R"({"to": "n2"})"), schemas.at("Order")).empty());
+  for (const char* name : {"Order", "ReplayOrder"}) {
+    EXPECT_EQ(schemas.at(name).at("additionalProperties"), json::value(false)) << name;
+  }
+  EXPECT_EQ(description.ProblemsOf(json::parse(R"({"too": "n2"})"), schemas.at("Order")).size(), 1U);
+  EXPECT_EQ(description.ProblemsOf(json::parse(R"({"deadline_ms": 600001})"), schemas.at("Order")).size(),
+            1U);
+}
+
+TEST(OpenApi, DigestsAreAskedForInAsManyPartsAsTheAgentTakes) {
+  const json::value document = json::parse(OpenApiDocument(agent::kOpenApi));
+  for (const auto& parameter :
+       document.at("paths").at("/v1/wal/digests").at("get").at("parameters").as_array()) {
+    if (parameter.at("name").as_string() != "parts") continue;
+    EXPECT_EQ(parameter.at("schema").at("maximum"), json::value(wal::kMaxDigestParts));
+    return;
+  }
+  ADD_FAILURE() << "no parameter 'parts'";
+}
+
 // The checker itself: what it lets pass is not checked.
 TEST(OpenApi, WhatIsNotAsDescribedIsFound) {
   const test::ApiDescription description(OpenApiDocument(agent::kOpenApi));
@@ -149,6 +204,9 @@ TEST(OpenApi, WhatIsNotAsDescribedIsFound) {
   EXPECT_EQ(problems(200, "no"), 1U);
   EXPECT_EQ(problems(503, R"({"error":"it is loading"})"), 0U);
   EXPECT_EQ(problems(418, "{}"), 1U);
+  EXPECT_EQ(problems(413, R"({"error":"this path takes no body"})"), 0U);
+  EXPECT_EQ(description.ProblemsOfAnswer("GET", "/v1/report", 413, R"({"error":"too large"})").size(), 1U);
+  EXPECT_EQ(problems(431, R"({"error":"too large"})"), 1U);
   EXPECT_EQ(description.ProblemsOfAnswer("GET", "/elsewhere", 200, "{}").size(), 1U);
   EXPECT_EQ(description.ProblemsOfAnswer("GET", "/elsewhere", 404, "{}").size(), 0U);
 }
