@@ -192,6 +192,11 @@ asio::awaitable<Result<node::NodeFacts>> CommandRunner::Info(Deadline deadline) 
   milliseconds left = Left(deadline);
   if (left.count() == 0) co_return Fail(ErrorCode::kTimeout, "the command's deadline has passed");
   auto facts = co_await node_.Info(std::min(left, options_.call_timeout));
+  // 1. The fence parks the node, too, and drops its clients. 2. This connection is one of them, and a
+  // question is under way on it. 3. The command would fail for nothing: on another connection the answer
+  // comes.
+  if (!facts && facts.error().Code() == ErrorCode::kIo && Left(deadline).count() > 0)
+    facts = co_await node_.Info(std::min(Left(deadline), options_.call_timeout));
   if (facts && facts->role == Role::kMaster) was_master_ = true;
   co_return facts;
 }

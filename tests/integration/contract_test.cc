@@ -224,6 +224,27 @@ TEST_F(Node, ClosesOnMalformedRequests) {
   EXPECT_EQ(Say(client_, {"PING"}), "PONG");
 }
 
+TEST_F(Node, KillsClientsAndWhoeverAsksForItUnlessItIsSkipped) {
+  RawConnection idle(master_.port());
+  RawConnection subscriber(master_.port());
+  subscriber.SendCommand({"SUBSCRIBE", "news"});
+  ASSERT_TRUE(subscriber.ReadLine());
+  RawConnection asks(master_.port());
+  asks.SendCommand({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  ASSERT_TRUE(asks.ReadLine());
+  EXPECT_TRUE(idle.WaitClosed(seconds(5)));
+  asks.SendCommand({"CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes"});
+  const auto killed = asks.ReadLine();
+  ASSERT_TRUE(killed);
+  EXPECT_EQ(killed->front(), ':') << *killed;
+  EXPECT_TRUE(subscriber.WaitClosed(seconds(5)));
+  asks.SendCommand({"PING"});
+  EXPECT_EQ(asks.ReadLine(), "+PONG");
+  asks.SendCommand({"CLIENT", "KILL", "TYPE", "normal"});
+  EXPECT_TRUE(asks.ReadLine());
+  EXPECT_TRUE(asks.WaitClosed(seconds(5)));
+}
+
 TEST_F(Node, KeepsBinaryKeysAndValues) {
   const std::string key("\x00\xff\r\n\"k", 6);
   const std::string value("\r\n\x00\x01$5\r\n", 8);

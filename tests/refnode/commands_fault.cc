@@ -25,8 +25,9 @@ std::string Fault(CommandContext& context, const Args& args) {
   } else if (name == "drop-connections") {
     const std::string whose = args.size() > 2 ? ToLower(args[2]) : "all";
     const bool all = whose == "all";
-    context.server.DropConnections(&context.connection, all || whose == "clients", all || whose == "replicas",
-                                   all || whose == "upstream");
+    const bool clients = all || whose == "clients";
+    context.server.DropConnections(
+        &context.connection, {clients, clients, all || whose == "replicas", all || whose == "upstream"});
   } else if (name == "stop-feeding") {
     faults.stop_feeding = true;
   } else if (name == "stop-applying") {

@@ -46,6 +46,7 @@ std::string Subscribe(CommandContext& context, const Args& args) {
   Connection& connection = context.connection;
   const auto subscriber = std::make_shared<Subscriber>(std::set<std::string>(args.begin() + 1, args.end()));
   server.pubsub().Add(subscriber.get());
+  connection.is_subscriber = true;
   connection.takeover = [&server, &connection, subscriber] {
     Listen(server, connection, *subscriber);
     server.pubsub().Remove(subscriber.get());

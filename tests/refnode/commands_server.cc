@@ -152,10 +152,13 @@ std::string Client(CommandContext& context, const Args& args) {
     connection.name = args[2];
     return resp::Ok();
   }
-  if (word == "kill" && args.size() == 4 && EqualsIgnoreCase(args[2], "type")) {
+  if (word == "kill" && (args.size() == 4 || args.size() == 6) && EqualsIgnoreCase(args[2], "type")) {
     const std::string type = ToLower(args[3]);
-    const bool replicas = type == "slave" || type == "replica";
-    context.server.DropConnections(&connection, type == "normal", replicas, type == "master");
+    const bool skips_me =
+        args.size() == 6 && EqualsIgnoreCase(args[4], "skipme") && EqualsIgnoreCase(args[5], "yes");
+    context.server.DropConnections(&connection, {type == "normal", type == "pubsub",
+                                                 type == "slave" || type == "replica", type == "master"});
+    if (type == "normal" && !skips_me) connection.close_after_reply = true;
     return resp::Integer(1);
   }
   return resp::Error("ERR Syntax error, try CLIENT LIST|INFO|KILL ip:port|GETNAME|SETNAME");

@@ -50,6 +50,7 @@ struct Connection {
   // then on instead of reading commands. The connection closes when it returns.
   std::function<void()> takeover;
   std::atomic<bool> is_replica{false};
+  std::atomic<bool> is_subscriber{false};
   std::atomic<bool> finished{false};
 };
 

@@ -103,7 +103,7 @@ void Server::Run() {
     std::lock_guard lock(link_mutex_);
     if (link_) link_->Stop();
   }
-  DropConnections(nullptr, true, true, false);
+  DropConnections(nullptr, {true, true, true, false});
   Reap(true);
   cron_.join();
   storage_.Close();
@@ -173,15 +173,19 @@ void Server::Serve(Connection& connection) {
   }
 }
 
-void Server::DropConnections(const Connection* except, bool clients, bool replicas, bool upstream) {
+void Server::DropConnections(const Connection* except, Whose whose) {
   {
     std::lock_guard lock(connections_mutex_);
     for (const Served& served : connections_) {
       if (served.connection.get() == except) continue;
-      if (served.connection->is_replica ? replicas : clients) served.connection->socket.ShutDown();
+      const Connection& each = *served.connection;
+      const bool meant = each.is_replica      ? whose.replicas
+                         : each.is_subscriber ? whose.subscribers
+                                              : whose.clients;
+      if (meant) served.connection->socket.ShutDown();
     }
   }
-  if (upstream) {
+  if (whose.upstream) {
     std::lock_guard lock(link_mutex_);
     if (link_) link_->Drop();
   }

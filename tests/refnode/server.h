@@ -125,8 +125,14 @@ class Server {
   void SetKeyCount(const std::string& ns, uint64_t keys);
   uint64_t KeyCount(const std::string& ns);
 
-  // Shuts connections down: clients, replicas, the upstream.
-  void DropConnections(const Connection* except, bool clients, bool replicas, bool upstream);
+  // Shuts connections down: clients, those of them that subscribe, replicas, the upstream.
+  struct Whose {
+    bool clients = false;
+    bool subscribers = false;
+    bool replicas = false;
+    bool upstream = false;
+  };
+  void DropConnections(const Connection* except, Whose whose);
 
  private:
   void Accept(Socket socket);

@@ -53,6 +53,7 @@ struct World : NodeControl,
   node::NodeFacts facts;
   RelayReport relay;
   bool info_lost = false;
+  bool connection_lost = false;  // once
   std::optional<Error> slave_of_error;
   bool slave_of_has_effect = true;
   int own_replica_refusals = 0;
@@ -83,6 +84,8 @@ struct World : NodeControl,
   asio::awaitable<Result<node::NodeFacts>> Info(milliseconds) override {
     if (on_info) on_info(*this);
     if (info_lost) co_return Fail(ErrorCode::kTimeout, "INFO: no answer");
+    if (std::exchange(connection_lost, false))
+      co_return Fail(ErrorCode::kIo, "INFO: the connection was lost");
     if (in_flight > 0) {
       --in_flight;
       facts.last = *facts.last + 1;
@@ -365,6 +368,15 @@ TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItFollowsThe
   world_.asked.clear();
   EXPECT_EQ(RunOn(runner, follow).outcome, Outcome::kDone);
   EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 0);
+}
+
+TEST_F(CommandRunnerTest, ParkOutlivesAConnectionThatIsDroppedWithTheClients) {
+  MakeMaster();
+  world_.on_info = [first = true](World& world) mutable {
+    if (std::exchange(first, false)) world.connection_lost = true;
+  };
+  CommandResult result = Run(ParkAction{});
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
 }
 
 TEST_F(CommandRunnerTest, ParkWaitsForWhatIsStillInFlight) {
