@@ -273,6 +273,38 @@ TEST_F(MetricsTest, AFailoverIsHeldThenDoneThenTimed) {
   ExpectIs(controller, R"(walstitch_decisions_open{group="shop"})", 0);
 }
 
+TEST_F(MetricsTest, WhatHoldsAFailoverIsNamedUntilItDoesNoMore) {
+  ClusterOptions options;
+  options.nodes = {"n1", "n2", "n3"};
+  options.controller_config =
+      "lease: {duration: 1s, drift: 1%, park: 100ms}\n"
+      "failover: {unreachableAfter: 500ms, hungAfter: 500ms, blockAfter: 10m}\n";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  const Look controller = OfController();
+  const auto held = [](const std::string& reason) {
+    return Series("failover_held", "", "reason=\"" + reason + "\"");
+  };
+  const std::string present = Series("group_master_present");
+  const std::string first = cluster().Master();
+  ExpectOrdered({"maintenance", "shop", first, "on", "--reason", "a test"});
+  cluster().KillNode(first);
+  ExpectIs(controller, held("in-maintenance"), 1);
+  ExpectIs(controller, present, 0);
+  ExpectOrdered({"maintenance", "shop", first, "off"});
+  ExpectIs(controller, present, 1);
+  ExpectIs(controller, held("in-maintenance"), 0);
+
+  ASSERT_FALSE(cluster().RestartNode(first));
+  ASSERT_TRUE(cluster().WaitSettled());
+  ExpectIs(controller, held("blocked"), 0);
+  cluster().KillNode(cluster().Master());
+  ExpectIs(controller, held("blocked"), 1);
+  ExpectIs(controller, present, 0);
+  ExpectOrdered({"unblock", "shop"});
+  ExpectIs(controller, present, 1);
+  ExpectIs(controller, held("blocked"), 0);
+}
+
 TEST_F(MetricsTest, WithoutAControllerALeaseIsRenewedByPromises) {
   ClusterOptions options;
   options.controller_config = kQuick;
@@ -459,7 +491,7 @@ TEST_F(MetricsTest, EachTroubleIsSeenUntilItIsOver) {
       {"a master that hangs",
        [&] { cluster().Node("n1").Pause(); },
        [&] { cluster().Node("n1").Resume(); },
-       {finding("MasterProcessHung")},
+       {finding("MasterProcessHung"), Series("failover_held", "", R"(reason="not-automatic")")},
        {present}},
       {"a group that is released",
        [&] { EXPECT_TRUE(cluster().Release().IsDone()); },
