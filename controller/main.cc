@@ -152,12 +152,14 @@ int main(int argc, char** argv) {
   if (auto opened = program.Open(); !opened) return Complain(opened.error(), CodeOf(opened.error()));
   std::optional<http::Server> server;
   std::optional<sentinel::Service> sentinel_service;
-  const auto process = [&server, &sentinel_service] {
+  const auto process = [&server, &sentinel_service, &program] {
     metrics::ProcessNumbers numbers;
     const auto now =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
     metrics::AddServer("api", server->Counts(), now.count(), &numbers);
     if (sentinel_service) metrics::AddServer("sentinel", sentinel_service->Counts(), now.count(), &numbers);
+    if (const shell::Controller* controller = program.Leading())
+      controller->AddCertificates(now.count(), &numbers);
     return numbers;
   };
   server.emplace(context.get_executor(), server_options, api::MakeHandler(program, process));

@@ -223,6 +223,10 @@ class Agent::Impl : public ApiBackend, public LeaseServiceOwner {
   std::optional<StateFile> state_file_;
   std::optional<asio::thread_pool> command_pool_;
   relay::TlsContexts upstream_tls_;  // empty: in plain
+  // For what is told of their certificates; null: in plain.
+  std::shared_ptr<http::TlsIdentity> relay_tls_identity_;
+  std::shared_ptr<http::TlsIdentity> upstream_tls_identity_;
+  std::shared_ptr<http::TlsIdentity> gate_tls_identity_;
   std::optional<relay::Relay> relay_;
   std::optional<relay::Gate> gate_;
   std::array<std::uint64_t, relay::kRefusedCount> strangers_{};  // that were told of
@@ -340,11 +344,13 @@ Result<void> Agent::Impl::Start() {
   if (config_.relay_tls) {
     auto identity = http::TlsIdentity::Load(http::TlsEnd::kServer, *config_.relay_tls);
     if (!identity) return Fail(identity.error(), "relay.tls");
+    relay_tls_identity_ = *identity;
     relay_options.node_tls = [shown = *identity] { return shown->Context(); };
   }
   if (config_.upstream_tls) {
     auto identity = http::TlsIdentity::Load(http::TlsEnd::kClient, *config_.upstream_tls);
     if (!identity) return Fail(identity.error(), "upstreamTls");
+    upstream_tls_identity_ = *identity;
     upstream_tls_ = [shown = *identity] { return shown->Context(); };
     relay_options.upstream_tls = upstream_tls_;
     relay_options.upstream_port = config_.upstream_port;
@@ -360,6 +366,7 @@ Result<void> Agent::Impl::Start() {
   if (config_.gate.port != 0) {
     auto identity = http::TlsIdentity::Load(http::TlsEnd::kServer, config_.gate_tls);
     if (!identity) return Fail(identity.error(), "gate");
+    gate_tls_identity_ = *identity;
     relay::GateOptions gate_options;
     gate_options.listen_host = config_.gate.host;
     gate_options.listen_port = config_.gate.port;
@@ -580,7 +587,12 @@ asio::awaitable<std::string> Agent::Impl::Metrics() {
   AgentNumbers numbers;
   auto salvages = co_await salvages_->List();
   numbers.process.program = "walstitch-agent";
-  metrics::AddServer("api", server_->Counts(), UnixMs() / 1000, &numbers.process);
+  const std::int64_t now = UnixMs() / 1000;
+  metrics::AddServer("api", server_->Counts(), now, &numbers.process);
+  metrics::AddCertificate("peers", peers_->Tls(), now, &numbers.process);
+  metrics::AddCertificate("relay", relay_tls_identity_, now, &numbers.process);
+  metrics::AddCertificate("upstream", upstream_tls_identity_, now, &numbers.process);
+  metrics::AddCertificate("gate", gate_tls_identity_, now, &numbers.process);
   AddListener("relay", relay_->Listened(), &numbers.process);
   if (gate_) AddListener("gate", gate_->Counts(), &numbers.process);
   numbers.report = CurrentReport();

@@ -19,4 +19,11 @@ void AddServer(const std::string& listener, const http::ServerCounts& counts, st
     numbers->certificates.push_back({listener, unix_seconds + *counts.certificate_seconds_left});
 }
 
+void AddCertificate(const std::string& use, const std::shared_ptr<http::TlsIdentity>& identity,
+                    std::int64_t unix_seconds, ProcessNumbers* numbers) {
+  if (!identity) return;
+  identity->Look();
+  if (const auto left = identity->SecondsLeft()) numbers->certificates.push_back({use, unix_seconds + *left});
+}
+
 }  // namespace walstitch::metrics

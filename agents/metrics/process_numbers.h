@@ -23,7 +23,7 @@ struct ListenerNumbers {
 };
 
 struct CertificateNumbers {
-  std::string use;                  // where it is shown: a listener
+  std::string use;                  // where it is shown: a listener, or whom the program connects to
   std::int64_t expiry_seconds = 0;  // unix time at which the first of its chain is not valid any more
 };
 
@@ -45,7 +45,7 @@ inline constexpr std::array<MetricInfo, 6> kProcessMetrics = {{
     {"walstitch_listener_refused_total", MetricType::kCounter, "listener, reason",
      "Connections and requests that were refused since the program started."},
     {"walstitch_certificate_expiry_timestamp_seconds", MetricType::kGauge, "use",
-     "Unix time at which the certificate that is shown expires."},
+     "Unix time at which the certificate that is shown there expires."},
 }};
 
 // The version of all programs of this build.

@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/json.hpp>
 #include <charconv>
+#include <chrono>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -303,6 +304,9 @@ asio::awaitable<http::Response> Metrics(Call call) {
   numbers.leads = call.controller != nullptr && call.front.Acts();
   for (const shell::WebhookCounts& hook : call.front.Hooks())
     numbers.webhooks.push_back({hook.name, hook.sent, hook.failed, hook.dropped, hook.waiting});
+  numbers.unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                        std::chrono::system_clock::now().time_since_epoch())
+                        .count();
   if (call.controller != nullptr) {
     for (const auto& [name, group] : call.controller->Groups()) numbers.statuses.push_back(group->Status());
     numbers.records = &call.controller->Records();

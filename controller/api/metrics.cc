@@ -34,6 +34,8 @@ constexpr MetricInfo kTable[] = {
      "How long the group has been without a living master; 0 while it has one."},
     {"walstitch_group_epoch", kGauge, "group", "The epoch; it grows with each change of the master."},
     {"walstitch_group_paused", kGauge, "group", "1 while an operator has paused the group."},
+    {"walstitch_group_paused_seconds", kGauge, "group",
+     "How long ago an operator paused the group; 0 if it is not paused."},
     {"walstitch_group_failover_blocked_seconds", kGauge, "group",
      "How long no failover begins by itself yet, after the last one; 0 if one may."},
     {"walstitch_group_lease_age_seconds", kGauge, "group",
@@ -172,7 +174,7 @@ void TellNode(const boost::json::object& status, const Labels& node, bool health
   if (connected && report != nullptr) TellReport(report->as_object(), node, set);
 }
 
-void TellGroup(const boost::json::object& status, MetricSet* set) {
+void TellGroup(const boost::json::object& status, std::int64_t unix_ms, MetricSet* set) {
   const std::string group = TextOf(status.at("group"));
   const Labels labels = {group};
   const auto seconds = [&](std::string_view name, std::string_view key) {
@@ -183,7 +185,13 @@ void TellGroup(const boost::json::object& status, MetricSet* set) {
   set->Set("walstitch_group_master_present", labels, status.at("has_master").as_bool());
   seconds("walstitch_group_without_master_seconds", "without_master_ms");
   set->Set("walstitch_group_epoch", labels, status.at("epoch").to_number<double>());
-  set->Set("walstitch_group_paused", labels, status.contains("paused"));
+  const auto* paused = status.if_contains("paused");
+  set->Set("walstitch_group_paused", labels, paused != nullptr);
+  // A pause outlives the controller that began it, whose clock may have been ahead.
+  const std::int64_t paused_ms =
+      paused == nullptr ? 0 : unix_ms - paused->at("since_ms").to_number<std::int64_t>();
+  set->Set("walstitch_group_paused_seconds", labels,
+           static_cast<double>(std::max<std::int64_t>(paused_ms, 0)) / 1000);
   seconds("walstitch_group_failover_blocked_seconds", "blocked_left_ms");
   if (status.contains("lease_age_ms")) seconds("walstitch_group_lease_age_seconds", "lease_age_ms");
 
@@ -274,7 +282,7 @@ std::string MetricsText(const ControllerNumbers& numbers) {
   MetricSet set(ControllerMetrics());
   metrics::Fill(numbers.process, &set);
   set.Set("walstitch_leader", {}, numbers.leads);
-  for (const auto& status : numbers.statuses) TellGroup(status.as_object(), &set);
+  for (const auto& status : numbers.statuses) TellGroup(status.as_object(), numbers.unix_ms, &set);
   if (numbers.records != nullptr) {
     for (const auto& [group, counts] : numbers.records->Groups()) TellRecords(group, counts, &set);
   }

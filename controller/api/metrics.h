@@ -25,6 +25,7 @@ struct WebhookNumbers {
 struct ControllerNumbers {
   metrics::ProcessNumbers process;
   bool leads = false;
+  std::int64_t unix_ms = 0;                       // now
   boost::json::array statuses;                    // of the groups; empty while it stands by
   const core::RecordCounters* records = nullptr;  // null while it stands by
   std::vector<WebhookNumbers> webhooks;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "agents/metrics/http_numbers.h"
+
 namespace walstitch::shell {
 
 Controller::Controller(boost::asio::any_io_executor executor, ControllerConfig config,
@@ -116,6 +118,11 @@ Result<std::vector<std::string>> Controller::Discovered(std::vector<GroupConfig>
     for (NodeConfig& node : group.nodes) host->PutNode(std::move(node));
   }
   return gone;
+}
+
+void Controller::AddCertificates(std::int64_t unix_seconds, metrics::ProcessNumbers* numbers) const {
+  metrics::AddCertificate("agents", agents_.Tls(), unix_seconds, numbers);
+  metrics::AddCertificate("kvrocks", kvrocks_tls_, unix_seconds, numbers);
 }
 
 void Controller::Stop() {

@@ -3,12 +3,14 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "agents/metrics/process_numbers.h"
 #include "controller/core/record_counters.h"
 #include "controller/shell/config.h"
 #include "controller/shell/group_host.h"
@@ -40,6 +42,8 @@ class Controller {
   void Stop();
   [[nodiscard]] Store& GetStore() { return *store_; }
   [[nodiscard]] PolicyStore& Policies() { return policies_; }
+  // What it shows to the agents, and to the servers.
+  void AddCertificates(std::int64_t unix_seconds, metrics::ProcessNumbers* numbers) const;
   // Of the decisions of this run.
   [[nodiscard]] const core::RecordCounters& Records() const { return records_; }
 

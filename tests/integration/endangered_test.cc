@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string>
 
-#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/metrics_fixture.h"
 
 namespace walstitch::test {
 namespace {
@@ -23,7 +23,7 @@ spec:
   onLimit: hold
 )";
 
-class EndangeredTest : public ClusterTest {
+class EndangeredTest : public MetricsClusterTest {
  protected:
   // Has what is in the log that is written to flushed, and another log begun; not without a pause.
   void RotateLog(RedisClient& client) {
@@ -68,7 +68,11 @@ TEST_F(EndangeredTest, TheOperatorIsToldOfANodeThatIsAwayAndNobodyElse) {
   ASSERT_TRUE(cluster().WaitCondition("n3", "down"));
   WriteSingles(client, 20, "while-away-");
 
+  const std::string left = Series("resume_point_left_seconds", "n3");
   EXPECT_TRUE(ToldOf("n3", "n1"));
+  ExpectAbove(OfController(), left, 0);
+  ExpectBelow(OfController(), left, 5 * 3600);
+  EXPECT_EQ(Controller().Find(Series("resume_point_left_seconds", "n2")), std::nullopt) << "it lacks nothing";
 
   const boost::json::value status = cluster().Status();
   for (const auto& finding : status.at("findings").as_array()) {
@@ -81,6 +85,10 @@ TEST_F(EndangeredTest, TheOperatorIsToldOfANodeThatIsAwayAndNobodyElse) {
   }
   const CommandOutput shown = cluster().Cli({"status"});
   EXPECT_NE(shown.out.find("n3: the WAL of n1 holds what it needs next"), std::string::npos) << shown.out;
+
+  EXPECT_FALSE(cluster().RestartNode("n3"));
+  EXPECT_TRUE(cluster().WaitSettled());
+  ExpectAbsent(OfController(), left);
   EXPECT_EQ(0u, cluster().FullSyncsServed());
 }
 

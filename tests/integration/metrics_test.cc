@@ -2,11 +2,15 @@
 // things are well again, it is as before. On real processes.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 
-#include "tests/integration/cluster_fixture.h"
-#include "tests/support/scrape.h"
+#include "tests/integration/metrics_fixture.h"
+#include "tests/unit/node/fake_kvrocks.h"
 
 namespace walstitch::test {
 namespace {
@@ -32,48 +36,7 @@ spec:
   prefer: [aligned, padded, full]
 )";
 
-class MetricsTest : public ClusterTest {
- protected:
-  static Scrape ScrapeOf(const HttpAnswer& answer) {
-    EXPECT_EQ(answer.status, 200) << answer.body;
-    return answer.status == 200 ? ParseScrape(answer.body) : Scrape();
-  }
-  Scrape Controller() { return ScrapeOf(cluster().CallController("GET", "/metrics")); }
-  Scrape Agent(const std::string& node) { return ScrapeOf(cluster().CallAgent(node, "GET", "/metrics")); }
-
-  using Look = std::function<Scrape()>;
-  Look OfController() {
-    return [this] { return Controller(); };
-  }
-  Look OfAgent(std::string node) {
-    return [this, node = std::move(node)] { return Agent(node); };
-  }
-  // Waits until the series has such a value.
-  void Expect(const Look& look, const std::string& series, const std::function<bool(double)>& such,
-              const std::string& words) {
-    std::optional<double> last;
-    const bool came = cluster().WaitUntil([&] {
-      last = look().Find(series);
-      return last && such(*last);
-    });
-    EXPECT_TRUE(came) << series << " is " << (last ? std::to_string(*last) : "not told") << ", not " << words;
-  }
-  void ExpectIs(const Look& look, const std::string& series, double value) {
-    Expect(
-        look, series, [value](double is) { return is == value; }, std::to_string(value));
-  }
-  void ExpectAbove(const Look& look, const std::string& series, double bound) {
-    Expect(
-        look, series, [bound](double is) { return is > bound; }, "above " + std::to_string(bound));
-  }
-  void ExpectAbsent(const Look& look, const std::string& series) {
-    EXPECT_TRUE(cluster().WaitUntil([&] { return !look().Find(series); })) << series << " is told";
-  }
-  void ExpectOrdered(const std::vector<std::string>& arguments) {
-    const CommandOutput output = cluster().Cli(arguments);
-    EXPECT_EQ(output.exit_code, 0) << output.out << output.error;
-  }
-};
+using MetricsTest = MetricsClusterTest;
 
 TEST_F(MetricsTest, WhatAnOperatorSetsIsSeenUntilItIsTakenBack) {
   ASSERT_NO_FATAL_FAILURE(StartCluster());
@@ -81,14 +44,24 @@ TEST_F(MetricsTest, WhatAnOperatorSetsIsSeenUntilItIsTakenBack) {
   const std::string paused = R"(walstitch_group_paused{group="shop"})";
   const std::string maintenance = R"(walstitch_node_maintenance{group="shop",node="n2"})";
   const std::string refused = R"(walstitch_policy_refused{group="shop"})";
+  const std::string paused_for = R"(walstitch_group_paused_seconds{group="shop"})";
   ExpectIs(controller, "walstitch_leader", 1);
+  for (const Scrape& scrape : {Controller(), Agent("n1")})
+    EXPECT_EQ(scrape.Find("walstitch_build_info", {}), 1);
   ExpectIs(controller, R"(walstitch_group_managed{group="shop"})", 1);
   ExpectIs(controller, paused, 0);
+  ExpectIs(controller, paused_for, 0);
   ExpectOrdered({"pause", "shop", "--reason", "a test"});
   ExpectIs(controller, paused, 1);
+  ExpectAbove(controller, paused_for, 0.5);
+  // Another run of the controller knows since when.
+  const double before_it_restarts = Controller().Find(paused_for).value_or(-1);
+  ASSERT_FALSE(cluster().RestartController());
+  ExpectAbove(controller, paused_for, before_it_restarts);
   ExpectOrdered({"resume", "shop"});
   ExpectIs(controller, paused, 0);
-  ExpectIs(controller, R"(walstitch_decisions_total{group="shop",kind="pause",verdict="none"})", 1);
+  ExpectIs(controller, paused_for, 0);
+  ExpectIs(controller, R"(walstitch_decisions_total{group="shop",kind="resume",verdict="none"})", 1);
   ExpectIs(controller, R"(walstitch_outcomes_total{group="shop",kind="resume",outcome="done"})", 1);
 
   ExpectIs(controller, maintenance, 0);
@@ -167,7 +140,9 @@ TEST_F(MetricsTest, SequencesAndTheRelaysBytesGrowWithWrites) {
   const std::string bytes = R"(walstitch_node_relay_forwarded_bytes_total{group="shop",node="n2"})";
   const std::string frames = R"(walstitch_node_relay_forwarded_frames_total{group="shop",node="n2"})";
   ExpectAbove(controller, last, -1);
+  ExpectAbove(OfAgent("n2"), Series("agent_last_sequence", "n2"), -1);
   const Scrape before = Controller();
+  const Scrape agent_before = Agent("n2");
   {
     auto client = cluster().Client("n1");
     WriteSingles(client, 50, "key-");
@@ -177,11 +152,33 @@ TEST_F(MetricsTest, SequencesAndTheRelaysBytesGrowWithWrites) {
   ExpectAbove(controller, frames, *before.Find(frames) + 49);
   ExpectIs(controller, R"(walstitch_node_lag_sequences{group="shop",node="n2"})", 0);
   ExpectIs(controller, R"(walstitch_node_lag_seconds{group="shop",node="n2"})", 0);
-  ExpectAbove(OfAgent("n2"), R"(walstitch_agent_relay_forwarded_bytes_total{group="shop",node="n2"})",
-              50 * 20);
-  ExpectAbove(OfAgent("n1"), R"(walstitch_agent_wal_bytes{group="shop",node="n1"})", 0);
-  ExpectAbove(OfAgent("n1"), R"(walstitch_agent_disk_free_bytes{group="shop",node="n1"})", 0);
-  ExpectAbove(OfAgent("n1"), R"(walstitch_agent_state_disk_free_bytes{group="shop",node="n1"})", 0);
+  // The agents say the same of themselves.
+  for (const auto& [series, least] : std::map<std::string, double>{
+           {Series("agent_relay_forwarded_bytes_total", "n2"), 50 * 20},
+           {Series("agent_relay_forwarded_frames_total", "n2"), 50},
+           {Series("agent_last_sequence", "n2"), 50},
+           {Series("agent_wal_newest_sequence", "n2"), 50},
+       }) {
+    ExpectAbove(OfAgent("n2"), series, agent_before.Find(series).value_or(0) + least - 1);
+  }
+  ExpectAbove(OfAgent("n1"), Series("agent_wal_files", "n1"), 0);
+  ExpectAbove(OfAgent("n1"), Series("agent_wal_bytes", "n1"), 0);
+  ExpectAbove(OfAgent("n1"), Series("agent_disk_free_bytes", "n1"), 0);
+  ExpectAbove(OfAgent("n1"), Series("agent_disk_bytes", "n1"),
+              *Agent("n1").Find(Series("agent_disk_free_bytes", "n1")));
+  ExpectIs(OfAgent("n1"), Series("agent_disk_read_only", "n1"), 0);
+  ExpectAbove(OfAgent("n1"), Series("agent_state_disk_free_bytes", "n1"), 0);
+  ExpectAbove(controller, Series("node_disk_free_bytes", "n1"), 0);
+
+  const double oldest = Agent("n1").Find(Series("agent_wal_oldest_sequence", "n1")).value_or(-1);
+  EXPECT_GE(oldest, 0);
+  const auto error = cluster().Node("n1").PurgeWal();
+  ASSERT_FALSE(error) << *error;
+  {
+    auto client = cluster().Client("n1");
+    WriteSingles(client, 1, "in-a-new-log-");
+  }
+  ExpectAbove(OfAgent("n1"), Series("agent_wal_oldest_sequence", "n1"), oldest);
 }
 
 TEST_F(MetricsTest, AStoppedReplicaFallsBehindAndCatchesUp) {
@@ -236,6 +233,7 @@ TEST_F(MetricsTest, AFailoverIsHeldThenDoneThenTimed) {
   ExpectAbove(OfAgent("n1"),
               R"(walstitch_agent_lease_renewals_total{group="shop",node="n1",source="controller"})", 1);
   const double epoch = Controller().Find(R"(walstitch_group_epoch{group="shop"})").value_or(0);
+  ExpectIs(OfAgent("n2"), Series("agent_epoch", "n2"), epoch);
 
   ExpectOrdered({"pause", "shop"});
   cluster().KillNode("n1");
@@ -252,6 +250,7 @@ TEST_F(MetricsTest, AFailoverIsHeldThenDoneThenTimed) {
   ExpectIs(controller, stood, 1);
   ExpectAbove(controller, R"(walstitch_failover_duration_seconds_sum{group="shop"})", 0);
   ExpectAbove(controller, R"(walstitch_group_epoch{group="shop"})", epoch);
+  ExpectAbove(OfAgent("n2"), Series("agent_epoch", "n2"), epoch);
   ExpectIs(controller, R"(walstitch_decisions_total{group="shop",kind="failover",verdict="none"})", 1);
   ExpectIs(controller, R"(walstitch_outcomes_total{group="shop",kind="failover",outcome="done"})", 1);
   ExpectIs(
@@ -272,6 +271,38 @@ TEST_F(MetricsTest, AFailoverIsHeldThenDoneThenTimed) {
   ASSERT_TRUE(cluster().WaitSettled());
   ExpectAbove(controller, ok, before);
   ExpectIs(controller, R"(walstitch_decisions_open{group="shop"})", 0);
+}
+
+TEST_F(MetricsTest, WhatHoldsAFailoverIsNamedUntilItDoesNoMore) {
+  ClusterOptions options;
+  options.nodes = {"n1", "n2", "n3"};
+  options.controller_config =
+      "lease: {duration: 1s, drift: 1%, park: 100ms}\n"
+      "failover: {unreachableAfter: 500ms, hungAfter: 500ms, blockAfter: 10m}\n";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  const Look controller = OfController();
+  const auto held = [](const std::string& reason) {
+    return Series("failover_held", "", "reason=\"" + reason + "\"");
+  };
+  const std::string present = Series("group_master_present");
+  const std::string first = cluster().Master();
+  ExpectOrdered({"maintenance", "shop", first, "on", "--reason", "a test"});
+  cluster().KillNode(first);
+  ExpectIs(controller, held("in-maintenance"), 1);
+  ExpectIs(controller, present, 0);
+  ExpectOrdered({"maintenance", "shop", first, "off"});
+  ExpectIs(controller, present, 1);
+  ExpectIs(controller, held("in-maintenance"), 0);
+
+  ASSERT_FALSE(cluster().RestartNode(first));
+  ASSERT_TRUE(cluster().WaitSettled());
+  ExpectIs(controller, held("blocked"), 0);
+  cluster().KillNode(cluster().Master());
+  ExpectIs(controller, held("blocked"), 1);
+  ExpectIs(controller, present, 0);
+  ExpectOrdered({"unblock", "shop"});
+  ExpectIs(controller, present, 1);
+  ExpectIs(controller, held("blocked"), 0);
 }
 
 TEST_F(MetricsTest, WithoutAControllerALeaseIsRenewedByPromises) {
@@ -295,6 +326,7 @@ TEST_F(MetricsTest, WithoutAControllerALeaseIsRenewedByPromises) {
   const double given = Agent(master).Find(by_controller).value_or(-1);
   ASSERT_FALSE(cluster().StartController());
   ExpectAbove(agent, by_controller, given);
+  ExpectAbsent(OfAgent(other), Series("agent_promise_left_seconds", other));
   // The agent that promises no more: the lease runs out, and the master parks itself.
   const std::string parks =
       "walstitch_agent_parks_total{group=\"shop\",node=\"" + master + "\",reason=\"lease-over\"}";
@@ -302,6 +334,7 @@ TEST_F(MetricsTest, WithoutAControllerALeaseIsRenewedByPromises) {
   cluster().KillController();
   cluster().PauseAgent(other);
   ExpectAbove(agent, parks, parked);
+  ExpectAbsent(agent, Series("agent_lease_left_seconds", master));
   cluster().ResumeAgent(other);
 }
 
@@ -348,6 +381,10 @@ TEST_F(MetricsTest, FullSyncsWaitRunAndAreDone) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   ASSERT_EQ(cluster().Master(), "n1");
   const Look controller = OfController();
+  const std::string open = Series("decisions_open");
+  const std::string copied = Series("findings_open", "", R"(finding="FullSyncRunning")");
+  ExpectIs(controller, open, 0);
+  ExpectIs(controller, copied, 0);
   const std::string running = R"(walstitch_full_syncs_running{group="shop"})";
   const std::string queued = R"(walstitch_full_syncs_queued{group="shop"})";
   ExpectIs(controller, running, 0);
@@ -372,16 +409,278 @@ TEST_F(MetricsTest, FullSyncsWaitRunAndAreDone) {
   }
   ExpectIs(controller, running, 1);
   ExpectIs(controller, queued, 1);
+  ExpectAbove(controller, open, 0);
+  ExpectAbove(controller, copied, 0);
   Expect(
       controller, R"(walstitch_decision_open_oldest_seconds{group="shop",full_sync="yes"})",
       [](double age) { return age > 0; }, "that of an open one");
   ASSERT_TRUE(cluster().WaitSettled(seconds(60)));
   ExpectIs(controller, running, 0);
   ExpectIs(controller, queued, 0);
+  ExpectIs(controller, open, 0);
+  ExpectIs(controller, copied, 0);
+  ExpectAbove(OfAgent("n2"), Series("agent_relay_full_sync_bytes_total", "n2"), 1000);
   ExpectIs(controller, R"(walstitch_decision_open_oldest_seconds{group="shop",full_sync="yes"})", 0);
   ExpectIs(controller, R"(walstitch_full_syncs_total{group="shop"})", 2);
   ExpectIs(controller, R"(walstitch_sync_partial_err_total{group="shop"})", 2);
   ExpectAbove(controller, R"(walstitch_node_full_sync_bytes_total{group="shop",node="n2"})", 1000);
+}
+
+// What is done to the cluster, and what is seen of it until it is taken back.
+struct Trouble {
+  std::string name;
+  std::function<void()> begin;
+  std::function<void()> end;
+  std::vector<std::string> seen;    // series that become 1
+  std::vector<std::string> unseen;  // series that become 0
+};
+
+TEST_F(MetricsTest, EachTroubleIsSeenUntilItIsOver) {
+  ClusterOptions options;
+  options.controller_config =
+      "lease: {duration: 1s, drift: 1%, park: 100ms}\n"
+      "failover: {automatic: false, hungAfter: 500ms, loadingAfter: 1s}\n";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_EQ(cluster().Master(), "n1");
+  const auto condition = [](const std::string& word) {
+    return Series("node_condition", "n2", "condition=\"" + word + "\"");
+  };
+  const auto finding = [](const std::string& code) {
+    return Series("findings_open", "", "finding=\"" + code + "\"");
+  };
+  const auto server = [](const std::string& state) {
+    return Series("agent_server_state", "n2", "state=\"" + state + "\"");
+  };
+  const std::string fine = condition("following");
+  const std::string present = Series("group_master_present");
+  const std::string loading = Series("agent_server_loading", "n2");
+  // Answers in place of n2's server that it loads, whatever it is asked.
+  std::optional<tests::FakeKvrocks> loads;
+  const auto answer = [](const tests::FakeKvrocks::Words& words) -> std::optional<std::string> {
+    if (words.front() != "INFO" && words.front() != "info")
+      return "-LOADING Kvrocks is restoring the db from backup\r\n";
+    return tests::FakeKvrocks::Bulk("# Server\r\nprocess_id:1\r\n# Persistence\r\nloading:1\r\n");
+  };
+  const std::vector<Trouble> troubles = {
+      {"a server that hangs",
+       [&] { cluster().Node("n2").Pause(); },
+       [&] { cluster().Node("n2").Resume(); },
+       {condition("hung"), server("hung")},
+       {fine, server("up")}},
+      {"a server that is down",
+       [&] { cluster().KillNode("n2"); },
+       [&] { EXPECT_FALSE(cluster().RestartNode("n2")); },
+       {condition("down"), finding("NodeDown"), server("down")},
+       {fine, server("up")}},
+      {"a server that loads",
+       [&] {
+         cluster().KillNode("n2");
+         loads.emplace(answer, cluster().Node("n2").port());
+       },
+       [&] {
+         loads.reset();
+         EXPECT_FALSE(cluster().RestartNode("n2"));
+       },
+       {condition("loading"), finding("NodeLoadingLong"), loading},
+       {fine}},
+      {"an agent that is gone",
+       [&] { cluster().KillAgent("n2"); },
+       [&] { EXPECT_FALSE(cluster().StartAgent("n2")); },
+       {condition("unreachable"), finding("NodeUnreachable")},
+       {fine, Series("node_connected", "n2")}},
+      {"a master that hangs",
+       [&] { cluster().Node("n1").Pause(); },
+       [&] { cluster().Node("n1").Resume(); },
+       {finding("MasterProcessHung"), Series("failover_held", "", R"(reason="not-automatic")")},
+       {present}},
+      {"a group that is released",
+       [&] { EXPECT_TRUE(cluster().Release().IsDone()); },
+       [&] { EXPECT_TRUE(cluster().Adopt().IsDone()); },
+       {finding("GroupReleased"), condition("direct")},
+       {fine, Series("group_managed"), Series("agent_leased", "n1")}},
+  };
+  for (const Trouble& trouble : troubles) {
+    SCOPED_TRACE(trouble.name);
+    const auto look_for = [&](const std::string& series) {
+      if (!series.starts_with("walstitch_agent_")) return OfController();
+      return OfAgent(series.find("node=\"n1\"") != std::string::npos ? "n1" : "n2");
+    };
+    const auto expect = [&](double seen) {
+      for (const std::string& series : trouble.seen) ExpectIs(look_for(series), series, seen);
+      for (const std::string& series : trouble.unseen) ExpectIs(look_for(series), series, 1 - seen);
+    };
+    expect(0);
+    trouble.begin();
+    expect(1);
+    trouble.end();
+    expect(0);
+    ASSERT_TRUE(cluster().WaitSettled());
+  }
+}
+
+TEST_F(MetricsTest, ARejoinThatFailsIsCountedAndItsNodeStaysParkedUntilItIsDone) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  const Look controller = OfController();
+  const std::string failed = Series("outcomes_total", "", R"(kind="rejoin",outcome="failed")");
+  const std::string parked = Series("node_condition", "n1", R"(condition="parked")");
+  const std::string to_rejoin = Series("findings_open", "", R"(finding="NodeToRejoin")");
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 3, "tail-"); },
+                                  [](RedisClient& client) { WriteBatch(client, 50, "missed-"); }));
+  ExpectIs(controller, failed, 0);
+  ExpectIs(controller, parked, 0);
+  ExpectIs(controller, to_rejoin, 0);
+  // Its tail cannot be kept.
+  const std::string in_the_way = cluster().directory() + "/agent-n1/salvage";
+  std::ofstream(in_the_way) << "a file";
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  ExpectAbove(controller, failed, 0);
+  ExpectIs(controller, parked, 1);
+  ExpectIs(controller, to_rejoin, 1);
+  std::filesystem::remove(in_the_way);
+  ExpectIs(controller, parked, 0);
+  ExpectIs(controller, to_rejoin, 0);
+  ExpectAbove(controller, Series("outcomes_total", "", R"(kind="rejoin",outcome="done")"), 0);
+}
+
+TEST_F(MetricsTest, ASwitchoverMovesWhatTheAgentsSayAndTheNextOneMovesItBack) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  const auto of_relay = [](const std::string& node, const std::string& state) {
+    return Series("agent_relay_state", node, "state=\"" + state + "\"");
+  };
+  const auto of_role = [](const std::string& node, const std::string& role) {
+    return Series("agent_role", node, "role=\"" + role + "\"");
+  };
+  const auto expect_master = [&](const std::string& master, const std::string& replica) {
+    SCOPED_TRACE(master + " is the master");
+    ExpectIs(OfAgent(master), of_role(master, "master"), 1);
+    ExpectIs(OfAgent(master), of_relay(master, "following"), 0);
+    ExpectIs(OfAgent(master), Series("agent_relay_attached", master), 0);
+    ExpectIs(OfAgent(master), Series("agent_relay_upstream_connected", master), 0);
+    ExpectIs(OfAgent(master), Series("agent_leased", master), 1);
+    ExpectAbove(OfAgent(master), Series("agent_lease_left_seconds", master), 0);
+    ExpectIs(OfAgent(replica), of_role(replica, "master"), 0);
+    ExpectIs(OfAgent(replica), of_role(replica, "replica"), 1);
+    ExpectIs(OfAgent(replica), of_relay(replica, "following"), 1);
+    ExpectIs(OfAgent(replica), Series("agent_relay_attached", replica), 1);
+    ExpectIs(OfAgent(replica), Series("agent_relay_upstream_connected", replica), 1);
+    ExpectAbsent(OfAgent(replica), Series("agent_lease_left_seconds", replica));
+  };
+  expect_master("n1", "n2");
+  ExpectIs(OfAgent("n2"), Series("agent_leased", "n2"), 0);  // it was never a master
+  for (const auto& [master, replica] : {std::pair("n2", "n1"), std::pair("n1", "n2")}) {
+    const std::string parks = Series("agent_parks_total", replica, R"(reason="command")");
+    const double parked = Agent(replica).Find(parks).value_or(-1);
+    const Answer answer = cluster().Switchover(master);
+    ASSERT_TRUE(answer.IsDone()) << answer.error;
+    expect_master(master, replica);
+    ExpectAbove(OfAgent(replica), parks, parked);
+  }
+}
+
+TEST_F(MetricsTest, ARelayTellsThatItsUpstreamIsSilentThenGoneThenThereAgain) {
+  ClusterOptions options;
+  options.proxied = true;
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  ASSERT_EQ(cluster().Master(), "n1");
+  const Look agent = OfAgent("n2");
+  const std::string connected = Series("agent_relay_upstream_connected", "n2");
+  const std::string silent = Series("agent_relay_upstream_silent_seconds", "n2");
+  const std::string reconnects = Series("agent_relay_reconnects_total", "n2");
+  ExpectIs(agent, connected, 1);
+  ExpectBelow(agent, silent, 2);
+  const double before = Agent("n2").Find(reconnects).value_or(-1);
+  EXPECT_GE(before, 0);
+  {
+    // A link that is made again is compared with the one before by a batch.
+    auto client = cluster().Client("n1");
+    WriteSingles(client, 3, "key-");
+  }
+  ExpectAbove(agent, Series("agent_last_sequence", "n2"), 0);
+  cluster().Node("n1").Pause();
+  ExpectAbove(agent, silent, 2);
+  cluster().Node("n1").Resume();
+  ExpectBelow(agent, silent, 2);
+  // The controller would have it follow anew, which is another connection, and not one that is made again.
+  ExpectOrdered({"pause", "shop"});
+  cluster().Cut("n1", "n2");
+  ExpectIs(agent, connected, 0);
+  cluster().Heal("n1", "n2");
+  ExpectIs(agent, connected, 1);
+  ExpectAbove(agent, reconnects, before);
+}
+
+TEST_F(MetricsTest, ANodeThatBecomesItsRelaysReplicaByItselfIsFoundParked) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  ASSERT_TRUE(cluster().Release().IsDone());
+  const std::string found = Series("agent_parks_total", "n2", R"(reason="found")");
+  ExpectIs(OfAgent("n2"), Series("agent_relay_state", "n2", R"(state="idle")"), 1);
+  ExpectIs(OfAgent("n2"), found, 0);
+  auto client = cluster().Client("n2");
+  EXPECT_TRUE(client("SLAVEOF", "127.0.0.1", std::to_string(cluster().RelayPort("n2"))).IsOk());
+  ExpectIs(OfAgent("n2"), found, 1);
+  ExpectIs(OfAgent("n2"), Series("agent_relay_state", "n2", R"(state="parked")"), 1);
+}
+
+TEST_F(MetricsTest, ARelayThatCannotGoOnParksItsNodeUntilItIsRejoined) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  const Look agent = OfAgent("n2");
+  const std::string parks = Series("agent_parks_total", "n2", R"(reason="relay")");
+  const std::string following = Series("agent_relay_state", "n2", R"(state="following")");
+  ExpectIs(agent, parks, 0);
+  ExpectIs(agent, following, 1);
+  const auto rejoins = [&] {
+    return Controller().Find(Series("outcomes_total", "", R"(kind="rejoin",outcome="done")")).value_or(-1);
+  };
+  const double before = rejoins();
+  // In its place somebody asks for what comes long after all that there is.
+  cluster().KillNode("n2");
+  ExpectIs(agent, Series("agent_relay_attached", "n2"), 0);
+  {
+    RedisClient node(cluster().RelayPort("n2"));
+    node.Send({"PSYNC", "1000000"});
+    ExpectIs(agent, parks, 1);
+    ExpectIs(agent, following, 0);
+  }
+  ASSERT_FALSE(cluster().RestartNode("n2"));
+  ExpectAbove(OfController(), Series("outcomes_total", "", R"(kind="rejoin",outcome="done")"), before);
+  ExpectIs(agent, following, 1);
+}
+
+TEST_F(MetricsTest, FullSyncsThatNobodyDecidedAreRefusedAndCounted) {
+  ASSERT_NO_FATAL_FAILURE(StartCluster());
+  const std::string refused = Series("agent_relay_full_syncs_refused_total", "n2");
+  ExpectIs(OfAgent("n2"), refused, 0);
+  RedisClient node(cluster().RelayPort("n2"));
+  EXPECT_TRUE(node("_fetch_meta").IsBroken());
+  ExpectIs(OfAgent("n2"), refused, 1);
+}
+
+TEST_F(MetricsTest, SalvagesAreCountedAsTheyAreKeptDamagedAndRemoved) {
+  ClusterOptions options;
+  options.agent_config = "salvage: {keepBytes: 3Mi, diskFloor: 5Mi}\n";
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  const Look agent = OfAgent("n1");
+  const std::string kept = Series("agent_salvages", "n1");
+  const std::string damaged = Series("agent_salvages_damaged", "n1");
+  ExpectIs(agent, Series("agent_salvage_limit_bytes", "n1"), 3 << 20);
+  ExpectIs(agent, Series("agent_salvage_disk_floor_bytes", "n1"), 5 << 20);
+  ExpectIs(agent, kept, 0);
+  ExpectIs(agent, Series("agent_salvage_bytes", "n1"), 0);
+  ASSERT_NO_FATAL_FAILURE(Diverge([](RedisClient& client) { WriteSingles(client, 3, "tail-"); },
+                                  [](RedisClient& client) { WriteBatch(client, 50, "missed-"); }));
+  const DecisionRecord record = Rejoin();
+  ASSERT_TRUE(record.outcome->salvage);
+  ExpectIs(agent, kept, 1);
+  ExpectIs(agent, damaged, 0);
+  ExpectAbove(agent, Series("agent_salvage_bytes", "n1"), 0);
+  const std::filesystem::path path = record.outcome->salvage->path;
+  std::ofstream(path / "manifest.json", std::ios::app) << "and more";
+  ExpectIs(agent, damaged, 1);
+  ExpectIs(agent, kept, 0);
+  std::filesystem::remove_all(path);
+  ExpectIs(agent, damaged, 0);
+  ExpectIs(agent, kept, 0);
+  ExpectIs(agent, Series("agent_salvage_bytes", "n1"), 0);
 }
 
 TEST_F(MetricsTest, ListenersTellWhomTheyRefuse) {

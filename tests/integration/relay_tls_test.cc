@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/metrics_fixture.h"
 #include "tests/support/kubernetes/certificates.h"
 #include "tests/support/replication_peer.h"
 
@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::seconds;
 
-class RelayTlsTest : public ClusterTest {
+class RelayTlsTest : public MetricsClusterTest {
  protected:
   void SetUp() override {
     Write("ca.pem", authority_.Pem());
@@ -23,8 +23,8 @@ class RelayTlsTest : public ClusterTest {
   void Write(const std::string& name, const std::string& content) const {
     WritePrivateFile(Path(name), content);
   }
-  void Issue() {
-    const Certificate certificate = authority_.Issue("node", {"DNS:nodes.example.org"});
+  void Issue(int days = 1) {
+    const Certificate certificate = authority_.Issue("node", {"DNS:nodes.example.org"}, days);
     Write("tls.pem", certificate.certificate_pem);
     Write("key.pem", certificate.key_pem);
   }
@@ -81,8 +81,18 @@ TEST_F(RelayTlsTest, FullSyncPassesThroughAGate) {
 
 TEST_F(RelayTlsTest, CertificatesAreExchangedWithoutABrokenLink) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(WithGates()));
+  const auto ends = [](const std::string& use) {
+    return "walstitch_certificate_expiry_timestamp_seconds{use=\"" + use + "\"}";
+  };
   for (int round = 0; round < 3; ++round) {
-    Issue();
+    const std::optional<double> of_gate = Agent("n1").Find(ends("gate"));
+    const std::optional<double> of_upstream = Agent("n1").Find(ends("upstream"));
+    const std::optional<double> of_controller = Controller().Find(ends("kvrocks"));
+    ASSERT_TRUE(of_gate && of_upstream && of_controller);
+    Issue(round + 2);
+    ExpectAbove(OfAgent("n1"), ends("gate"), *of_gate + 80'000);
+    ExpectAbove(OfAgent("n1"), ends("upstream"), *of_upstream + 80'000);
+    ExpectAbove(OfController(), ends("kvrocks"), *of_controller + 80'000);
     RedisClient writer = cluster().Client("n1");
     WriteSingles(writer, 20, "round-" + std::to_string(round) + ":");
     ASSERT_TRUE(cluster().WaitSettled());

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "policies/model/json.h"
-#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/metrics_fixture.h"
 #include "tests/support/webhook_receiver.h"
 
 namespace walstitch::test {
@@ -19,11 +19,11 @@ using std::chrono::seconds;
 constexpr char kSecret[] = "3f6f0c0a1f2f4ccf8a61c1b5b2a7d0aa";
 constexpr char kPath[] = "/hooks/not-for-every-eye";
 
-class WebhooksClusterTest : public ClusterTest {
+class WebhooksClusterTest : public MetricsClusterTest {
  protected:
   void SetUp() override { WritePrivateFile(SecretFile(), std::string(kSecret) + "\n"); }
   void TearDown() override {
-    ClusterTest::TearDown();
+    MetricsClusterTest::TearDown();
     if (!HasFailure()) return;
     for (const ReceivedHook& request : good_.Received())
       std::cerr << request.fields.at("walstitch-delivery") << ": " << request.body << "\n";
@@ -77,11 +77,12 @@ class WebhooksClusterTest : public ClusterTest {
 };
 
 TEST_F(WebhooksClusterTest, NoFailoverWaitsForReceiversThatAreDeadOrSlow) {
+  WebhookReceiver dead;
+  dead.StopListening();
   WebhookReceiver slow;
   slow.AnswerWith([](const ReceivedHook&) { return WebhookReceiver::Reply{200, "", seconds(25)}; });
   ClusterOptions options;
-  options.controller_config = "failover: {automatic: true}\nwebhooks:\n" +
-                              Hook("dead", "http://127.0.0.1:" + std::to_string(PickFreePort())) +
+  options.controller_config = "failover: {automatic: true}\nwebhooks:\n" + Hook("dead", dead.Url()) +
                               Hook("slow", slow.Url(), ", timeout: 20s") + Hook("good", good_.Url());
   ASSERT_NO_FATAL_FAILURE(StartCluster(options));
   // The slow one holds on to what came of the beginning.
@@ -103,8 +104,9 @@ TEST_F(WebhooksClusterTest, NoFailoverWaitsForReceiversThatAreDeadOrSlow) {
     EXPECT_EQ(request.target, kPath);
     EXPECT_EQ(Text(request, "group"), "shop");
   }
-  const std::string metrics = cluster().CallController("GET", "/metrics").body;
-  EXPECT_NE(metrics.find("walstitch_webhooks_waiting{webhook=\"dead\"} "), std::string::npos) << metrics;
+  ExpectAbove(OfController(), R"(walstitch_webhooks_total{webhook="good",result="sent"})", 1);
+  ExpectAbove(OfController(), R"(walstitch_webhooks_total{webhook="dead",result="failed"})", 0);
+  ExpectAbove(OfController(), R"(walstitch_webhooks_waiting{webhook="dead"})", 0);
   // The operator sees who does not take what waits, and nothing that is secret.
   const auto status = [&] { return cluster().CallController("GET", "/v1/status").body; };
   EXPECT_TRUE(cluster().WaitUntil([&] { return status().find("webhook dead") != std::string::npos; }));
@@ -112,6 +114,11 @@ TEST_F(WebhooksClusterTest, NoFailoverWaitsForReceiversThatAreDeadOrSlow) {
     EXPECT_EQ(text.find(kSecret), std::string::npos);
     EXPECT_EQ(text.find("not-for-every-eye"), std::string::npos);
   }
+  ExpectIs(OfController(), R"(walstitch_webhooks_total{webhook="dead",result="sent"})", 0);
+  dead.Listen();
+  ExpectIs(OfController(), R"(walstitch_webhooks_waiting{webhook="dead"})", 0);
+  ExpectAbove(OfController(), R"(walstitch_webhooks_total{webhook="dead",result="sent"})", 1);
+  ExpectIs(OfController(), R"(walstitch_webhooks_total{webhook="dead",result="dropped"})", 0);
 }
 
 TEST_F(WebhooksClusterTest, GroupWithoutAMasterIsToldAndItsEnd) {

@@ -2,6 +2,7 @@
 // and what happens while certificates and tokens are exchanged.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -23,7 +24,7 @@
 #include <vector>
 
 #include "agents/http/http_client.h"
-#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/metrics_fixture.h"
 #include "tests/support/kubernetes/certificates.h"
 
 namespace walstitch::test {
@@ -65,7 +66,7 @@ int ResidentMiB(Process& process) {
 }
 
 // A group whose APIs ask for tokens and, with `tls`, speak mutual TLS.
-class WiresTest : public ClusterTest {
+class WiresTest : public MetricsClusterTest {
  protected:
   std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
   void Write(const std::string& name, const std::string& content) { WritePrivateFile(Path(name), content); }
@@ -76,9 +77,9 @@ class WiresTest : public ClusterTest {
     Write(name + ".crt", certificate.certificate_pem);
   }
 
-  void IssueAll(const CertificateAuthority& authority) {
-    Show("agent", authority.Issue("agents", LoopbackNames()));
-    Show("controller", authority.Issue("controller", LoopbackNames()));
+  void IssueAll(const CertificateAuthority& authority, int days = 1) {
+    Show("agent", authority.Issue("agents", LoopbackNames(), days));
+    Show("controller", authority.Issue("controller", LoopbackNames(), days));
     Show("operator", authority.Issue("somebody", {}));
   }
 
@@ -491,8 +492,21 @@ TEST_F(WiresTest, CertificatesAndTokensAreExchangedUnderLoadWithoutALostReportOr
   const Credentials before = operator_;
   ASSERT_TRUE(after(3));
 
-  IssueAll(authority_);
+  const auto ends = [](const std::string& use) {
+    return "walstitch_certificate_expiry_timestamp_seconds{use=\"" + use + "\"}";
+  };
+  const auto until = [&] {
+    return std::array{Agent("n1").Find(ends("api")), Agent("n1").Find(ends("peers")),
+                      Controller().Find(ends("api")), Controller().Find(ends("agents"))};
+  };
+  const auto first = until();
+  IssueAll(authority_, 2);
   ASSERT_TRUE(after(3)) << "certificates of the same authority";
+  const auto second = until();
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    ASSERT_TRUE(first[i] && second[i]) << i;
+    EXPECT_GT(*second[i], *first[i] + 80'000) << i;
+  }
   Write("agents-token", "agents-secret-2\nagents-secret\n");
   Write("ops-token", "ops-secret-2\nops-secret\n");
   ASSERT_TRUE(after(3)) << "the new tokens beside the old ones";

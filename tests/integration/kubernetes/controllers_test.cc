@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <csignal>
+#include <optional>
 
 #include "tests/integration/kubernetes/pods_fixture.h"
 #include "tests/support/redis_client.h"
+#include "tests/support/scrape.h"
 
 namespace walstitch::test {
 namespace {
@@ -26,6 +28,10 @@ class ControllersTest : public PodsTest {
   }
   bool WaitLeaderIsNot(const std::string& old) {
     return WaitUntil([&] { return !ControllerPod().empty() && ControllerPod() != old; }, kTakeOver);
+  }
+  // Whether it says of itself that it leads; nullopt: it does not answer.
+  [[nodiscard]] std::optional<double> Leads(const std::string& pod) const {
+    return ParseScrape(MetricsOf(pod)).Find("walstitch_leader");
   }
   [[nodiscard]] bool Logged(const std::string& pod, const std::string& text) const {
     return player_->OutputOf(pod, "controller").find(text) != std::string::npos;
@@ -147,6 +153,8 @@ TEST_F(ControllersTest, LeaderThatWasPausedBeyondItsLeaseDoesNothingMoreWhenItWa
   ASSERT_NO_FATAL_FAILURE(Install("two-controllers"));
   const std::string leader = ControllerPod();
   const std::uint64_t epoch = Epoch();
+  EXPECT_EQ(Leads(leader), 1);
+  EXPECT_TRUE(WaitUntil([&] { return !Standby().empty() && Leads(Standby()) == 0; }, seconds(20)));
   player_->SignalContainer(leader, "controller", SIGSTOP);
   player_->KillContainer(Master(), "kvrocks");
   ASSERT_TRUE(WaitLeaderIsNot(leader));
@@ -156,6 +164,8 @@ TEST_F(ControllersTest, LeaderThatWasPausedBeyondItsLeaseDoesNothingMoreWhenItWa
   ASSERT_TRUE(WaitUntil([&] { return Logged(leader, "beginning anew"); }, seconds(10)));
   ASSERT_TRUE(WaitAllReady());
   EXPECT_NE(ControllerPod(), leader);
+  EXPECT_EQ(Leads(ControllerPod()), 1);
+  EXPECT_TRUE(WaitUntil([&] { return Leads(leader) == 0; }, seconds(10)));
   EXPECT_GE(Decisions().size(), decisions);
   ExpectNothingLost();
   const auto verified = player_->Exec(ControllerPod(), "controller", {"walstitch", "decisions", "verify"});

@@ -183,8 +183,10 @@ int PodsTest::StatusOf(const std::string& pod, int port, const std::string& path
   return answer ? answer->status : 0;
 }
 
-std::string PodsTest::Metrics() const {
-  const auto answer = Call(player_->IpOf(ControllerPod()), kControllerPort, "/metrics");
+std::string PodsTest::Metrics() const { return MetricsOf(ControllerPod()); }
+
+std::string PodsTest::MetricsOf(const std::string& controller) const {
+  const auto answer = Call(player_->IpOf(controller), kControllerPort, "/metrics");
   return answer ? answer->body : std::string();
 }
 

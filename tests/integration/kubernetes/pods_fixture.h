@@ -56,6 +56,7 @@ class PodsTest : public testing::Test {
   // Of whichever controller leads; null: nobody answers.
   [[nodiscard]] boost::json::value Ask(const std::string& target) const;
   [[nodiscard]] std::string Metrics() const;
+  [[nodiscard]] std::string MetricsOf(const std::string& controller) const;  // of that pod; empty: no answer
   [[nodiscard]] std::vector<DecisionRecord> Decisions() const;
   [[nodiscard]] bool Settled() const;
   [[nodiscard]] std::vector<std::string> EventReasons() const;

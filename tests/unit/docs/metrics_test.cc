@@ -82,9 +82,11 @@ std::set<std::string> Split(const std::string& list) {
   return parts;
 }
 
+// What Prometheus itself puts on a series.
+const std::set<std::string> kLabelsOfPrometheus = {"instance", "job", "namespace", "pod"};
+
 std::set<std::string> LabelsOf(const metrics::MetricInfo& info) {
-  // What Prometheus itself puts on a series.
-  std::set<std::string> labels = {"instance", "job", "namespace"};
+  std::set<std::string> labels = kLabelsOfPrometheus;
   labels.merge(Split(std::string(info.labels)));
   if (info.type == metrics::MetricType::kHistogram) labels.insert("le");
   return labels;
@@ -139,6 +141,7 @@ bool SomethingMatches(const Selector& selector) {
     if (series.substr(0, series.find('{')) != selector.name) return false;
     return std::all_of(selector.matchers.begin(), selector.matchers.end(), [&](const Matcher& matcher) {
       if (matcher.value.find('$') != std::string::npos) return true;  // a variable of the dashboard
+      if (kLabelsOfPrometheus.contains(matcher.label)) return true;
       const std::regex label("[{,]" + matcher.label + "=\"([^\"]*)\"");
       std::smatch found;
       if (!std::regex_search(series, found, label)) return false;
@@ -240,6 +243,10 @@ TEST(Alerts, SayWhatIsTheMatterInWords) {
     for (const Selector& selector : SelectorsOf(alert.expr)) {
       if (const auto* info = MetricOf(selector.name)) labels.merge(LabelsOf(*info));
     }
+    // What it is summed up by is all that is left of them.
+    static const std::regex kSummedUp(R"re(\bby \(([^)]*)\))re");
+    std::smatch summed_up;
+    if (std::regex_search(alert.expr, summed_up, kSummedUp)) labels = Split(summed_up[1]);
     for (const auto& [key, text] : alert.annotations) {
       for (auto it = std::sregex_iterator(text.begin(), text.end(), kLabel); it != std::sregex_iterator();
            ++it)
@@ -285,6 +292,48 @@ TEST(Alerts, EachFiresAndStopsInATest) {
     }
   }
   for (const Alert& alert : Alerts()) EXPECT_TRUE(fired_and_stopped.contains(alert.name)) << alert.name;
+}
+
+TEST(Alerts, AreTestedOnSeriesThatTheProgramsTell) {
+  std::size_t count = 0;
+  for (const auto& test : YAML::LoadFile(kAlertsTest)["tests"]) {
+    SCOPED_TRACE(test["name"].as<std::string>());
+    for (const auto& input : test["input_series"]) {
+      ++count;
+      const auto series = input["series"].as<std::string>();
+      ExpectOnlyWhatExists(series);
+      const auto selectors = SelectorsOf(series);
+      ASSERT_EQ(selectors.size(), 1U) << series;
+      const metrics::MetricInfo* info = MetricOf(selectors[0].name);
+      if (info == nullptr) continue;  // that was said
+      std::set<std::string> named;
+      for (const Matcher& matcher : selectors[0].matchers) named.insert(matcher.label);
+      for (const std::string& label : Split(std::string(info->labels)))
+        EXPECT_TRUE(named.contains(label)) << series << " lacks its label " << label;
+    }
+  }
+  EXPECT_GT(count, Alerts().size());
+}
+
+// 1. A replica leads, and its pod's name is on all it says. 2. Another leads. 3. An alert on the series as
+// they are is resolved, and waits anew for as long as it waited before.
+TEST(Alerts, OnWhatTheLeaderTellsDoNotAskWhichPodLeads) {
+  static const std::regex kLooksAway(R"re(\b(?:max|min|sum) by \()re");
+  // What is only matched by, and not told, may be of any pod.
+  static const std::regex kOnlyMatched(R"re( unless on \([^)]*\) walstitch_[a-z_]+)re");
+  const auto of_agent = [](std::string_view name) { return name.starts_with("walstitch_agent_"); };
+  for (const Alert& alert : Alerts()) {
+    SCOPED_TRACE(alert.name);
+    const std::string told = std::regex_replace(alert.expr, kOnlyMatched, "");
+    bool of_groups = false;
+    for (const Selector& selector : SelectorsOf(told)) {
+      const auto* info = MetricOf(selector.name);
+      ASSERT_NE(info, nullptr) << selector.name;
+      const bool of_group = info->labels.find("group") != std::string_view::npos;
+      of_groups = of_groups || (of_group && !of_agent(selector.name));
+    }
+    EXPECT_TRUE(!of_groups || std::regex_search(told, kLooksAway)) << told;
+  }
 }
 
 TEST(Dashboard, NamesOnlyWhatExists) {

@@ -69,6 +69,14 @@ TEST(ControllerMetrics, TimesAreToldInSeconds) {
   EXPECT_EQ(Calm().Find(R"(walstitch_node_lease_left_seconds{group="shop",node="n1"})"), 2.5);
 }
 
+TEST(ControllerMetrics, APauseIsAsOldAsItIsWhoeverTellsOfIt) {
+  const std::string paused = R"(walstitch_group_paused_seconds{group="shop"})";
+  EXPECT_EQ(Calm().Find(paused), 0);
+  EXPECT_EQ(Troubled().Find(paused), 43'200.5);
+  const std::int64_t tomorrow = 1'800'000'000'000;
+  EXPECT_EQ(WithStatus({{"paused", {{"since_ms", tomorrow}, {"reason", ""}}}}).Find(paused), 0);
+}
+
 TEST(ControllerMetrics, WhatALostAgentSaidIsNotTold) {
   const Scrape troubled = Troubled();
   EXPECT_EQ(troubled.Find(R"(walstitch_node_connected{group="shop",node="n1"})"), 0);

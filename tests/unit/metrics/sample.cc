@@ -101,6 +101,7 @@ api::ControllerNumbers CalmController(const core::RecordCounters& records) {
   api::ControllerNumbers numbers;
   numbers.process = Quiet("walstitch-controller");
   numbers.leads = true;
+  numbers.unix_ms = kNow * 1000;
   Report master = ReportOf("n1", Role::kMaster, 120);
   master.lease_left_ms = 2500;
   boost::json::object replica = NodeOf(ReportOf("n2", Role::kReplica, 120), "following");
@@ -125,6 +126,7 @@ api::ControllerNumbers TroubledController(const core::RecordCounters& records) {
   api::ControllerNumbers numbers;
   numbers.process = Beset("walstitch-controller");
   numbers.leads = true;
+  numbers.unix_ms = kNow * 1000;
   Report old_master = ReportOf("n1", Role::kMaster, 150);
   Report replica = ReportOf("n2", Role::kReplica, 130);
   replica.relay.state = RelayState::kFullSync;
@@ -157,7 +159,7 @@ api::ControllerNumbers TroubledController(const core::RecordCounters& records) {
        {"waits", "no failover yet: the group is paused"},
        {"waits_code", "paused"},
        {"lease_age_ms", 9000},
-       {"paused", {{"since_ms", 1}}},
+       {"paused", {{"since_ms", kNow * 1000 - 43'200'500}}},
        {"blocked_left_ms", 30'000},
        {"error", "the disk is full"}}};
   numbers.records = &records;
