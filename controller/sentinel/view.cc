@@ -82,6 +82,12 @@ std::size_t GroupSeen::ReplicaCount() const {
   }));
 }
 
+std::optional<Endpoint> View::ToldOf(const std::string& group) const {
+  if (const auto found = groups.find(group); found != groups.end()) return found->second.told;
+  const auto gone = told_of_gone.find(group);
+  return gone == told_of_gone.end() ? std::nullopt : std::optional(gone->second);
+}
+
 Result<GroupSeen> ReadGroup(const boost::json::value& status) {
   const auto* object = status.if_object();
   const auto* nodes = object == nullptr ? nullptr : ListOf(*object, "nodes");
@@ -160,6 +166,11 @@ void CarryOver(const GroupSeen* before, GroupSeen* now, std::int64_t now_ms) {
     node.usable_since = old != nullptr && old->usable == node.usable ? old->usable_since : now_ms;
     node.role_since = old != nullptr && old->role == node.role ? old->role_since : now_ms;
   }
+  if (const NodeSeen* usable = now->UsableMaster()) {
+    now->told = usable->endpoint;
+  } else if (before != nullptr) {
+    now->told = before->told;
+  }
 }
 
 void CarryOver(const View* before, View* now) {
@@ -169,7 +180,14 @@ void CarryOver(const View* before, View* now) {
       if (const auto found = before->groups.find(name); found != before->groups.end()) old = &found->second;
     }
     CarryOver(old, &group, now->at_ms);
+    if (!group.told && before != nullptr) group.told = before->ToldOf(name);
   }
+  if (before == nullptr) return;
+  now->told_of_gone = before->told_of_gone;
+  for (const auto& [name, group] : before->groups) {
+    if (group.told) now->told_of_gone.insert_or_assign(name, *group.told);
+  }
+  std::erase_if(now->told_of_gone, [now](const auto& item) { return now->groups.contains(item.first); });
 }
 
 }  // namespace walstitch::sentinel

@@ -40,6 +40,9 @@ struct GroupSeen {
   // The master that may be used; or else the one that was, until there is another; empty: none was ever.
   std::string master;
   bool changing = false;  // its master is being replaced
+  // Where clients were last told that writes may be sent, in this view or one before it; nullopt: nowhere
+  // yet. Not where the master is shown: a node may come back elsewhere, and take no writes there for a while.
+  std::optional<Endpoint> told{};
   std::map<std::string, NodeSeen> nodes;
 
   [[nodiscard]] const NodeSeen* Master() const;
@@ -53,6 +56,11 @@ struct GroupSeen {
 struct View {
   std::map<std::string, GroupSeen> groups;  // by name
   std::int64_t at_ms = 0;                   // when it was made
+  // Of groups that are not in it, and were in one before: see GroupSeen.
+  std::map<std::string, Endpoint> told_of_gone{};
+
+  // Where clients were last told that the group's master is.
+  [[nodiscard]] std::optional<Endpoint> ToldOf(const std::string& group) const;
 };
 
 // From the status of one group. kInvalid: it is none.
@@ -61,8 +69,8 @@ Result<GroupSeen> ReadGroup(const boost::json::value& status);
 Result<View> ReadStatus(const boost::json::value& answer, std::int64_t now_ms);
 
 // What the new view does not say, and the one before it did: the old master while there is no new one, where
-// a node was whose agent just began anew, and since when things are as they are. `before` null: it is the
-// first.
+// a node was whose agent just began anew, where clients were told that the master is, and since when things
+// are as they are. `before` null: it is the first.
 void CarryOver(const GroupSeen* before, GroupSeen* now, std::int64_t now_ms);
 void CarryOver(const View* before, View* now);
 
