@@ -867,6 +867,9 @@ boost::json::value GroupRunner::Status() {
     status["blocked_left_ms"] = left;
   }
   if (!store_problem_.empty()) status["error"] = store_problem_;
+  if (const auto why = WhyNoFailover(snapshot, environment_.UnixMs(), store_problem_, RulesFor(snapshot))) {
+    status["no_failover"] = {{"code", why->code}, {"sentence", why->sentence}};
+  }
   return status;
 }
 
