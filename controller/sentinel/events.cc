@@ -82,8 +82,8 @@ void TellOfReplicas(const GroupSeen& before, const GroupSeen& now, bool switched
 std::vector<Event> EventsBetween(const View& before, const View& now) {
   std::vector<Event> events;
   for (const auto& [name, group] : now.groups) {
-    const auto found = before.groups.find(name);
-    if (found == before.groups.end()) {
+    const GroupSeen* old = before.Find(name);
+    if (old == nullptr) {
       if (HasAddress(group.Master()))
         events.push_back({"+monitor", MasterText(group, group.Master()->endpoint) + " quorum 1"});
       const NodeSeen* usable = group.UsableMaster();
@@ -92,12 +92,16 @@ std::vector<Event> EventsBetween(const View& before, const View& now) {
         TellOfSwitch(group, told.value_or(usable->endpoint), usable->endpoint, events);
       continue;
     }
-    const bool switched = TellOfMaster(found->second, group, events);
-    TellOfReplicas(found->second, group, switched, events);
+    const bool switched = TellOfMaster(*old, group, events);
+    TellOfReplicas(*old, group, switched, events);
   }
-  for (const auto& [name, group] : before.groups) {
-    if (!now.groups.contains(name) && HasAddress(group.Master()))
+  const auto tell_if_gone = [&](const std::string& name, const GroupSeen& group) {
+    if (!now.groups.contains(name) && !now.unknown.contains(name) && HasAddress(group.Master()))
       events.push_back({"-monitor", MasterText(group, group.Master()->endpoint)});
+  };
+  for (const auto& [name, group] : before.groups) tell_if_gone(name, group);
+  for (const auto& [name, unknown] : before.unknown) {
+    if (unknown.before) tell_if_gone(name, *unknown.before);
   }
   return events;
 }

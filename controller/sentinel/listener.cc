@@ -374,7 +374,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
         connection->ordering = true;
         const std::string name = connection->TheSession().CallerName();
         const std::int64_t began_ms = NowMs();
-        Reply reply = co_await self->order_(*outcome.failover);
+        Reply reply = co_await self->order_(*outcome.failover, name);
         connection->ordering = false;
         self->Tell(*connection, name, "failover " + *outcome.failover,
                    reply.kind == Reply::Kind::kError ? kStatusRefused : kStatusDone, NowMs() - began_ms);

@@ -44,8 +44,9 @@ class Listener {
  public:
   // What is known at this moment; the listener's own counts are filled in.
   using Ask = std::function<Knowledge()>;
-  // The order that another node becomes the group's master: what it is answered when it is done.
-  using Order = std::function<boost::asio::awaitable<Reply>(std::string group)>;
+  // The order that another node becomes the group's master, `by` whose token was shown: what it is answered
+  // when it is done.
+  using Order = std::function<boost::asio::awaitable<Reply>(std::string group, std::string by)>;
 
   Listener(boost::asio::any_io_executor executor, ListenerOptions options, Ask ask, Order order);
   ~Listener();

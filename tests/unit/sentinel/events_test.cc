@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/unit/sentinel/sample.h"
@@ -162,6 +163,40 @@ TEST_F(EventsTest, SuccessorOfANodeThatLeftTheGroupIsASwitchFromIt) {
   EXPECT_EQ(told[1], "+switch-master shop 10.0.0.1 7001 10.0.0.1 7002");
 }
 
+TEST_F(EventsTest, NothingIsToldWhenAnotherControllerLeadsAndHasNotHeardYet) {
+  EXPECT_EQ(Then({NobodyHeard()}), Texts{});
+  SampleGroup group = Calm();
+  group.nodes[1] = NotHeard("n2");
+  EXPECT_EQ(Then({group}), Texts{}) << "a replica that was not heard yet is no reason to leave it";
+  EXPECT_EQ(Then({Calm()}), Texts{});
+}
+
+TEST_F(EventsTest, MasterThatIsNeverHeardIsDownAfterAWhile) {
+  Texts told;
+  for (int step = 0; step < 40; ++step) {
+    for (const std::string& text : Then({NobodyHeard()})) told.push_back(text);
+  }
+  ASSERT_GE(told.size(), 2U);
+  EXPECT_EQ(told[0], "+sdown master shop 10.0.0.1 7001");
+  EXPECT_EQ(std::count_if(told.begin(), told.end(),
+                          [](const std::string& text) { return text.starts_with("+sdown master"); }),
+            1);
+}
+
+TEST_F(EventsTest, GroupOfWhichNothingIsKnownForAMomentWasNeverGone) {
+  view_.at_ms -= 10000;
+  view_.groups.at("shop").nodes.at("n1").known_ms -= 10000;
+  const View before = view_;
+  view_ = ViewOf({NobodyHeard()}, before.at_ms + 10000, &before);
+  EXPECT_TRUE(view_.unknown.contains("shop"));
+  EXPECT_TRUE(EventsBetween(before, view_).empty());
+  SampleGroup group = Calm();
+  group.nodes[0].port = 7009;
+  const Texts told = Then({group});
+  ASSERT_GE(told.size(), 2U);
+  EXPECT_EQ(told[1], "+switch-master shop 10.0.0.1 7001 10.0.0.1 7009");
+}
+
 // Over orders in which places and addresses may be seen to change, and the group to go and come back: no two
 // masters at once, and whoever listens to +switch-master knows the same master as whoever asks.
 TEST_F(EventsTest, WhoListensAndWhoAsksKnowTheSameMaster) {
@@ -175,6 +210,7 @@ TEST_F(EventsTest, WhoListensAndWhoAsksKnowTheSameMaster) {
       node.role = node.place == "replica" ? Role::kReplica : Role::kMaster;
       node.port = static_cast<std::uint16_t>(node.port + random() % 2 * 10);
       node.reported = node.place != "" || random() % 2 == 0;
+      if (random() % 8 == 0) node = NotHeard(node.name);
     }
     group.master = random() % 3 == 0 ? "n2" : "n1";
     // A node that is new has another's place and name.
@@ -183,7 +219,7 @@ TEST_F(EventsTest, WhoListensAndWhoAsksKnowTheSameMaster) {
     for (const std::string& text : Then(gone ? std::vector<SampleGroup>() : std::vector{group})) {
       if (text.starts_with("+switch-master shop ")) known = text.substr(text.find(' ', 30) + 1);
     }
-    if (gone) continue;
+    if (!view_.groups.contains("shop")) continue;
     const GroupSeen& seen = view_.groups.at("shop");
     int usable = 0;
     for (const auto& [name, node] : seen.nodes) usable += node.usable && name == seen.master ? 1 : 0;

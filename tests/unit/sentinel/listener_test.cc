@@ -75,7 +75,9 @@ class ListenerTest : public ::testing::Test {
           Knowledge knowledge = Knowing(view_, NowMs());
           return knowledge;
         },
-        [](std::string group) -> asio::awaitable<Reply> { co_return Reply::Simple("done: " + group); });
+        [](std::string group, std::string by) -> asio::awaitable<Reply> {
+          co_return Reply::Simple("done: " + group + (by.empty() ? "" : " by " + by));
+        });
     const auto started = listener_->Start();
     ASSERT_TRUE(started) << started.error().Message();
     guard_.emplace(asio::make_work_guard(context_));
@@ -284,7 +286,7 @@ TEST_F(ListenerTest, WhoShowsNoTokenIsNotKept) {
       Becomes([](const ListenerCounts& counts) { return counts.refused_token == 4 && counts.open == 0; }));
   Client right(Port());
   EXPECT_EQ(right.Ask("AUTH right"), "+OK\r\n");
-  EXPECT_EQ(right.Ask("SENTINEL failover shop"), "+done: shop\r\n");
+  EXPECT_EQ(right.Ask("SENTINEL failover shop"), "+done: shop by ops\r\n");
   const auto audit = OnThread([this] { return audit_; });
   ASSERT_EQ(audit.size(), 1U);
   EXPECT_EQ(audit[0].find("audit: token ops, from 127.0.0.1:"), 0U) << audit[0];
@@ -309,7 +311,7 @@ TEST_F(ListenerTest, PortThatIsTakenIsAnErrorWithItsName) {
   options.port = Port();
   Listener second(
       context_.get_executor(), options, [] { return Knowledge(); },
-      [](std::string) -> asio::awaitable<Reply> { co_return Reply::Ok(); });
+      [](std::string, std::string) -> asio::awaitable<Reply> { co_return Reply::Ok(); });
   const auto started = second.Start();
   ASSERT_FALSE(started);
   EXPECT_NE(started.error().Message().find("127.0.0.1:" + std::to_string(Port())), std::string::npos);
