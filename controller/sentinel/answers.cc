@@ -506,10 +506,14 @@ Reply AnswerRole(const Knowledge& knowledge) {
 }
 
 Reply AnswerInfo(const Request& request, const Knowledge& knowledge) {
-  const std::pair<const char*, std::string> sections[] = {
-      {"Server", Lines(ServerFields(knowledge))}, {"Clients", Lines(ClientsFields(knowledge))},
-      {"Stats", Lines(StatsFields(knowledge))},   {"CPU", Lines(CpuFields(knowledge))},
-      {"Sentinel", SentinelSection(knowledge)},
+  // Made only if it is wanted.
+  using Section = std::string (*)(const Knowledge&);
+  static constexpr std::pair<const char*, Section> sections[] = {
+      {"Server", [](const Knowledge& known) { return Lines(ServerFields(known)); }},
+      {"Clients", [](const Knowledge& known) { return Lines(ClientsFields(known)); }},
+      {"Stats", [](const Knowledge& known) { return Lines(StatsFields(known)); }},
+      {"CPU", [](const Knowledge& known) { return Lines(CpuFields(known)); }},
+      {"Sentinel", SentinelSection},
   };
   std::vector<std::string> wanted;
   for (std::size_t i = 1; i < request.size(); ++i) wanted.push_back(Lower(request[i]));
@@ -520,10 +524,10 @@ Reply AnswerInfo(const Request& request, const Knowledge& knowledge) {
     });
   };
   std::string text;
-  for (const auto& [name, lines] : sections) {
+  for (const auto& [name, section] : sections) {
     if (!is_wanted(Lower(name))) continue;
     if (!text.empty()) text += "\r\n";
-    text += std::string("# ") + name + "\r\n" + lines;
+    text += std::string("# ") + name + "\r\n" + section(knowledge);
   }
   return Reply::Bulk(std::move(text));
 }

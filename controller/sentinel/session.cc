@@ -255,7 +255,11 @@ Session::Outcome Session::Handle(const Request& request, const Knowledge& knowle
     return answer(Reply::Simple("RESET"));
   }
   if (name == "client") return answer(Client(request, knowledge, clients));
-  if (name == "command") return answer(AnswerCommand(request));
+  if (name == "command") {
+    outcome.bytes = EncodedCommand(request, protocol_);
+    outcome.error = outcome.bytes.starts_with('-');
+    return outcome;
+  }
   if (name == "role") return answer(AnswerRole(knowledge));
   if (name == "info") return answer(AnswerInfo(request, knowledge));
   if (name == "acl") {
