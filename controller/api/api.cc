@@ -86,11 +86,13 @@ Result<core::OperatorRequest> ReadOperatorRequest(const std::string& body) {
       request.on = value.get_bool();
     } else if (key == "reason" && value.is_string() && value.get_string().size() <= kMaxReason) {
       request.reason = std::string(value.get_string());
+    } else if (key == "by" && value.is_string() && value.get_string().size() <= kMaxName) {
+      request.by = std::string(value.get_string());
     } else {
       return Fail(ErrorCode::kInvalid,
                   "request body: '" + ToPrintable(std::string_view(key)) +
                       "' is unknown or of a wrong type; expected to, node (text), reason (text of at most "
-                      "500 bytes), "
+                      "500 bytes), by (text of at most 200 bytes), "
                       "force, dry_run, rescue and on (true or false), deadline_ms (1 to 600000)");
     }
   }
@@ -104,11 +106,18 @@ http::Response NoGroup(const std::string& name) {
 // For a decision's record, that others read.
 std::string NameOf(const http::Caller& caller) { return ToPrintable(caller.name).substr(0, kMaxName); }
 
+// Whoever passes an order on says whose it is; its own name stands before that, for only that is proven.
+std::string AskedBy(const http::Caller& caller, const std::string& for_whom) {
+  const std::string name = NameOf(caller);
+  if (for_whom.empty()) return name;
+  return (name.empty() ? "" : name + " ") + "for " + ToPrintable(for_whom).substr(0, kMaxName);
+}
+
 asio::awaitable<http::Response> Order(shell::GroupHost& group, shell::GroupHost::Order order,
                                       http::Request asked) {
   auto request = ReadOperatorRequest(asked.body);
   if (!request) co_return http::JsonError(request.error());
-  request->by = NameOf(asked.caller);
+  request->by = AskedBy(asked.caller, request->by);
   const bool dry_run = request->dry_run;
   const core::OperatorAnswer answer = co_await group.Give(order, std::move(*request));
   if (!answer) co_return http::JsonError(answer.error());
@@ -319,7 +328,9 @@ asio::awaitable<http::Response> Status(Call call) {
   for (const auto& [name, group] : call.controller->Groups()) groups.push_back(group->Status());
   boost::json::array notes;
   for (const std::string& note : call.front.Notes()) notes.push_back(boost::json::string(note));
-  co_return Json({{"groups", std::move(groups)}, {"notes", std::move(notes)}});
+  boost::json::object answer{{"groups", std::move(groups)}, {"notes", std::move(notes)}};
+  if (call.front.Discovers()) answer["discovering"] = true;
+  co_return Json(answer);
 }
 
 asio::awaitable<http::Response> OneGroup(Call call) { co_return Json(call.group->Status()); }

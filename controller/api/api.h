@@ -21,10 +21,12 @@ class Front {
   virtual ~Front() = default;
   // Null: this process does not lead.
   [[nodiscard]] virtual shell::Controller* Leading() = 0;
-  // Leading() is not null, and no other can lead at this very moment.
+  // Leading() is not null, knows its groups, and no other can lead at this very moment.
   [[nodiscard]] virtual bool LeadsNow() const = 0;
-  // LeadsNow(), and what is decided can be written down: leases are given, and commands.
+  // It leads, and what is decided can be written down: leases are given, and commands.
   [[nodiscard]] virtual bool Acts() const { return LeadsNow(); }
+  // The groups are looked for, and what Leading() has of them says nothing yet.
+  [[nodiscard]] virtual bool Discovers() const { return false; }
   struct Standby {
     std::string sentence;  // why it does not lead, and who does
     std::string leader;    // "http(s)://host:port" of the API of the one that does; empty: not known

@@ -37,20 +37,10 @@ std::int64_t PromisedLeft(const GroupSnapshot& snapshot) {
   return left;
 }
 
-}  // namespace
-
-bool KnownFenced(const GroupSnapshot& snapshot) {
-  const NodeView* master = snapshot.Find(snapshot.state.master);
-  const Report* report = master == nullptr ? nullptr : master->Fresh();
-  if (report == nullptr) return snapshot.seen_replica.has_value();
-  return report->process == ProcessState::kDown || Fenced(*report);
-}
-
-GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, const FailoverFacts& facts) {
+// The operator's word, and other masters: whatever the matter with the master is.
+std::optional<GateAnswer> WhatStandsAgainst(const GroupSnapshot& snapshot, std::int64_t unix_ms) {
   const GroupState& state = snapshot.state;
-  const FailoverSettings& settings = snapshot.settings;
-  if (trouble.code == FindingCode::kMasterOutOfSight) return No(reason::kMasterOutOfSight, trouble.sentence);
-  if (!settings.automatic) {
+  if (!snapshot.settings.automatic) {
     return No(reason::kNotAutomatic,
               "failover.automatic is false: an operator runs: walstitch failover " + state.group);
   }
@@ -64,16 +54,33 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
                                           " is in maintenance; to end that, run: walstitch maintenance " +
                                           state.group + " " + state.master + " off");
   }
-  if (auto other = OtherMaster(snapshot, facts.unix_ms, "")) {
+  if (auto other = OtherMaster(snapshot, unix_ms, "")) {
     return Wait(reason::kOtherMaster, *other, 1000);
   }
-  if (facts.unix_ms < state.blocked_until_ms) {
-    const std::int64_t left = state.blocked_until_ms - facts.unix_ms;
+  if (unix_ms < state.blocked_until_ms) {
+    const std::int64_t left = state.blocked_until_ms - unix_ms;
     return Wait(reason::kBlocked,
                 "the last failover was too short ago, the group is left alone for another " + Seconds(left) +
                     "; to end that, run: walstitch unblock " + state.group,
                 left);
   }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool KnownFenced(const GroupSnapshot& snapshot) {
+  const NodeView* master = snapshot.Find(snapshot.state.master);
+  const Report* report = master == nullptr ? nullptr : master->Fresh();
+  if (report == nullptr) return snapshot.seen_replica.has_value();
+  return report->process == ProcessState::kDown || Fenced(*report);
+}
+
+GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, const FailoverFacts& facts) {
+  const GroupState& state = snapshot.state;
+  const FailoverSettings& settings = snapshot.settings;
+  if (trouble.code == FindingCode::kMasterOutOfSight) return No(reason::kMasterOutOfSight, trouble.sentence);
+  if (auto against = WhatStandsAgainst(snapshot, facts.unix_ms)) return *against;
   if (facts.nobody_eligible) return No(reason::kNotEligible, *facts.nobody_eligible);
 
   const NodeView* master = snapshot.Find(state.master);
@@ -139,6 +146,22 @@ GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, 
         200);
   }
   return {Gate::kGo, "", "", 0, fenced};
+}
+
+std::optional<NoFailover> WhyNoFailover(const GroupSnapshot& snapshot, std::int64_t unix_ms,
+                                        const std::string& store_problem, const CandidateRules& rules) {
+  if (snapshot.state.management != Management::kManaged) {
+    return NoFailover{kNotManaged, "the group is not managed: run walstitch status " + snapshot.state.group};
+  }
+  if (!store_problem.empty()) return NoFailover{kStoreProblem, store_problem};
+  // Before what the operator has set: no order helps where nobody can take over. A master that lives is none
+  // of those who could.
+  const std::string except = snapshot.LiveMaster() == nullptr ? std::string() : snapshot.state.master;
+  const auto best = ChooseCandidate(RankCandidates(snapshot, except, rules), std::nullopt);
+  if (!best) return NoFailover{reason::kNotEligible, best.error().Message()};
+  if (const auto against = WhatStandsAgainst(snapshot, unix_ms))
+    return NoFailover{against->code, against->sentence};
+  return std::nullopt;
 }
 
 }  // namespace walstitch::core

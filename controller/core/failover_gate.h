@@ -24,6 +24,7 @@
 #include <string>
 #include <string_view>
 
+#include "controller/core/candidate.h"
 #include "controller/core/finding.h"
 #include "controller/core/snapshot.h"
 
@@ -52,6 +53,21 @@ struct GateAnswer {
 
 // `trouble` is FindMasterTrouble(snapshot).
 GateAnswer JudgeFailover(const GroupSnapshot& snapshot, const Finding& trouble, const FailoverFacts& facts);
+
+// Why nobody would be promoted by itself. Codes beside those of reason_codes.h: kNotManaged, kStoreProblem.
+inline constexpr std::string_view kNotManaged = "not-managed";
+inline constexpr std::string_view kStoreProblem = "store-problem";
+struct NoFailover {
+  std::string_view code;
+  std::string sentence;
+};
+
+// Why the master would not be replaced by itself, were it lost for good at this moment; nullopt: it would be.
+// What only takes its time (a lease that runs, other groups that come first) does not count.
+// `store_problem`: why decisions cannot be written, or empty. `rules`: those of a failover that starts by
+// itself.
+std::optional<NoFailover> WhyNoFailover(const GroupSnapshot& snapshot, std::int64_t unix_ms,
+                                        const std::string& store_problem, const CandidateRules& rules);
 
 // The master is known to take no writes: its own agent says that its process is down, or that it is held; or,
 // of an agent that does not answer, its server was seen to be a replica.

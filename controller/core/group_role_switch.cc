@@ -41,6 +41,15 @@ void AddCandidates(Decision& decision, const std::vector<Candidate>& ranked) {
   }
 }
 
+// 1. A master is about to be stopped, or two operators want it replaced, and what goes on already is waited
+// for. 2. Meanwhile another has taken over. 3. That one is not about to be stopped, and nobody wants it
+// replaced.
+std::optional<std::string> WhyNotTheMasterAnyMore(const OperatorRequest& request, const GroupState& state) {
+  if (request.node.empty() || request.node == state.master) return std::nullopt;
+  return request.node + " is not the master any more" +
+         (state.master.empty() ? "" : ": " + state.master + " is");
+}
+
 }  // namespace
 
 // Replicas that still follow the old master are held until their own rejoin is decided; the promoted one
@@ -252,6 +261,7 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "failover");
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
+  if (auto other = WhyNotTheMasterAnyMore(request, state_)) co_return Fail(ErrorCode::kConflict, *other);
   co_await RefreshAll();
   if (state_.management != Management::kManaged) {
     const auto findings = FindIn(Snapshot());
@@ -316,11 +326,7 @@ Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
   auto guard = co_await mutex_.Lock();
   const Busy busy(busy_, "switchover");
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
-  // 1. A master is about to be stopped, and rejoins are waited for. 2. Meanwhile another has taken over. 3.
-  // That one is not about to be stopped.
-  if (!request.reason_code.empty() && request.node != state_.master) {
-    co_return Fail(ErrorCode::kConflict, request.node + " is not the master any more");
-  }
+  if (auto other = WhyNotTheMasterAnyMore(request, state_)) co_return Fail(ErrorCode::kConflict, *other);
   co_await RefreshAll();
   Decision decision = NewDecision(DecisionKind::kSwitchover, NextEpoch());
   decision.survivor = state_.master;

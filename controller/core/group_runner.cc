@@ -883,8 +883,11 @@ boost::json::value GroupRunner::Status() {
   if (const std::int64_t left = state_.blocked_until_ms - environment_.UnixMs(); left > 0) {
     status["blocked_left_ms"] = left;
   }
-  if (const std::string& problem = store_problem_.empty() ? look_problem_ : store_problem_; !problem.empty())
-    status["error"] = problem;
+  const std::string& problem = store_problem_.empty() ? look_problem_ : store_problem_;
+  if (!problem.empty()) status["error"] = problem;
+  if (const auto why = WhyNoFailover(snapshot, environment_.UnixMs(), problem, RulesFor(snapshot))) {
+    status["no_failover"] = {{"code", why->code}, {"sentence", why->sentence}};
+  }
   return status;
 }
 

@@ -48,12 +48,12 @@ struct OperatorRequest {
   bool dry_run = false;
   bool rescue = true;               // failover: take what the dead master has on its disk before promoting
   std::int64_t deadline_ms = 5000;  // switchover: how long writes may stand still
-  std::string node;                 // maintenance
-  bool on = true;                   // maintenance
-  std::string reason;               // pause, maintenance
-  std::string by;                   // who asks, for the record; empty: not known
-  // Of a switchover that is decided without being asked, with its reason: away from `node`, if that is the
-  // master.
+  // Maintenance: of this node. Failover, switchover: only while it is the master still; empty: whoever is.
+  std::string node;
+  bool on = true;      // maintenance
+  std::string reason;  // pause, maintenance
+  std::string by;      // who asks, for the record; empty: not known
+  // Of a switchover that is decided without being asked, with its reason.
   std::string_view reason_code{};
 };
 
@@ -89,6 +89,8 @@ class GroupRunner {
   boost::json::value Status();
   // What clients may use each node for, as far as it is known.
   [[nodiscard]] std::map<std::string, std::optional<Place>> Places() const;
+  // What is under way, as the status says it; empty: nothing.
+  [[nodiscard]] const std::string& BusyWith() const { return busy_; }
   // Grows with whatever is heard of the nodes.
   [[nodiscard]] std::uint64_t Heard() const { return heard_; }
   // What is the matter with the group now (finding.h).

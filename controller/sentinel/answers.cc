@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "policies/loader.h"
+#include "policies/model/reason_codes.h"
 
 namespace walstitch::sentinel {
 
 namespace {
 
 constexpr const char* kNoSuchMaster = "ERR No such master with that name";
+constexpr std::size_t kMaxReason = 512;
 
 // The subcommands, with the arguments that Redis allows each behind its name.
 struct Subcommand {
@@ -221,9 +223,16 @@ Reply IsMasterDown(const Request& request, const Knowledge& knowledge) {
   return Reply::Array({Reply::Number(down ? 1 : 0), Reply::Bulk("*"), Reply::Number(0)});
 }
 
-Reply CkQuorum(const Knowledge& knowledge) {
+// Who answers has no say in it: the quorum is there if the controller that leads would replace the master.
+Reply CkQuorum(const Knowledge& knowledge, const GroupSeen& group) {
   const auto heard = std::count_if(knowledge.others.begin(), knowledge.others.end(),
                                    [](const Other& other) { return other.heard; });
+  if (!group.no_failover_code.empty()) {
+    return Reply::Fault("NOQUORUM " + std::to_string(1 + heard) +
+                        " usable Sentinels. Not enough available Sentinels to reach the majority and "
+                        "authorize a failover: " +
+                        group.no_failover.substr(0, kMaxReason));
+  }
   return Reply::Simple("OK " + std::to_string(1 + heard) +
                        " usable Sentinels. Quorum and failover authorization can be reached");
 }
@@ -251,6 +260,16 @@ Reply Config(const Request& request, const Knowledge& knowledge) {
 }
 
 std::string NotKnown(const Knowledge& knowledge) { return "LOADING " + knowledge.why; }
+
+std::string NotHeard(const std::string& group) {
+  return "LOADING nothing is known of the master of " + Quoted(group) +
+         " yet: the controller that leads has begun to watch it just now";
+}
+
+// Of a group that is not in the view: there is none, or nothing is known of it yet.
+std::string WhyNoGroup(const std::string& name, const View& view) {
+  return view.unknown.contains(name) ? NotHeard(name) : std::string(kNoSuchMaster);
+}
 
 using Fields = std::vector<std::pair<const char*, std::string>>;
 
@@ -427,23 +446,26 @@ Reply AnswerSentinel(const Request& request, const Knowledge& knowledge) {
     return Reply::Array(std::move(lines));
   }
   if (knowledge.view == nullptr) return Reply::Fault(NotKnown(knowledge));
+  const View& view = *knowledge.view;
   if (word == "masters") {
+    // A list without them would say that they are not there.
+    if (!view.unknown.empty()) return Reply::Fault(NotHeard(view.unknown.begin()->first));
     std::vector<Reply> masters;
-    for (const auto& [name, group] : knowledge.view->groups)
-      masters.push_back(MasterFields(knowledge, group));
+    for (const auto& [name, group] : view.groups) masters.push_back(MasterFields(knowledge, group));
     return Reply::Array(std::move(masters));
   }
   if (word == "is-master-down-by-addr") return IsMasterDown(request, knowledge);
 
-  const auto group = knowledge.view->groups.find(request[2]);
+  const auto group = view.groups.find(request[2]);
   if (word == "get-master-addr-by-name") {
-    const NodeSeen* master = group == knowledge.view->groups.end() ? nullptr : group->second.UsableMaster();
+    if (view.unknown.contains(request[2])) return Reply::Fault(NotHeard(request[2]));
+    const NodeSeen* master = group == view.groups.end() ? nullptr : group->second.UsableMaster();
     if (master == nullptr) return Reply::NullArray();
     return Reply::Array({Reply::Bulk(master->endpoint.host), Reply::Bulk(PortText(master->endpoint))});
   }
-  if (group == knowledge.view->groups.end()) return Reply::Fault(kNoSuchMaster);
+  if (group == view.groups.end()) return Reply::Fault(WhyNoGroup(request[2], view));
   if (word == "master") return MasterFields(knowledge, group->second);
-  if (word == "ckquorum") return CkQuorum(knowledge);
+  if (word == "ckquorum") return CkQuorum(knowledge, group->second);
   std::vector<Reply> items;
   if (word == "sentinels") {
     for (const Other& other : knowledge.others) items.push_back(SentinelFields(knowledge, other));
@@ -462,23 +484,36 @@ Result<std::string> GroupToFailOver(const Request& request, const Knowledge& kno
     return Fail(ErrorCode::kInvalid, "ERR wrong number of arguments for 'sentinel|failover' command");
   if (knowledge.view == nullptr) return Fail(ErrorCode::kUnavailable, NotKnown(knowledge));
   const auto group = knowledge.view->groups.find(request[2]);
-  if (group == knowledge.view->groups.end()) return Fail(ErrorCode::kNotFound, kNoSuchMaster);
-  if (group->second.changing) return Fail(ErrorCode::kConflict, "INPROG Failover already in progress");
+  if (group == knowledge.view->groups.end())
+    return Fail(ErrorCode::kNotFound, WhyNoGroup(request[2], *knowledge.view));
+  if (group->second.changing) return Fail(ErrorCode::kConflict, std::string(kInProgress));
   return request[2];
+}
+
+Reply AnswerRefusal(const Error& error, const GroupSeen* group) {
+  const bool nobody = group != nullptr && group->no_failover_code == reason::kNotEligible;
+  if (nobody && error.Code() == ErrorCode::kConflict)
+    return Reply::Fault("NOGOODSLAVE No suitable replica to promote: " + error.Message());
+  return Reply::Fault("ERR " + error.Message());
 }
 
 Reply AnswerRole(const Knowledge& knowledge) {
   if (knowledge.view == nullptr) return Reply::Fault(NotKnown(knowledge));
   std::vector<Reply> names;
   for (const auto& [name, group] : knowledge.view->groups) names.push_back(Reply::Bulk(name));
+  for (const auto& [name, unknown] : knowledge.view->unknown) names.push_back(Reply::Bulk(name));
   return Reply::Array({Reply::Bulk("sentinel"), Reply::Array(std::move(names))});
 }
 
 Reply AnswerInfo(const Request& request, const Knowledge& knowledge) {
-  const std::pair<const char*, std::string> sections[] = {
-      {"Server", Lines(ServerFields(knowledge))}, {"Clients", Lines(ClientsFields(knowledge))},
-      {"Stats", Lines(StatsFields(knowledge))},   {"CPU", Lines(CpuFields(knowledge))},
-      {"Sentinel", SentinelSection(knowledge)},
+  // Made only if it is wanted.
+  using Section = std::string (*)(const Knowledge&);
+  static constexpr std::pair<const char*, Section> sections[] = {
+      {"Server", [](const Knowledge& known) { return Lines(ServerFields(known)); }},
+      {"Clients", [](const Knowledge& known) { return Lines(ClientsFields(known)); }},
+      {"Stats", [](const Knowledge& known) { return Lines(StatsFields(known)); }},
+      {"CPU", [](const Knowledge& known) { return Lines(CpuFields(known)); }},
+      {"Sentinel", SentinelSection},
   };
   std::vector<std::string> wanted;
   for (std::size_t i = 1; i < request.size(); ++i) wanted.push_back(Lower(request[i]));
@@ -489,10 +524,10 @@ Reply AnswerInfo(const Request& request, const Knowledge& knowledge) {
     });
   };
   std::string text;
-  for (const auto& [name, lines] : sections) {
+  for (const auto& [name, section] : sections) {
     if (!is_wanted(Lower(name))) continue;
     if (!text.empty()) text += "\r\n";
-    text += std::string("# ") + name + "\r\n" + lines;
+    text += std::string("# ") + name + "\r\n" + section(knowledge);
   }
   return Reply::Bulk(std::move(text));
 }

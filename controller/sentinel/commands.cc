@@ -1,7 +1,9 @@
 #include "controller/sentinel/commands.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "controller/sentinel/answers.h"
 
@@ -155,6 +157,17 @@ const CommandInfo* FindCommand(std::string_view name) {
   const auto found = std::find_if(commands.begin(), commands.end(),
                                   [name](const CommandInfo& each) { return each.name == name; });
   return found == commands.end() ? nullptr : &*found;
+}
+
+std::string EncodedCommand(const Request& request, Protocol protocol) {
+  const std::string word = request.size() < 2 ? "info" : Lower(request[1]);
+  const bool always_the_same = request.size() <= 2 && (word == "info" || word == "docs" || word == "list");
+  if (!always_the_same) return Encode(AnswerCommand(request), protocol);
+  // Of hundreds of replies each: they are put together once.
+  static std::map<std::pair<std::string, Protocol>, std::string> made;
+  std::string& bytes = made[{word, protocol}];
+  if (bytes.empty()) bytes = Encode(AnswerCommand(request), protocol);
+  return bytes;
 }
 
 Reply AnswerCommand(const Request& request) {

@@ -1,6 +1,7 @@
 // The commands that are answered, as COMMAND tells of them. Plain data.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,5 +25,7 @@ const CommandInfo* FindCommand(std::string_view name);
 
 // COMMAND …
 Reply AnswerCommand(const Request& request);
+// The same as bytes. On one thread.
+std::string EncodedCommand(const Request& request, Protocol protocol);
 
 }  // namespace walstitch::sentinel

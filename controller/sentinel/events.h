@@ -2,7 +2,7 @@
 //
 // | channel                     | when                                                                      |
 // |-----------------------------|---------------------------------------------------------------------------|
-// | +switch-master              | another node is the master, and takes writes; or it is at another address |
+// | +switch-master              | writes may be sent to a master, and not where was told last               |
 // | +failover-end               | just before it                                                            |
 // | +sdown, +odown of a master  | it is not known any more to be one that takes writes                      |
 // | -sdown, -odown of a master  | it is again                                                               |
@@ -11,6 +11,8 @@
 // | +slave                      | a replica is new, or another master's                                     |
 // | +role-change, -role-change  | a node's server has become a replica, or a master while it should be none |
 // | +monitor, -monitor          | a group is new, or is not there any more                                  |
+//
+// So whoever only listens knows the same master as whoever asks, whatever was seen in between.
 #pragma once
 
 #include <string>

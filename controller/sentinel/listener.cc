@@ -17,13 +17,18 @@
 #include <utility>
 
 #include "agents/http/audit.h"
+#include "controller/sentinel/answers.h"
+#include "controller/sentinel/reading.h"
+#include "controller/sentinel/seats.h"
 #include "controller/sentinel/session.h"
+#include "controller/sentinel/share.h"
 
 namespace walstitch::sentinel {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 namespace {
@@ -31,12 +36,6 @@ namespace {
 constexpr milliseconds kSweep{250};
 constexpr milliseconds kAcceptPause{100};
 constexpr std::int64_t kGoodbyeMs = 1000;  // what a client still sends is read for so long
-// So long nobody loses its place to a newcomer: until its first request, and after any.
-constexpr std::int64_t kFirstMs = 100;
-constexpr std::int64_t kAtLeastMs = 1000;
-// Of all clients together: 20,000 requests a second.
-constexpr std::int64_t kSliceMs = 10;
-constexpr int kRequestsInSlice = 200;
 // As the API would answer.
 constexpr int kStatusDone = 200;
 constexpr int kStatusForbidden = 403;
@@ -44,11 +43,14 @@ constexpr int kStatusRefused = 409;
 constexpr std::size_t kReadAtOnce = 8 * 1024;
 constexpr std::size_t kWriteAtOnce = 64 * 1024;
 constexpr std::size_t kRepliesAhead = 256 * 1024;  // then the next request waits until these were taken
+constexpr std::size_t kMaxClientList = 64 * 1024;
 
-std::int64_t NowMs() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+std::int64_t NowUs() {
+  return std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
+
+std::int64_t NowMs() { return NowUs() / 1000; }
 
 std::string TextOf(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
@@ -70,13 +72,19 @@ void KeepAlive(tcp::socket& socket) {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, SessionOptions session, RequestLimits limits, ListenerCounts& counts)
+  Connection(tcp::socket socket, std::string host, SessionOptions session, RequestLimits limits,
+             ListenerCounts& counts, std::size_t& waiting)
       : socket_(std::move(socket)),
+        host_(std::move(host)),
         drained_(socket_.get_executor(), asio::steady_timer::time_point::max()),
+        turn_(socket_.get_executor(), asio::steady_timer::time_point::max()),
         session_(std::move(session), NowMs()),
         reader_(limits),
         began_ms_(NowMs()),
-        counts_(counts) {}
+        counts_(counts),
+        waiting_(waiting) {
+    NoteWhoItIs();
+  }
 
   tcp::socket& Socket() { return socket_; }
   Session& TheSession() { return session_; }
@@ -89,17 +97,29 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (!open_) return;
     open_ = false;
     queue_.clear();
+    waiting_ -= queued_;
     queued_ = 0;
     error_code ignored;
     socket_.close(ignored);
     drained_.cancel();
+    turn_.cancel();
   }
 
+  // Small replies share a chunk: each in one of its own would take many times its size.
   void Send(const std::string& bytes) {
     if (!open_ || bytes.empty()) return;
-    for (std::size_t at = 0; at < bytes.size(); at += kWriteAtOnce)
-      queue_.push_back(std::make_shared<std::string>(bytes.substr(at, kWriteAtOnce)));
+    std::string_view left(bytes);
+    while (!left.empty()) {
+      const bool has_room = queue_.size() > (writing_ ? 1U : 0U) && queue_.back()->size() < kWriteAtOnce;
+      if (!has_room) queue_.push_back(std::make_shared<std::string>());
+      std::string& chunk = *queue_.back();
+      const std::size_t size = std::min(left.size(), kWriteAtOnce - chunk.size());
+      chunk.append(left.substr(0, size));
+      left.remove_prefix(size);
+    }
     queued_ += bytes.size();
+    waiting_ += bytes.size();
+    reading_.Waits(NowMs());
     if (!writing_) Write();
   }
 
@@ -109,6 +129,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
       error_code ignored;
       co_await drained_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
+  }
+
+  void LoseTurn() { has_turn_ = false; }
+  // Until GiveTurn(), or the connection is closed.
+  asio::awaitable<void> Turn() {
+    while (open_ && !has_turn_) {
+      error_code ignored;
+      co_await turn_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+  }
+  void GiveTurn() {
+    has_turn_ = true;
+    turn_.cancel();
+  }
+
+  // The token is looked up once in a while, and not for each that is compared with others.
+  void NoteWhoItIs() { may_view_ = session_.MayView(); }
+  [[nodiscard]] bool MayView() const { return may_view_; }
+  // Of a stranger, neither that it asked nor when counts for anything.
+  [[nodiscard]] Seat TheSeat() const {
+    Seat seat;
+    seat.host = host_;
+    seat.may_view = may_view_;
+    seat.has_asked = may_view_ && session_.HasAsked();
+    seat.subscribed = session_.IsSubscribed();
+    seat.ordering = ordering;
+    seat.asked_ms = may_view_ ? session_.AskedMs() : began_ms_;
+    return seat;
   }
 
   void NoteRequestBegun(bool begun) {
@@ -122,7 +170,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void CloseAt(std::int64_t ms) { close_at_ms_ = ms; }
 
   [[nodiscard]] std::int64_t RequestBegunMs() const { return request_begun_ms_; }
-  [[nodiscard]] std::int64_t WritingSinceMs() const { return writing_ ? writing_since_ms_ : -1; }
+  [[nodiscard]] bool ReadsTooSlowly(std::int64_t now_ms, milliseconds timeout) {
+    return reading_.IsSlow(now_ms, timeout.count());
+  }
   [[nodiscard]] std::int64_t CloseAtMs() const { return close_at_ms_; }
   [[nodiscard]] std::int64_t BeganMs() const { return began_ms_; }
   bool ordering = false;  // an order is under way, and its answer is waited for
@@ -130,7 +180,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   void Write() {
     writing_ = true;
-    writing_since_ms_ = NowMs();
     auto bytes = queue_.front();
     asio::async_write(socket_, asio::buffer(*bytes),
                       [self = shared_from_this(), bytes](error_code error, std::size_t) {
@@ -138,6 +187,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
                         if (error || !self->open_) return self->Close();
                         self->counts_.bytes_out += bytes->size();
                         self->queued_ -= bytes->size();
+                        self->waiting_ -= bytes->size();
+                        self->reading_.Took(bytes->size(), self->queued_);
                         self->queue_.pop_front();
                         self->drained_.cancel();
                         if (!self->queue_.empty()) self->Write();
@@ -145,18 +196,24 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   tcp::socket socket_;
+  std::string host_;
   asio::steady_timer drained_;
+  asio::steady_timer turn_;
   Session session_;
   RequestReader reader_;
   std::deque<std::shared_ptr<std::string>> queue_;
   std::size_t queued_ = 0;
+  Reading reading_;
   bool writing_ = false;
   bool open_ = true;
-  std::int64_t writing_since_ms_ = 0;
+  bool has_turn_ = false;
+  bool may_view_ = false;
   std::int64_t request_begun_ms_ = -1;
   std::int64_t close_at_ms_ = -1;
   std::int64_t began_ms_;
-  ListenerCounts& counts_;  // of the listener, which outlives it: each handler holds the two
+  // Of the listener, which outlives it: each handler holds the two.
+  ListenerCounts& counts_;
+  std::size_t& waiting_;
 };
 
 }  // namespace
@@ -169,7 +226,8 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
         ask_(std::move(ask)),
         order_(std::move(order)),
         acceptor_(executor_),
-        sweep_(executor_) {}
+        sweep_(executor_),
+        slice_(executor_) {}
 
   Result<void> Start() {
     const std::string where =
@@ -206,6 +264,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
     error_code ignored;
     acceptor_.close(ignored);
     sweep_.cancel();
+    slice_.cancel();
     auto connections = connections_;  // closing may take some out of the set
     for (const auto& connection : connections) connection->Close();
   }
@@ -213,6 +272,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   [[nodiscard]] std::uint16_t Port() const { return local_.port(); }
 
   void Publish(const std::vector<Event>& events) {
+    const std::int64_t began_us = NowUs();
     auto connections = connections_;
     for (const auto& connection : connections) {
       if (!connection->Open() || !connection->TheSession().IsSubscribed()) continue;
@@ -228,8 +288,10 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
         connection->Close();
         continue;
       }
-      connection->Send(bytes);
+      Send(*connection, bytes);
     }
+    // Nobody waits for an event; so clients that ask wait for those that are told.
+    share_.Spent(NowUs(), NowUs() - began_us);
   }
 
   [[nodiscard]] ListenerCounts Counts() const {
@@ -277,8 +339,8 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
     if (options_.admission) session.admission = &options_.admission;
     session.anonymous = options_.anonymous;
     KeepAlive(socket);
-    auto connection =
-        std::make_shared<Connection>(std::move(socket), std::move(session), options_.limits, counts_);
+    auto connection = std::make_shared<Connection>(std::move(socket), remote.address().to_string(),
+                                                   std::move(session), options_.limits, counts_, waiting_);
     connections_.insert(connection);
     asio::co_spawn(executor_, Serve(shared_from_this(), connection),
                    [self = shared_from_this(), connection](std::exception_ptr) {
@@ -287,35 +349,51 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
                    });
   }
 
-  // Whoever has asked nothing for longest gives its place to a newcomer, those first that never asked
-  // anything: idle connections keep nobody out, however fast they come.
   bool MakeRoom() {
-    std::shared_ptr<Connection> longest;
+    std::vector<std::shared_ptr<Connection>> open;
+    std::vector<Seat> seats;
     for (const auto& each : connections_) {
-      const Session& session = each->TheSession();
-      if (!each->Open() || each->ordering || (session.IsSubscribed() && session.MayView())) continue;
-      const bool may = NowMs() - session.AskedMs() >= (session.HasAsked() ? kAtLeastMs : kFirstMs);
-      const auto order = [](const Session& it) { return std::pair(it.HasAsked(), it.AskedMs()); };
-      if (may && (!longest || order(session) < order(longest->TheSession()))) longest = each;
+      if (!each->Open()) continue;
+      open.push_back(each);
+      seats.push_back(each->TheSeat());
     }
-    if (!longest) return false;
+    const auto which = WhoGivesItsPlace(seats, NowMs());
+    if (!which) return false;
     ++counts_.evicted;
-    longest->Close();
-    connections_.erase(longest);
+    open[*which]->Close();
+    connections_.erase(open[*which]);
     return true;
   }
 
-  Knowledge Know() {
+  // 1. Each of many clients has less waiting for it than it may. 2. Together it is more memory than there is.
+  // So whoever has most gives up its connection.
+  void Send(Connection& connection, const std::string& bytes) {
+    connection.Send(bytes);
+    while (waiting_ > options_.max_waiting) {
+      const auto most = std::max_element(
+          connections_.begin(), connections_.end(),
+          [](const auto& left, const auto& right) { return left->Queued() < right->Queued(); });
+      if (most == connections_.end() || (*most)->Queued() == 0) return;
+      ++counts_.refused_slow;
+      const auto slow = *most;
+      slow->Close();
+    }
+  }
+
+  Knowledge Know(const Request& request) {
     Knowledge knowledge = ask_();
-    knowledge.counts = Counts();
+    // They are counted over all clients.
+    if (Lower(request.front()) == "info") knowledge.counts = Counts();
     knowledge.max_clients = static_cast<std::int64_t>(options_.max_connections);
     return knowledge;
   }
 
   std::string ClientList() {
     std::string lines;
+    const std::int64_t now = NowMs();
     for (const auto& each : connections_) {
-      if (each->Open()) lines += each->TheSession().Describe(NowMs());
+      if (lines.size() >= kMaxClientList) break;
+      if (each->Open()) lines += each->TheSession().Describe(now);
     }
     return lines;
   }
@@ -338,18 +416,40 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
     }
   }
 
-  // 1. Clients ask without end, all at once. 2. The thread that answers them is the controller's: it would be
-  // late with everything else. So there is a share for them, of which each gets some.
-  bool MayHandle() {
-    const std::int64_t slice = NowMs() / kSliceMs;
-    if (slice != slice_) handled_ = 0;
-    slice_ = slice;
-    return ++handled_ <= kRequestsInSlice;
+  // Whoever asks while others wait is behind them, and each has one request a turn: one that sends its
+  // requests all at once keeps nobody waiting for longer than any other.
+  static asio::awaitable<void> AwaitTurn(std::shared_ptr<Impl> self, std::shared_ptr<Connection> connection) {
+    if (self->turns_.empty() && self->share_.MayHandle(NowUs())) co_return;
+    connection->LoseTurn();
+    self->turns_.push_back(connection);
+    if (!self->giving_turns_) {
+      self->giving_turns_ = true;
+      asio::co_spawn(self->executor_, GiveTurns(self), asio::detached);
+    }
+    co_await connection->Turn();
+  }
+
+  static asio::awaitable<void> GiveTurns(std::shared_ptr<Impl> self) {
+    while (!self->stopped_ && !self->turns_.empty()) {
+      const std::int64_t now = NowUs();
+      if (!self->share_.MayHandle(now)) {
+        error_code ignored;
+        self->slice_.expires_after(microseconds(Share::LeftUs(now)));
+        co_await self->slice_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        continue;
+      }
+      const auto next = self->turns_.front();
+      self->turns_.pop_front();
+      if (!next->Open()) continue;
+      next->GiveTurn();
+      // It goes on, and counts what it takes, before this does.
+      co_await asio::post(self->executor_, asio::use_awaitable);
+    }
+    self->giving_turns_ = false;
   }
 
   // False: the connection is to be closed, after what was sent.
   static asio::awaitable<bool> HandleAll(std::shared_ptr<Impl> self, std::shared_ptr<Connection> connection) {
-    error_code error;
     while (connection->Open() && !self->stopped_) {
       auto next = connection->Reader().Next();
       if (!next) {
@@ -357,24 +457,24 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
         const bool large = what.find("too") != std::string::npos || what.find("length") != std::string::npos;
         ++(large ? self->counts_.refused_too_large : self->counts_.refused_garbage);
         ++self->counts_.errors;
-        connection->Send(connection->TheSession().Answer(Reply::Fault("ERR " + what)));
+        self->Send(*connection, connection->TheSession().Answer(Reply::Fault("ERR " + what)));
         co_return false;
       }
       if (!*next) co_return true;
       connection->NoteRequestEnded();
-      while (!self->MayHandle()) {
-        asio::steady_timer timer(self->executor_, milliseconds(kSliceMs));
-        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        if (!connection->Open() || self->stopped_) co_return false;
-      }
+      co_await AwaitTurn(self, connection);
+      if (!connection->Open() || self->stopped_) co_return false;
       ++self->counts_.requests;
+      const std::int64_t began_us = NowUs();
       auto outcome =
-          connection->TheSession().Handle(**next, self->Know(), [self] { return self->ClientList(); });
+          connection->TheSession().Handle(**next, self->Know(**next), [self] { return self->ClientList(); });
+      connection->NoteWhoItIs();
+      self->share_.Handled(NowUs(), NowUs() - began_us);
       if (outcome.failover) {
         connection->ordering = true;
         const std::string name = connection->TheSession().CallerName();
         const std::int64_t began_ms = NowMs();
-        Reply reply = co_await self->order_(*outcome.failover);
+        Reply reply = co_await self->order_(*outcome.failover, name);
         connection->ordering = false;
         self->Tell(*connection, name, "failover " + *outcome.failover,
                    reply.kind == Reply::Kind::kError ? kStatusRefused : kStatusDone, NowMs() - began_ms);
@@ -390,7 +490,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
         self->Tell(*connection, name, "failover", kStatusForbidden, 0);
       }
       self->counts_.refused_too_large += outcome.too_large ? 1 : 0;
-      connection->Send(outcome.bytes);
+      self->Send(*connection, outcome.bytes);
       if (outcome.close) co_return false;
       co_await connection->Drained(kRepliesAhead);
     }
@@ -440,6 +540,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   void Look(Connection& connection, std::int64_t now) {
     if (!connection.Open()) return;
     const Session& session = connection.TheSession();
+    connection.NoteWhoItIs();
     const auto over = [now](std::int64_t since, milliseconds time) {
       return since >= 0 && now - since > time.count();
     };
@@ -449,9 +550,9 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
       return;
     }
     if (over(connection.RequestBegunMs(), options_.request_timeout) ||
-        over(connection.WritingSinceMs(), options_.request_timeout)) {
+        connection.ReadsTooSlowly(now, options_.request_timeout)) {
       reason = &counts_.refused_slow;
-    } else if (!session.MayView() &&
+    } else if (!connection.MayView() &&
                (session.IsSubscribed() || over(connection.BeganMs(), options_.request_timeout))) {
       reason = &counts_.refused_token;  // it never gave one, or what it gave is none any more
     } else if (!session.IsSubscribed() && !connection.ordering &&
@@ -474,8 +575,11 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   http::RefusalLimit refusals_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::uint64_t last_id_ = 0;
-  std::int64_t slice_ = 0;
-  int handled_ = 0;
+  std::size_t waiting_ = 0;  // bytes, for all clients together
+  Share share_;
+  asio::steady_timer slice_;
+  std::deque<std::shared_ptr<Connection>> turns_;  // who waits for one
+  bool giving_turns_ = false;
   bool stopped_ = false;
 };
 

@@ -1,6 +1,7 @@
 // Listens for clients that speak Sentinel's protocol. Everything that a client can make grow is bounded: how
 // many there are, how large a request is, how long one may take to be sent, how much waits for a client that
-// does not read, how long one may be silent. What is answered is decided by session.h.
+// does not read and for all of them, how long one may be silent; and of the thread they have a share
+// (share.h). What is answered is decided by session.h.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -34,8 +35,11 @@ struct ListenerOptions {
   // Of events that wait for one subscriber, who is disconnected beyond it: it would learn of a switch too
   // late anyway, and asks anew when it comes back.
   std::size_t max_output = 256 * 1024;
-  std::chrono::milliseconds request_timeout{10000};  // from a request's first byte to its last; of a write
-  std::chrono::milliseconds idle_timeout{600000};    // without a request; subscribers may be silent for ever
+  std::size_t max_waiting = 64 * 1024 * 1024;  // for all clients together; whoever has most is disconnected
+  // From a request's first byte to its last; and in which a client takes some of what waits for it
+  // (reading.h).
+  std::chrono::milliseconds request_timeout{10000};
+  std::chrono::milliseconds idle_timeout{600000};  // without a request; subscribers may be silent for ever
 };
 
 // Runs on one executor, which one thread runs: call every method from there, or while it does not run. No
@@ -44,8 +48,9 @@ class Listener {
  public:
   // What is known at this moment; the listener's own counts are filled in.
   using Ask = std::function<Knowledge()>;
-  // The order that another node becomes the group's master: what it is answered when it is done.
-  using Order = std::function<boost::asio::awaitable<Reply>(std::string group)>;
+  // The order that another node becomes the group's master, `by` whose token was shown: what it is answered
+  // when it is done.
+  using Order = std::function<boost::asio::awaitable<Reply>(std::string group, std::string by)>;
 
   Listener(boost::asio::any_io_executor executor, ListenerOptions options, Ask ask, Order order);
   ~Listener();

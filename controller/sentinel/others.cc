@@ -135,10 +135,9 @@ class Others::Impl : public std::enable_shared_from_this<Others::Impl> {
     error_code error;
     const tcp::endpoint endpoint(asio::ip::make_address(address.first, error), address.second);
     if (!error) co_await socket->async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
-    std::string question;
-    const std::string token = self->options_.credentials.Token();
-    if (!token.empty()) question += "*2\r\n" + Bulk("AUTH") + Bulk(token);
-    question += "*2\r\n" + Bulk("SENTINEL") + Bulk("MYID");
+    // Whoever has taken the address would have a token for the asking, and everybody on the way: ids are told
+    // without.
+    const std::string question = "*2\r\n" + Bulk("SENTINEL") + Bulk("MYID");
     if (!error) {
       co_await asio::async_write(*socket, asio::buffer(question),
                                  asio::redirect_error(asio::use_awaitable, error));

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "agents/http/credentials.h"
 #include "controller/sentinel/knowledge.h"
 
 namespace walstitch::sentinel {
@@ -16,7 +15,6 @@ namespace walstitch::sentinel {
 struct OthersOptions {
   std::vector<std::string> addresses;  // "host:port"; an IPv6 address stands in brackets
   std::string id;                      // of this one
-  http::Credentials credentials;       // whose token they are shown
 };
 
 class Others {

@@ -14,11 +14,13 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "agents/http/http_client.h"
+#include "controller/sentinel/answers.h"
 #include "controller/sentinel/listener.h"
 #include "controller/sentinel/others.h"
 #include "controller/shell/controller.h"
@@ -36,8 +38,9 @@ constexpr milliseconds kTick{10};         // how late a switch is told, at most,
 constexpr std::int64_t kRefreshMs = 250;  // of all that is not a switch
 constexpr milliseconds kFollow{100};      // between two questions to the leader
 constexpr milliseconds kFollowTimeout{1000};
-constexpr std::int64_t kFreshMs = 2000;  // what was heard longer ago counts no more
 constexpr milliseconds kOrderTimeout{120000};
+constexpr int kStatusOk = 200;
+constexpr int kStatusConflict = 409;
 constexpr rlim_t kFilesOfTheRest = 1024;
 
 std::int64_t NowMs() {
@@ -74,33 +77,38 @@ struct Mark {
   std::string master;
   core::Management management = core::Management::kNew;
   std::map<std::string, std::optional<core::Place>> places;
+  std::string busy;
 };
 
-Reply ReplyOf(const core::OperatorAnswer& answer) {
-  if (!answer) return Reply::Fault("ERR " + answer.error().Message());
+// What came of an order. `group` as it is seen now; null: it is not.
+Reply ReplyOf(const core::OperatorAnswer& answer, const GroupSeen* group) {
+  if (!answer) return AnswerRefusal(answer.error(), group);
   if (answer->outcome && answer->outcome->outcome == Outcome::kDone) return Reply::Ok();
   const std::string error = answer->outcome ? answer->outcome->sentence : "it was not carried out";
   return Reply::Fault("ERR " + error + "; see walstitch decisions show " + answer->decision.id);
 }
 
 // Of the API of the controller that leads.
-Reply ReplyOf(const Result<http::ClientResponse>& response) {
+Reply ReplyOf(const Result<http::ClientResponse>& response, const GroupSeen* group) {
   if (!response) return Reply::Fault("ERR the controller that leads: " + response.error().Message());
   auto json = ParseJson(response->body);
   const auto* object = json ? json->if_object() : nullptr;
   if (object == nullptr) return Reply::Fault("ERR the controller that leads gave no answer that can be read");
-  if (response->status != 200) {
+  if (response->status != kStatusOk) {
     const auto* error = object->if_contains("error");
-    return Reply::Fault("ERR " + (error != nullptr && error->is_string()
-                                      ? std::string(error->get_string())
-                                      : "status " + std::to_string(response->status)));
+    const ErrorCode code =
+        response->status == kStatusConflict ? ErrorCode::kConflict : ErrorCode::kUnavailable;
+    return AnswerRefusal(
+        Error(code, error != nullptr && error->is_string() ? std::string(error->get_string())
+                                                           : "status " + std::to_string(response->status)),
+        group);
   }
   const auto* record = object->if_contains("record");
   auto read = record == nullptr
                   ? Result<DecisionRecord>(Fail(ErrorCode::kInvalid, "there is no record in it"))
                   : DecisionRecordFromJson(*record);
   if (!read) return Reply::Fault("ERR the answer of the controller that leads: " + read.error().Message());
-  return ReplyOf(core::OperatorAnswer(std::move(*read)));
+  return ReplyOf(core::OperatorAnswer(std::move(*read)), group);
 }
 
 }  // namespace
@@ -115,7 +123,7 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
         os_(OsName()),
         began_ms_(NowMs()),
         tick_(executor_),
-        others_(executor_, {options_.listen.others, id_, options_.credentials}) {}
+        others_(executor_, {options_.listen.others, id_}) {}
 
   Result<void> Start() {
     const shell::SentinelConfig& config = options_.listen;
@@ -136,7 +144,9 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
     listen.idle_timeout = milliseconds(config.idle_timeout_ms);
     listener_ = std::make_unique<Listener>(
         executor_, std::move(listen), [this] { return Know(); },
-        [self = weak_from_this()](std::string group) { return Order(self, std::move(group)); });
+        [self = weak_from_this()](std::string group, std::string by) {
+          return Order(self, std::move(group), std::move(by));
+        });
     if (auto room = CheckRoomForFiles(static_cast<std::uint64_t>(config.max_connections)); !room) return room;
     if (auto started = listener_->Start(); !started) return started;
     others_.Start();
@@ -211,10 +221,11 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
   }
 
   [[nodiscard]] std::string WhyNot() const {
-    if (front_.LeadsNow())
-      return "this controller has begun just now, and has not heard from all masters yet";
-    return front_.StandsBy().sentence + "; nothing was heard from it for " + std::to_string(kFreshMs / 1000) +
-           " s" + (problem_.empty() ? "" : ": " + problem_);
+    if (front_.LeadsNow()) return "this controller has begun just now";
+    const api::Front::Standby standby = front_.StandsBy();
+    if (standby.leader.empty()) return standby.sentence;
+    return standby.sentence + "; nothing was heard from it for " + std::to_string(kFreshMs / 1000) + " s" +
+           (problem_.empty() ? "" : ": " + problem_);
   }
 
   static asio::awaitable<void> Run(std::shared_ptr<Impl> self) {
@@ -248,13 +259,14 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
   bool Changed(const std::string& name, const core::GroupRunner& runner) {
     const core::GroupState& state = runner.State();
     Mark& mark = marks_[name];
-    const bool decided = std::tie(mark.epoch, mark.master, mark.management) !=
-                         std::tie(state.epoch, state.master, state.management);
+    const bool decided = std::tie(mark.epoch, mark.master, mark.management, mark.busy) !=
+                         std::tie(state.epoch, state.master, state.management, runner.BusyWith());
     if (!decided && mark.heard == runner.Heard()) return false;
     mark.heard = runner.Heard();
     mark.epoch = state.epoch;
     mark.master = state.master;
     mark.management = state.management;
+    mark.busy = runner.BusyWith();
     auto places = runner.Places();
     const bool moved = places != mark.places;
     mark.places = std::move(places);
@@ -296,11 +308,12 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
   void TakeOver(const boost::json::value& status) {
     auto view = ReadStatus(status, NowMs());
     if (!view) {
-      if (problem_ != view.error().Message()) spdlog::error("sentinel: {}", view.error().Message());
+      const bool early = view.error().Code() == ErrorCode::kUnavailable;
+      if (!early && problem_ != view.error().Message()) spdlog::error("sentinel: {}", view.error().Message());
       problem_ = view.error().Message();
       return;
     }
-    if (!AwaitMasters(&*view)) return;
+    AwaitReports(view_ ? &*view_ : nullptr, &*view);
     CarryOver(view_ ? &*view_ : nullptr, &*view);
     std::vector<Event> events;
     if (view_) events = EventsBetween(*view_, *view);
@@ -309,41 +322,43 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
     if (!events.empty()) listener_->Publish(events);
   }
 
-  // 1. A controller begins to lead. 2. It has not heard of any node yet. 3. Taken for what it seems, every
-  // master would be down. So what is known of a group stands, as long as it may; and where nothing is known
-  // that still counts, nothing is told for a moment. False: the view is not to be taken.
-  bool AwaitMasters(View* view) {
-    const bool known = view_ && view->at_ms - view_->at_ms <= kFreshMs;
-    bool complete = true;
-    for (auto& [name, group] : view->groups) {
-      const NodeSeen* master = group.Master();
-      if (master == nullptr || master->ever_heard) {
-        known_ms_[name] = view->at_ms;
-        continue;
-      }
-      complete = false;
-      const auto before = known ? view_->groups.find(name) : std::map<std::string, GroupSeen>::iterator();
-      if (known && before != view_->groups.end() && before->second.master == group.master &&
-          view->at_ms - known_ms_[name] <= kFreshMs) {
-        group = before->second;
-      }
-    }
-    if (complete || known) {
-      incomplete_since_ms_ = -1;
-      return true;
-    }
-    if (incomplete_since_ms_ < 0) incomplete_since_ms_ = view->at_ms;
-    return view->at_ms - incomplete_since_ms_ >= kFreshMs;
+  [[nodiscard]] const GroupSeen* Seen(const std::string& group) const {
+    if (!view_) return nullptr;
+    const auto found = view_->groups.find(group);
+    return found == view_->groups.end() ? nullptr : &found->second;
   }
 
-  // Of a group with a master, a switchover, which loses nothing; of one without, a failover.
-  static asio::awaitable<Reply> Order(std::weak_ptr<Impl> weak, std::string group) {
+  // The groups that this one has ordered a failover of, while it goes on. 1. Somebody orders one. 2. Somebody
+  // else does, and the controller that leads has not said yet that it is busy with it. 3. The second would be
+  // carried out after the first, and undo it.
+  class Ordering {
+   public:
+    Ordering(std::set<std::string>& groups, std::string group) : groups_(groups), group_(std::move(group)) {
+      mine_ = groups_.insert(group_).second;
+    }
+    ~Ordering() {
+      if (mine_) groups_.erase(group_);
+    }
+    Ordering(const Ordering&) = delete;
+    Ordering& operator=(const Ordering&) = delete;
+    [[nodiscard]] bool IsMine() const { return mine_; }
+
+   private:
+    std::set<std::string>& groups_;
+    std::string group_;
+    bool mine_ = false;
+  };
+
+  // Of a group with a master, a switchover, which loses nothing; of one without, a failover. Away from the
+  // master that was seen: another controller may have been asked for the same a moment before.
+  static asio::awaitable<Reply> Order(std::weak_ptr<Impl> weak, std::string group, std::string by) {
     const auto self = weak.lock();
     if (!self || self->stopped_) co_return Reply::Fault("ERR the controller is stopping");
-    const auto seen =
-        self->view_ ? self->view_->groups.find(group) : std::map<std::string, GroupSeen>::iterator();
-    const bool alive =
-        self->view_ && seen != self->view_->groups.end() && seen->second.UsableMaster() != nullptr;
+    const Ordering ordering(self->ordering_, group);
+    if (!ordering.IsMine()) co_return Reply::Fault(std::string(kInProgress));
+    const GroupSeen* seen = self->Seen(group);
+    const bool alive = seen != nullptr && seen->UsableMaster() != nullptr;
+    const std::string master = seen == nullptr ? std::string() : seen->recorded;
     const std::string what = alive ? "switchover" : "failover";
     if (self->front_.LeadsNow()) {
       shell::GroupHost* host = self->front_.Leading()->FindGroup(group);
@@ -351,18 +366,23 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
       const shell::GroupHost::Order order =
           alive ? &core::GroupRunner::Switchover : &core::GroupRunner::Failover;
       core::OperatorRequest request;
+      request.node = master;
+      request.by = by;
       const core::OperatorAnswer answer = co_await host->Give(order, std::move(request));
-      co_return ReplyOf(answer);
+      co_return ReplyOf(answer, self->Seen(group));
     }
     const auto leader = http::ParseUrl(self->front_.StandsBy().leader);
     if (!leader) co_return Reply::Fault("LOADING " + self->WhyNot());
     std::string method = "POST";
     std::string target = "/v1/groups/" + http::PercentEncode(group) + "/" + what;
-    std::string body = "{}";
+    boost::json::object asked;
+    if (!master.empty()) asked["node"] = master;
+    if (!by.empty()) asked["by"] = by;
+    std::string body = Dump(asked);
     const Result<http::ClientResponse> response =
         co_await http::Fetch(*leader, std::move(method), std::move(target), std::move(body),
                              self->options_.credentials, kOrderTimeout);
-    co_return ReplyOf(response);
+    co_return ReplyOf(response, self->Seen(group));
   }
 
   asio::any_io_executor executor_;
@@ -376,9 +396,8 @@ class Service::Impl : public std::enable_shared_from_this<Service::Impl> {
   std::unique_ptr<Listener> listener_;
   std::optional<View> view_;
   std::map<std::string, Mark> marks_;
+  std::set<std::string> ordering_;
   std::int64_t looked_ms_ = 0;
-  std::map<std::string, std::int64_t> known_ms_;  // when the group's master was last one that was heard
-  std::int64_t incomplete_since_ms_ = -1;
   std::string problem_;
   bool stopped_ = false;
 };

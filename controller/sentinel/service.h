@@ -22,8 +22,8 @@ namespace walstitch::sentinel {
 
 struct ServiceOptions {
   shell::SentinelConfig listen;
-  http::Admission admission;      // empty: there are no tokens
-  http::Credentials credentials;  // for the other controllers: their API, and Sentinel's protocol
+  http::Admission admission;                           // empty: there are no tokens
+  http::Credentials credentials;                       // for the API of the controller that leads
   std::function<void(const std::string& line)> audit;  // empty: nobody is told
   std::string identity;                                // of this controller among others
   Settings settings;

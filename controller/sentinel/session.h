@@ -28,7 +28,7 @@ struct SessionOptions {
 class Session {
  public:
   // Of all that one client has subscribed to: channels and patterns, and their bytes.
-  static constexpr std::size_t kMaxSubscriptions = 256;
+  static constexpr std::size_t kMaxSubscriptions = 64;
   static constexpr std::size_t kMaxSubscribedBytes = 16 * 1024;
   // Wrong tokens on one connection, until it is closed.
   static constexpr int kMaxWrongTokens = 3;

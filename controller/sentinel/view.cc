@@ -82,6 +82,18 @@ std::size_t GroupSeen::ReplicaCount() const {
   }));
 }
 
+const GroupSeen* View::Find(const std::string& group) const {
+  if (const auto found = groups.find(group); found != groups.end()) return &found->second;
+  const auto found = unknown.find(group);
+  return found == unknown.end() || !found->second.before ? nullptr : &*found->second.before;
+}
+
+std::optional<Endpoint> View::ToldOf(const std::string& group) const {
+  if (const GroupSeen* seen = Find(group)) return seen->told;
+  const auto gone = told_of_gone.find(group);
+  return gone == told_of_gone.end() ? std::nullopt : std::optional(gone->second);
+}
+
 Result<GroupSeen> ReadGroup(const boost::json::value& status) {
   const auto* object = status.if_object();
   const auto* nodes = object == nullptr ? nullptr : ListOf(*object, "nodes");
@@ -91,6 +103,11 @@ Result<GroupSeen> ReadGroup(const boost::json::value& status) {
   group.name = TextOf(*object, "group");
   group.epoch = NumberOf<std::uint64_t>(*object, "epoch");
   group.master = TextOf(*object, "master");
+  group.recorded = group.master;
+  if (const auto* none = object->if_contains("no_failover"); none != nullptr && none->is_object()) {
+    group.no_failover = TextOf(none->get_object(), "sentence");
+    group.no_failover_code = TextOf(none->get_object(), "code");
+  }
   const std::string busy = TextOf(*object, "busy");
   group.changing = busy == "failover" || busy == "switchover";
   const bool managed = TextOf(*object, "managed") == "managed";
@@ -121,6 +138,10 @@ Result<View> ReadStatus(const boost::json::value& answer, std::int64_t now_ms) {
   const auto* object = answer.if_object();
   const auto* groups = object == nullptr ? nullptr : ListOf(*object, "groups");
   if (groups == nullptr) return Fail(ErrorCode::kInvalid, "this is no status of a controller");
+  if (const auto* discovering = object->if_contains("discovering");
+      discovering != nullptr && *discovering == boost::json::value(true)) {
+    return Fail(ErrorCode::kUnavailable, "it looks for its groups, and has not been told of all of them yet");
+  }
   View view;
   view.at_ms = now_ms;
   for (const auto& item : *groups) {
@@ -160,16 +181,95 @@ void CarryOver(const GroupSeen* before, GroupSeen* now, std::int64_t now_ms) {
     node.usable_since = old != nullptr && old->usable == node.usable ? old->usable_since : now_ms;
     node.role_since = old != nullptr && old->role == node.role ? old->role_since : now_ms;
   }
+  if (const NodeSeen* usable = now->UsableMaster()) {
+    now->told = usable->endpoint;
+  } else if (before != nullptr) {
+    now->told = before->told;
+  }
+}
+
+namespace {
+
+// Of a group without a master nothing is known either, until its nodes were heard.
+bool IsHeard(const GroupSeen& group) {
+  if (const NodeSeen* master = group.Master()) return master->ever_heard;
+  return std::all_of(group.nodes.begin(), group.nodes.end(),
+                     [](const auto& item) { return item.second.ever_heard; });
+}
+
+std::int64_t KnownMs(const GroupSeen& group) {
+  if (const NodeSeen* master = group.Master()) return master->known_ms;
+  std::int64_t known = 0;
+  for (const auto& [name, node] : group.nodes) known = std::max(known, node.known_ms);
+  return known;
+}
+
+// What is known of replicas that were not heard yet. Whoever was the master is none of them: it may have been
+// called usable for what it is not any more.
+void AwaitReplicas(const GroupSeen& before, GroupSeen* group, std::int64_t now_ms) {
+  for (auto& [name, node] : group->nodes) {
+    const auto old = before.nodes.find(name);
+    if (node.ever_heard || name == group->master || name == before.master || old == before.nodes.end())
+      continue;
+    if (now_ms - old->second.known_ms > kFreshMs) continue;
+    node = old->second;
+    node.ever_heard = false;
+  }
+}
+
+}  // namespace
+
+void AwaitReports(const View* before, View* now) {
+  const bool fresh = before != nullptr && now->at_ms - before->at_ms <= kFreshMs;
+  for (auto group = now->groups.begin(); group != now->groups.end();) {
+    const std::string& name = group->first;
+    for (auto& [node, seen] : group->second.nodes) seen.known_ms = seen.ever_heard ? now->at_ms : 0;
+    const GroupSeen* old = before == nullptr ? nullptr : before->Find(name);
+    if (IsHeard(group->second)) {
+      if (old != nullptr) AwaitReplicas(*old, &group->second, now->at_ms);
+      ++group;
+      continue;
+    }
+    std::int64_t since = now->at_ms;
+    if (fresh) {
+      const auto found = before->unheard_since.find(name);
+      if (found != before->unheard_since.end()) since = found->second;
+    }
+    now->unheard_since[name] = since;
+    const bool may_come = now->at_ms - since < kFreshMs;
+    const bool known = fresh && old != nullptr && now->at_ms - KnownMs(*old) <= kFreshMs;
+    const bool same = known && (group->second.recorded.empty() || old->master == group->second.recorded);
+    if (may_come && same) {
+      group->second = *old;
+    } else if (may_come && !known) {
+      View::Unknown unknown;
+      unknown.since_ms = since;
+      if (old != nullptr) unknown.before = *old;
+      now->unknown.emplace(name, std::move(unknown));
+      group = now->groups.erase(group);
+      continue;
+    }
+    ++group;
+  }
 }
 
 void CarryOver(const View* before, View* now) {
   for (auto& [name, group] : now->groups) {
-    const GroupSeen* old = nullptr;
-    if (before != nullptr) {
-      if (const auto found = before->groups.find(name); found != before->groups.end()) old = &found->second;
-    }
-    CarryOver(old, &group, now->at_ms);
+    CarryOver(before == nullptr ? nullptr : before->Find(name), &group, now->at_ms);
+    if (!group.told && before != nullptr) group.told = before->ToldOf(name);
   }
+  if (before == nullptr) return;
+  now->told_of_gone = before->told_of_gone;
+  const auto note = [now](const std::string& name, const GroupSeen& group) {
+    if (group.told) now->told_of_gone.insert_or_assign(name, *group.told);
+  };
+  for (const auto& [name, group] : before->groups) note(name, group);
+  for (const auto& [name, unknown] : before->unknown) {
+    if (unknown.before) note(name, *unknown.before);
+  }
+  std::erase_if(now->told_of_gone, [now](const auto& item) {
+    return now->groups.contains(item.first) || now->Find(item.first) != nullptr;
+  });
 }
 
 }  // namespace walstitch::sentinel

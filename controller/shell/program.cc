@@ -67,8 +67,11 @@ class Program::Impl {
   }
 
   Controller* Leading() { return controller_.get(); }
-  [[nodiscard]] bool LeadsNow() const { return controller_ && (!election_ || election_->Leads()); }
+  [[nodiscard]] bool LeadsNow() const {
+    return controller_ && !Discovers() && (!election_ || election_->Leads());
+  }
   [[nodiscard]] bool Acts() const { return controller_ && Leads(); }
+  [[nodiscard]] bool Discovers() const { return view_ && !discovered_; }
   [[nodiscard]] Standby StandsBy() const;
   [[nodiscard]] std::vector<std::string> Notes() const;
   [[nodiscard]] std::vector<WebhookCounts> Hooks() const {
@@ -103,6 +106,7 @@ class Program::Impl {
   std::string taking_over_;           // why it has not yet taken over, though it leads
   bool started_ = false;
   bool stopped_ = false;
+  bool discovered_ = false;  // the controller was told of all groups that there are
   Clock::time_point policies_read_;
   std::vector<std::string> gone_;  // nodes that are not there any more
   std::optional<Clock::time_point> gone_since_;
@@ -227,6 +231,7 @@ void Program::Impl::GroupsChanged() {
   auto groups = view_->Groups();
   if (!groups) return;
   auto gone = controller_->Discovered(std::move(*groups));
+  discovered_ = true;
   if (!gone) {
     spdlog::error("{}", gone.error().Message());
     return;
@@ -291,6 +296,8 @@ void Program::Impl::Stop(std::function<void()> done) {
 }
 
 api::Front::Standby Program::Impl::StandsBy() const {
+  if (controller_ && Discovers() && (!election_ || election_->Leads()))
+    return {"this controller looks for its groups, and has not been told of all of them yet", ""};
   if (!election_) return {"this controller is not ready yet", ""};
   if (election_->Leads()) {
     return {"this controller leads, and has not taken over what its predecessor left yet" +
@@ -346,6 +353,7 @@ void Program::Join() { impl_->Join(); }
 Controller* Program::Leading() { return impl_->Leading(); }
 bool Program::LeadsNow() const { return impl_->LeadsNow(); }
 bool Program::Acts() const { return impl_->Acts(); }
+bool Program::Discovers() const { return impl_->Discovers(); }
 api::Front::Standby Program::StandsBy() const { return impl_->StandsBy(); }
 std::vector<std::string> Program::Notes() const { return impl_->Notes(); }
 std::vector<WebhookCounts> Program::Hooks() const { return impl_->Hooks(); }

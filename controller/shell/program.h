@@ -35,6 +35,7 @@ class Program : public api::Front {
   [[nodiscard]] Controller* Leading() override;
   [[nodiscard]] bool LeadsNow() const override;
   [[nodiscard]] bool Acts() const override;
+  [[nodiscard]] bool Discovers() const override;
   [[nodiscard]] Standby StandsBy() const override;
   [[nodiscard]] std::vector<std::string> Notes() const override;
   [[nodiscard]] std::vector<WebhookCounts> Hooks() const override;

@@ -115,6 +115,84 @@ TEST_F(SentinelTest, SubscribersAreToldOfASwitchInSentinelsWords) {
   EXPECT_EQ(channels[channels.size() - 2], "+failover-end");
 }
 
+// As a pod that dies and is made anew elsewhere.
+TEST_F(SentinelTest, SubscribersAreToldOfTheSameMasterAtAnotherAddress) {
+  ASSERT_NO_FATAL_FAILURE(StartServing(kByHand));
+  ASSERT_TRUE(cluster().WaitUntil([&] { return Told() == "n1"; }));
+  RedisClient subscriber = Ask();
+  ASSERT_FALSE(subscriber("SUBSCRIBE", "+switch-master").IsBroken());
+  cluster().KillNode("n1");
+  cluster().KillAgent("n1");
+  const std::string port = std::to_string(PortOf("n1"));
+  std::ofstream(cluster().directory() + "/agent-n1.yaml", std::ios::app)
+      << "announce: {host: 127.0.0.2, port: " << port << "}\n";
+  ASSERT_FALSE(cluster().StartAgent("n1"));
+  ASSERT_FALSE(cluster().RestartNode("n1"));
+  RedisClient client = Ask();
+  ASSERT_TRUE(cluster().WaitUntil([&] {
+    const Reply master = client("SENTINEL", "master", "shop");
+    return master.Field("ip").text == "127.0.0.2" && master.Field("flags").text == "s_down,o_down,master";
+  })) << client("SENTINEL", "master", "shop");
+
+  ASSERT_TRUE(cluster().WaitCondition("n1", "parked"));
+  ASSERT_TRUE(cluster().Failover("n1").IsDone());
+  const Reply message = subscriber.ReadReply();
+  ASSERT_EQ(message.items.size(), 3U) << message;
+  EXPECT_EQ(message.items[2].text, "shop 127.0.0.1 " + port + " 127.0.0.2 " + port);
+}
+
+TEST_F(SentinelTest, QuorumIsThereOnlyWhileTheMasterWouldBeReplaced) {
+  ASSERT_NO_FATAL_FAILURE(StartServing(kQuick));
+  RedisClient client = Ask();
+  std::string answer;
+  const auto becomes = [&](const std::string& begin) {
+    return cluster().WaitUntil([&] {
+      answer = client("SENTINEL", "ckquorum", "shop").text;
+      return answer.starts_with(begin);
+    });
+  };
+  EXPECT_TRUE(becomes("OK 1 usable Sentinels.")) << answer;
+  cluster().KillAgent("n2");
+  cluster().KillAgent("n3");
+  ASSERT_TRUE(becomes("NOQUORUM 1 usable Sentinels. ")) << answer;
+  for (const char* node : {"n2", "n3"}) EXPECT_NE(answer.find(node), std::string::npos) << answer;
+  ASSERT_FALSE(cluster().RestartAgent("n2"));
+  EXPECT_TRUE(becomes("OK ")) << answer;
+
+  ASSERT_EQ(cluster().CallController("POST", "/v1/groups/shop/pause", R"({"reason": "a test"})").status, 200);
+  EXPECT_TRUE(becomes("NOQUORUM ")) << answer;
+  EXPECT_NE(answer.find("the group is paused (a test)"), std::string::npos) << answer;
+  ASSERT_EQ(cluster().CallController("POST", "/v1/groups/shop/resume").status, 200);
+  EXPECT_TRUE(becomes("OK ")) << answer;
+}
+
+TEST_F(SentinelTest, FailoverThatIsAskedForTwiceAtOnceIsCarriedOutOnce) {
+  ASSERT_NO_FATAL_FAILURE(StartServing(kByHand));
+  ASSERT_TRUE(cluster().WaitUntil([&] { return Told() == "n1"; }));
+  RedisClient first = Ask();
+  RedisClient second = Ask();
+  ASSERT_TRUE(first("PING").text == "PONG" && second("PING").text == "PONG");
+  ASSERT_TRUE(first.Send({"SENTINEL", "FAILOVER", "shop"}));
+  ASSERT_TRUE(second.Send({"SENTINEL", "FAILOVER", "shop"}));
+  std::vector<std::string> answers = {first.ReadReply().text, second.ReadReply().text};
+  std::sort(answers.begin(), answers.end());
+  EXPECT_EQ(answers, (std::vector<std::string>{"INPROG Failover already in progress", "OK"}));
+  const auto decisions = cluster().Decisions();
+  EXPECT_EQ(std::count_if(decisions.begin(), decisions.end(),
+                          [](const DecisionRecord& record) {
+                            return record.decision.kind == DecisionKind::kSwitchover;
+                          }),
+            1);
+
+  // Whoever saw another master wants something else replaced.
+  const std::string master = cluster().Master();
+  const Answer late = cluster().Switchover("", {{"node", "n1"}});
+  EXPECT_EQ(late.status, 409);
+  EXPECT_EQ(late.error, "n1 is not the master any more: " + master + " is");
+  EXPECT_EQ(cluster().Failover("", {{"node", "n1"}}).status, 409);
+  EXPECT_EQ(cluster().Master(), master);
+}
+
 TEST_F(SentinelTest, FailoverThatIsAskedForIsASwitchoverAndIsLogged) {
   ASSERT_NO_FATAL_FAILURE(StartServing(kByHand, "", "secret-token"));
   RedisClient client = Ask();
@@ -125,10 +203,20 @@ TEST_F(SentinelTest, FailoverThatIsAskedForIsASwitchoverAndIsLogged) {
   EXPECT_NE(cluster().Master(), "n1");
   const auto decisions = cluster().Decisions();
   ASSERT_FALSE(decisions.empty());
-  const auto is_switchover = [](const DecisionRecord& record) {
+  const auto order = std::find_if(decisions.begin(), decisions.end(), [](const DecisionRecord& record) {
     return record.decision.kind == DecisionKind::kSwitchover;
-  };
-  EXPECT_TRUE(std::any_of(decisions.begin(), decisions.end(), is_switchover));
+  });
+  ASSERT_NE(order, decisions.end());
+  const auto& reasons = order->decision.reasons;
+  EXPECT_TRUE(std::any_of(reasons.begin(), reasons.end(), [](const Reason& reason) {
+    return reason.sentence.starts_with("an operator (token) asked for a switchover");
+  })) << Dump(ToJson(*order));
+  // As a controller that stands by passes it on.
+  const HttpAnswer passed_on =
+      cluster().CallController("POST", "/v1/groups/shop/switchover", R"({"by": "ops", "dry_run": true})");
+  EXPECT_EQ(passed_on.status, 200) << passed_on.body;
+  EXPECT_NE(passed_on.body.find("an operator (token for ops) asked for a switchover"), std::string::npos)
+      << passed_on.body;
   EXPECT_NE(cluster().Logs(1000000).find("SENTINEL failover shop: 200 after"), std::string::npos);
   EXPECT_EQ(cluster().Logs(1000000).find("secret-token"), std::string::npos);
 }
@@ -142,6 +230,7 @@ TEST_F(SentinelTest, FailoverThatIsRefusedSaysWhy) {
   RedisClient client = Ask();
   const Reply reply = client("SENTINEL", "FAILOVER", "shop");
   EXPECT_TRUE(reply.IsError()) << reply;
+  EXPECT_TRUE(reply.text.starts_with("NOGOODSLAVE No suitable replica to promote: ")) << reply;
   EXPECT_NE(reply.text.find("no node can take over"), std::string::npos) << reply;
   EXPECT_EQ(Told(), "n1");
 }

@@ -220,7 +220,6 @@ TEST_F(SentinelContractTest, FieldsTypesAndErrorsAreThoseOfARealSentinelOnTheSam
       {"SENTINEL", "master", "nope"},
       {"SENTINEL", "replicas", "nope"},
       {"SENTINEL", "sentinels", "nope"},
-      {"SENTINEL", "ckquorum", "shop"},
       {"SENTINEL", "ckquorum", "nope"},
       {"SENTINEL", "failover", "nope"},
       {"SENTINEL", "is-master-down-by-addr", "127.0.0.1", std::to_string(cluster().Node("n1").port()), "0",
@@ -246,6 +245,15 @@ TEST_F(SentinelContractTest, FieldsTypesAndErrorsAreThoseOfARealSentinelOnTheSam
       {"MONITOR"},
   };
   for (const auto& words : exactly) ExpectAlike(words, Whole);
+
+  // Theirs would replace the master; ours, which only watches, would not. The words are the same.
+  EXPECT_EQ(Whole(WireClient(first_.Port(), 2).Ask({"SENTINEL", "ckquorum", "shop"})),
+            "+OK 2 usable Sentinels. Quorum and failover authorization can be reached");
+  const std::string ours = Whole(WireClient(port_, 2).Ask({"SENTINEL", "ckquorum", "shop"}));
+  EXPECT_TRUE(
+      ours.starts_with("-NOQUORUM 2 usable Sentinels. Not enough available Sentinels to reach the "
+                       "majority and authorize a failover: the group is not managed"))
+      << ours;
 }
 
 // The failover is Sentinel's here. The controller, which only watches, tells its subscribers of the same

@@ -79,6 +79,14 @@ TEST_F(ControllersTest, BothTellClientsOfSentinelTheSameMasterAndOfItsSwitch) {
   EXPECT_NE(ask(leader, {"SENTINEL", "myid"}).text, ask(standby, {"SENTINEL", "myid"}).text);
   EXPECT_EQ(ask(standby, {"SENTINEL", "myid"}).text.size(), 40U);
   EXPECT_EQ(ToString(ask(leader, {"ROLE"})), ToString(ask(standby, {"ROLE"})));
+  for (const std::string& controller : {leader, standby}) {
+    EXPECT_TRUE(WaitUntil(
+        [&] {
+          return ask(controller, {"SENTINEL", "ckquorum", "shop"}).text.starts_with("OK ");
+        },
+        seconds(10)))
+        << ask(controller, {"SENTINEL", "ckquorum", "shop"});
+  }
   // No token was shown to either.
   EXPECT_EQ(ask(standby, {"SENTINEL", "failover", "shop"}).text.substr(0, 6), "NOPERM");
 

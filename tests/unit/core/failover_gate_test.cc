@@ -247,5 +247,63 @@ TEST(FailoverGateTest, BesideAnotherMasterNobodyIsPromoted) {
   EXPECT_EQ(Judge(snapshot, LeaseOver()).code, reason::kOtherMaster);
 }
 
+std::string WhyNone(const GroupSnapshot& snapshot, const CandidateRules& rules = {},
+                    const std::string& store_problem = "") {
+  const auto why = WhyNoFailover(snapshot, 5000000, store_problem, rules);
+  return why ? std::string(why->code) : std::string();
+}
+
+TEST(FailoverGateTest, AHealthyGroupWouldHaveANewMasterByItself) {
+  CandidateRules rules;
+  rules.members_only = true;
+  EXPECT_EQ(WhyNone(HealthyGroup(), rules), "");
+  EXPECT_EQ(WhyNone(Crashed(), rules), "");
+  GroupSnapshot snapshot = HealthyGroup();
+  snapshot.nodes["n2"].connected = false;
+  EXPECT_EQ(WhyNone(snapshot, rules), "") << "n3 is left";
+}
+
+TEST(FailoverGateTest, AGroupOfWhichNobodyCouldTakeOverWouldHaveNone) {
+  GroupSnapshot snapshot = HealthyGroup();
+  for (const char* node : {"n2", "n3"}) snapshot.nodes[node].connected = false;
+  const auto why = WhyNoFailover(snapshot, 5000000, "", {});
+  ASSERT_TRUE(why) << "the master itself is none of those who could replace it";
+  EXPECT_EQ(why->code, reason::kNotEligible);
+  for (const char* node : {"n2", "n3"}) EXPECT_NE(why->sentence.find(node), std::string::npos);
+  // Also if the operator has it left alone: what no order can help is said first.
+  snapshot.settings.automatic = false;
+  EXPECT_EQ(WhyNone(snapshot), reason::kNotEligible);
+  // A master that is not in its role any more may be made one again.
+  snapshot.nodes["n1"].report = ReportOf("n1", 100);
+  snapshot.settings.automatic = true;
+  EXPECT_EQ(WhyNone(snapshot), "");
+
+  CandidateRules rules;
+  rules.max_lag = 10;
+  rules.master_last = Sequence(200);
+  EXPECT_EQ(WhyNone(HealthyGroup(), rules), reason::kNotEligible);
+}
+
+TEST(FailoverGateTest, AGroupThatIsLeftAloneWouldHaveNone) {
+  const GroupSnapshot healthy = HealthyGroup();
+  EXPECT_EQ(WhyNone(NewGroup()), kNotManaged);
+  EXPECT_EQ(WhyNone(healthy, {}, "the decision log cannot be written"), kStoreProblem);
+  GroupSnapshot snapshot = healthy;
+  snapshot.settings.automatic = false;
+  EXPECT_EQ(WhyNone(snapshot), reason::kNotAutomatic);
+  snapshot = healthy;
+  snapshot.state.paused.emplace();
+  EXPECT_EQ(WhyNone(snapshot), reason::kPaused);
+  snapshot = healthy;
+  snapshot.state.maintenance["n1"];
+  EXPECT_EQ(WhyNone(snapshot), reason::kInMaintenance);
+  snapshot = healthy;
+  snapshot.state.blocked_until_ms = 5000001;
+  EXPECT_EQ(WhyNone(snapshot), reason::kBlocked);
+  snapshot = healthy;
+  snapshot.nodes["n3"].report->role = Role::kMaster;
+  EXPECT_EQ(WhyNone(snapshot), reason::kOtherMaster);
+}
+
 }  // namespace
 }  // namespace walstitch::core

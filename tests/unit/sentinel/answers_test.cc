@@ -127,6 +127,54 @@ TEST(AnswersTest, NothingIsToldWhileNothingIsKnown) {
   EXPECT_FALSE(GroupToFailOver({"sentinel", "failover", "shop"}, knowledge));
 }
 
+TEST(AnswersTest, GroupOfWhichNothingIsKnownYetIsNeitherMissingNorDown) {
+  SampleGroup cart = NobodyHeard();
+  cart.name = "cart";
+  const View view = ViewOf({Calm(), cart});
+  const Knowledge knowledge = Knowing(view);
+  for (const Request& request : {Request{"sentinel", "get-master-addr-by-name", "cart"},
+                                 {"sentinel", "master", "cart"},
+                                 {"sentinel", "replicas", "cart"},
+                                 {"sentinel", "ckquorum", "cart"},
+                                 {"sentinel", "masters"}}) {
+    const Reply reply = AnswerSentinel(request, knowledge);
+    EXPECT_TRUE(reply.text.starts_with("LOADING ")) << request[1] << ": " << reply.text;
+  }
+  EXPECT_TRUE(
+      GroupToFailOver({"sentinel", "failover", "cart"}, knowledge).error().Message().starts_with("LOADING "));
+  EXPECT_EQ(AnswerSentinel({"sentinel", "get-master-addr-by-name", "shop"}, knowledge).items.size(), 2U);
+  EXPECT_EQ(AnswerSentinel({"sentinel", "master", "nope"}, knowledge).text,
+            "ERR No such master with that name");
+  EXPECT_EQ(AnswerRole(knowledge).items[1].items.size(), 2U);
+}
+
+TEST(AnswersTest, QuorumIsNotThereWhereTheMasterWouldNotBeReplaced) {
+  SampleGroup group = Calm();
+  group.no_failover = "paused";
+  const View view = ViewOf({group});
+  const Reply reply = AnswerSentinel({"sentinel", "ckquorum", "shop"}, Knowing(view));
+  EXPECT_EQ(reply.kind, Kind::kError);
+  EXPECT_EQ(
+      reply.text,
+      "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the majority and authorize a "
+      "failover: why: paused");
+}
+
+TEST(AnswersTest, OrderIsRefusedInRedisWordsWhereNobodyCouldTakeOver) {
+  SampleGroup group = Calm();
+  const Error error(ErrorCode::kConflict, "no node can take over: n2: it is loading its data");
+  View view = ViewOf({group});
+  EXPECT_EQ(AnswerRefusal(error, &view.groups.at("shop")).text,
+            "ERR no node can take over: n2: it is loading its data");
+  EXPECT_EQ(AnswerRefusal(error, nullptr).text, "ERR no node can take over: n2: it is loading its data");
+  group.no_failover = "not-eligible";
+  view = ViewOf({group});
+  EXPECT_EQ(AnswerRefusal(error, &view.groups.at("shop")).text,
+            "NOGOODSLAVE No suitable replica to promote: no node can take over: n2: it is loading its data");
+  EXPECT_EQ(AnswerRefusal(Error(ErrorCode::kTimeout, "no answer"), &view.groups.at("shop")).text,
+            "ERR no answer");
+}
+
 TEST(AnswersTest, WhatWouldChangeTheConfigurationIsRefusedWithTheReason) {
   const View view = ViewOf({Calm()});
   for (const Request& request : {Request{"sentinel", "reset", "*"},

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -56,6 +57,13 @@ class Client {
     all.swap(seen_);
     return all;
   }
+  // So many bytes. False: the other side has closed.
+  bool Read(std::size_t size) {
+    boost::system::error_code error;
+    std::string bytes(size, ' ');
+    asio::read(socket_, asio::buffer(bytes), error);
+    return !error;
+  }
   std::string All() { return Until("\n no such text\n"); }
   std::string Ask(const std::string& line) { return Send(line + "\r\n") ? Until("\r\n") : "closed"; }
 
@@ -75,7 +83,9 @@ class ListenerTest : public ::testing::Test {
           Knowledge knowledge = Knowing(view_, NowMs());
           return knowledge;
         },
-        [](std::string group) -> asio::awaitable<Reply> { co_return Reply::Simple("done: " + group); });
+        [](std::string group, std::string by) -> asio::awaitable<Reply> {
+          co_return Reply::Simple("done: " + group + (by.empty() ? "" : " by " + by));
+        });
     const auto started = listener_->Start();
     ASSERT_TRUE(started) << started.error().Message();
     guard_.emplace(asio::make_work_guard(context_));
@@ -233,6 +243,61 @@ TEST_F(ListenerTest, ClientThatSendsAndNeverReadsIsHeldBackAndThenGivenUp) {
   EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.open == 0; }));
 }
 
+TEST_F(ListenerTest, ClientThatReadsAFewBytesNowAndThenIsGivenUpToo) {
+  ListenerOptions options;
+  options.request_timeout = milliseconds(500);
+  ASSERT_NO_FATAL_FAILURE(Start(options));
+  Client greedy(Port());
+  std::string bytes;
+  for (int i = 0; i < 1000; ++i) bytes += "INFO\r\n";
+  std::atomic<bool> stop = false;
+  std::thread sender([&] {
+    while (greedy.Send(bytes)) {
+    }
+  });
+  std::thread reader([&] {
+    while (!stop && greedy.Read(7)) std::this_thread::sleep_for(milliseconds(10));
+  });
+  EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.refused_slow == 1; }));
+  stop = true;
+  sender.join();
+  reader.join();
+}
+
+TEST_F(ListenerTest, OfManyThatDoNotReadWhoeverHasMostWaitingIsGivenUp) {
+  ListenerOptions options;
+  options.max_waiting = 400 * 1024;
+  ASSERT_NO_FATAL_FAILURE(Start(options));
+  std::vector<std::unique_ptr<Client>> deaf;
+  for (int i = 0; i < 4; ++i) {
+    deaf.push_back(std::make_unique<Client>(Port()));
+    deaf.back()->Ask("PSUBSCRIBE *");
+  }
+  ASSERT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.subscribers == 4; }));
+  const std::vector<Event> events(300, Event{"+sdown", std::string(100, 'a')});
+  // Each may have 256 KiB; the kernel takes some MiB before anything waits here.
+  EXPECT_TRUE(test::Eventually(kPatience, [&] {
+    OnThread([&] { listener_->Publish(events); });
+    return Counts().refused_slow >= 1;
+  }));
+  EXPECT_LT(Counts().refused_slow, 4U);
+  Client other(Port());
+  EXPECT_EQ(other.Ask("PING"), "+PONG\r\n");
+}
+
+TEST_F(ListenerTest, ListOfClientsIsCutOff) {
+  ListenerOptions options;
+  options.max_connections = 400;
+  ASSERT_NO_FATAL_FAILURE(Start(options));
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 300; ++i) clients.push_back(std::make_unique<Client>(Port()));
+  ASSERT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.open == 300; }));
+  const std::string answer = clients[0]->Ask("CLIENT LIST");
+  const auto size = std::stoul(answer.substr(1));
+  EXPECT_GT(size, 60000U);
+  EXPECT_LT(size, 70000U);
+}
+
 TEST_F(ListenerTest, IdleConnectionsGiveTheirPlaceToNewcomers) {
   ListenerOptions options;
   options.max_connections = 10;
@@ -284,11 +349,37 @@ TEST_F(ListenerTest, WhoShowsNoTokenIsNotKept) {
       Becomes([](const ListenerCounts& counts) { return counts.refused_token == 4 && counts.open == 0; }));
   Client right(Port());
   EXPECT_EQ(right.Ask("AUTH right"), "+OK\r\n");
-  EXPECT_EQ(right.Ask("SENTINEL failover shop"), "+done: shop\r\n");
+  EXPECT_EQ(right.Ask("SENTINEL failover shop"), "+done: shop by ops\r\n");
   const auto audit = OnThread([this] { return audit_; });
   ASSERT_EQ(audit.size(), 1U);
   EXPECT_EQ(audit[0].find("audit: token ops, from 127.0.0.1:"), 0U) << audit[0];
   EXPECT_NE(audit[0].find("SENTINEL failover shop: 200 after"), std::string::npos) << audit[0];
+}
+
+TEST_F(ListenerTest, StrangersThatAskDoNotPushOutWhoHasShownAToken) {
+  ListenerOptions options;
+  options.max_connections = 5;
+  options.anonymous.reset();
+  options.admission = [](std::string_view token) -> std::optional<http::Caller> {
+    if (token != "right") return std::nullopt;
+    return http::Caller{"app", http::AccessRole::kView};
+  };
+  ASSERT_NO_FATAL_FAILURE(Start(options));
+  Client early(Port());
+  ASSERT_EQ(early.Ask("AUTH right"), "+OK\r\n");
+  std::vector<std::unique_ptr<Client>> strangers;
+  for (int i = 0; i < 4; ++i) {
+    strangers.push_back(std::make_unique<Client>(Port()));
+    EXPECT_EQ(strangers.back()->Ask("PING").substr(0, 7), "-NOAUTH");
+  }
+  std::string answer;
+  EXPECT_TRUE(test::Eventually(kPatience, [&] {
+    for (auto& each : strangers) each->Ask("PING");
+    Client late(Port());
+    answer = late.Ask("AUTH right");
+    return answer == "+OK\r\n";
+  })) << answer;
+  EXPECT_EQ(early.Ask("PING"), "+PONG\r\n");
 }
 
 TEST_F(ListenerTest, SilenceIsEndedAfterALongWhile) {
@@ -309,7 +400,7 @@ TEST_F(ListenerTest, PortThatIsTakenIsAnErrorWithItsName) {
   options.port = Port();
   Listener second(
       context_.get_executor(), options, [] { return Knowledge(); },
-      [](std::string) -> asio::awaitable<Reply> { co_return Reply::Ok(); });
+      [](std::string, std::string) -> asio::awaitable<Reply> { co_return Reply::Ok(); });
   const auto started = second.Start();
   ASSERT_FALSE(started);
   EXPECT_NE(started.error().Message().find("127.0.0.1:" + std::to_string(Port())), std::string::npos);

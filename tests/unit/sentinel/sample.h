@@ -21,6 +21,7 @@ struct SampleNode {
   std::string place = "replica";  // empty: not known
   bool connected = true;
   bool reported = true;
+  bool heard = true;  // its agent was, by whoever gives the status
 };
 
 struct SampleGroup {
@@ -30,6 +31,7 @@ struct SampleGroup {
   std::string busy;
   std::vector<SampleNode> nodes;
   boost::json::array findings;
+  std::string no_failover;  // the code; empty: it would be replaced
 };
 
 inline SampleGroup Calm() {
@@ -38,11 +40,24 @@ inline SampleGroup Calm() {
   return group;
 }
 
+// A node of which whoever has just begun to lead knows no more than its name.
+inline SampleNode NotHeard(const std::string& name) {
+  return {name, 0, Role::kUnknown, "", false, false, false};
+}
+
+// As whoever has just begun to lead tells of it.
+inline SampleGroup NobodyHeard() {
+  SampleGroup group;
+  group.nodes = {NotHeard("n1"), NotHeard("n2"), NotHeard("n3")};
+  return group;
+}
+
 inline boost::json::value StatusOf(const SampleGroup& group) {
   boost::json::array nodes;
   for (const SampleNode& each : group.nodes) {
     boost::json::object node{{"node", each.name}, {"connected", each.connected}};
     if (!each.place.empty()) node["place"] = each.place;
+    if (each.heard) node["silent_ms"] = 40;
     if (each.reported) {
       Report report;
       report.node = each.name;
@@ -51,14 +66,17 @@ inline boost::json::value StatusOf(const SampleGroup& group) {
       report.process = ProcessState::kUp;
       report.role = each.role;
       report.last = Sequence(100);
-      node["silent_ms"] = 40;
       node["report"] = ToJson(report);
     }
     nodes.push_back(std::move(node));
   }
-  return {{"group", group.name},      {"managed", group.managed}, {"epoch", 3},
-          {"master", group.master},   {"busy", group.busy},       {"findings", group.findings},
-          {"nodes", std::move(nodes)}};
+  boost::json::object status{
+      {"group", group.name},      {"managed", group.managed}, {"epoch", 3},
+      {"master", group.master},   {"busy", group.busy},       {"findings", group.findings},
+      {"nodes", std::move(nodes)}};
+  if (!group.no_failover.empty())
+    status["no_failover"] = {{"code", group.no_failover}, {"sentence", "why: " + group.no_failover}};
+  return status;
 }
 
 inline View ViewOf(const std::vector<SampleGroup>& groups, std::int64_t now_ms = 1000,
@@ -67,6 +85,7 @@ inline View ViewOf(const std::vector<SampleGroup>& groups, std::int64_t now_ms =
   for (const SampleGroup& group : groups) list.push_back(StatusOf(group));
   auto view = ReadStatus(boost::json::object{{"groups", std::move(list)}}, now_ms);
   EXPECT_TRUE(view) << view.error().Message();
+  AwaitReports(before, &*view);
   CarryOver(before, &*view);
   return *view;
 }

@@ -60,6 +60,12 @@ TEST_F(SessionTest, NothingIsAnsweredWithoutATokenWhereOneIsNeeded) {
   EXPECT_EQ(Text(*closed_, {"PING"}), "+PONG\r\n");
 }
 
+TEST_F(SessionTest, IdIsToldWithoutAToken) {
+  const std::string id = "$40\r\n" + std::string(40, 'a') + "\r\n";
+  EXPECT_EQ(Text(*closed_, {"SENTINEL", "MYID"}), id);
+  EXPECT_EQ(Text(*closed_, {"SENTINEL", "myid", "x"}), "-NOAUTH Authentication required.\r\n");
+}
+
 TEST_F(SessionTest, ConnectionIsClosedAtTheThirdWrongToken) {
   EXPECT_FALSE(Ask(*closed_, {"AUTH", "guess"}).close);
   EXPECT_FALSE(Ask(*closed_, {"AUTH", "ops", "reading"}).close);

@@ -110,6 +110,85 @@ TEST(ViewTest, TimesAreKeptWhileNothingChanges) {
   EXPECT_EQ(second.groups.at("shop").nodes.at("n3").role_since, 1000);
 }
 
+TEST(ViewTest, NothingIsKnownOfAGroupWhoseMasterWasNotHeardYetAndThenThatItIsDown) {
+  View view = ViewOf({NobodyHeard()}, 1000);
+  EXPECT_TRUE(view.unknown.contains("shop"));
+  EXPECT_FALSE(view.groups.contains("shop"));
+  for (std::int64_t now = 1100; now < 1000 + kFreshMs; now += 100) {
+    const View before = view;
+    view = ViewOf({NobodyHeard()}, now, &before);
+    ASSERT_TRUE(view.unknown.contains("shop")) << now;
+  }
+  const View before = view;
+  view = ViewOf({NobodyHeard()}, 1000 + kFreshMs, &before);
+  EXPECT_TRUE(view.unknown.empty());
+  EXPECT_EQ(UsableMaster(view), "");
+}
+
+TEST(ViewTest, OnlyTheGroupOfWhichNothingIsKnownIsUnknown) {
+  SampleGroup cart = NobodyHeard();
+  cart.name = "cart";
+  const View before = ViewOf({Calm()});
+  const View view = ViewOf({Calm(), cart}, 1100, &before);
+  EXPECT_EQ(UsableMaster(view), "n1");
+  EXPECT_EQ(view.unknown.at("cart").since_ms, 1100);
+}
+
+TEST(ViewTest, WhatWasKnownOfAGroupStandsUntilItIsHeardButNotForLong) {
+  View view = ViewOf({Calm()}, 1000);
+  for (std::int64_t now = 1100; now <= 1000 + kFreshMs; now += 100) {
+    const View before = view;
+    view = ViewOf({NobodyHeard()}, now, &before);
+    ASSERT_EQ(UsableMaster(view), "n1") << now;
+    ASSERT_TRUE(view.groups.at("shop").nodes.at("n2").usable) << now;
+  }
+  for (std::int64_t now = 1100 + kFreshMs; now < 1100 + 2 * kFreshMs; now += 100) {
+    const View before = view;
+    view = ViewOf({NobodyHeard()}, now, &before);
+    ASSERT_TRUE(!view.groups.contains("shop") || UsableMaster(view).empty()) << now;
+  }
+  EXPECT_EQ(UsableMaster(view), "");
+}
+
+TEST(ViewTest, MasterThatWasReplacedMeanwhileDoesNotStand) {
+  const View before = ViewOf({Calm()});
+  SampleGroup group = NobodyHeard();
+  group.master = "n2";
+  EXPECT_EQ(UsableMaster(ViewOf({group}, 1100, &before)), "");
+}
+
+TEST(ViewTest, ReplicaThatWasNotHeardYetIsWhatItWasButNotForLong) {
+  View view = ViewOf({Calm()}, 1000);
+  SampleGroup group = Calm();
+  group.nodes[1] = NotHeard("n2");
+  for (std::int64_t now = 1100; now <= 1000 + kFreshMs; now += 100) {
+    const View before = view;
+    view = ViewOf({group}, now, &before);
+    ASSERT_TRUE(view.groups.at("shop").nodes.at("n2").usable) << now;
+  }
+  const View before = view;
+  view = ViewOf({group}, 1100 + kFreshMs, &before);
+  EXPECT_FALSE(view.groups.at("shop").nodes.at("n2").usable);
+  EXPECT_EQ(view.groups.at("shop").nodes.at("n2").endpoint.port, 7002);
+}
+
+TEST(ViewTest, OldMasterThatWasNotHeardYetIsNoReplica) {
+  const View before = ViewOf({Calm()});
+  SampleGroup group = Calm();
+  group.master = "n2";
+  group.nodes[0] = NotHeard("n1");
+  group.nodes[1] = {"n2", 7002, Role::kMaster, "master"};
+  const View view = ViewOf({group}, 1100, &before);
+  EXPECT_EQ(UsableMaster(view), "n2");
+  EXPECT_FALSE(view.groups.at("shop").nodes.at("n1").usable);
+}
+
+TEST(ViewTest, WhoLooksForItsGroupsSaysNothingOfThem) {
+  const auto view = ReadStatus(boost::json::parse(R"({"groups": [], "notes": [], "discovering": true})"), 0);
+  ASSERT_FALSE(view);
+  EXPECT_EQ(view.error().Code(), ErrorCode::kUnavailable);
+}
+
 TEST(ViewTest, WhatIsNoStatusIsAnError) {
   for (const char* text :
        {"3", "{}", R"({"groups": 3})", R"({"groups": [{}]})", R"({"groups": [{"group": "a"}]})",
