@@ -319,8 +319,10 @@ SentinelConfig ReadSentinel(ConfigReader& reader, const ConfigOverrides& overrid
                "That waits for one subscriber, who is disconnected beyond it; `16Ki` to `64Mi`.");
   if (config.max_output < 16 * 1024 || config.max_output > 64 * 1024 * 1024)
     reader.Refuse("maxOutput", "maxOutput: expected 16Ki to 64Mi");
-  reader.Duration("requestTimeout", kSecond, kHour, config.request_timeout_ms,
-                  "From a request's first byte to its last, and until a reply is taken.");
+  reader.Duration(
+      "requestTimeout", kSecond, kHour, config.request_timeout_ms,
+      "From a request's first byte to its last; and who takes less than 64 KiB of what waits for it in "
+      "that time is disconnected.");
   reader.Duration("idleTimeout", kSecond, kDay, config.idle_timeout_ms,
                   "Without a request; subscribers may be silent for ever.");
   if (!http::IsLoopback(config.host) && !has_token && !config.without_token) {
