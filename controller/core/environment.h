@@ -100,7 +100,7 @@ class Environment {
   virtual void CarryOutReplay(ReplayOrder order, Done<Result<ReplaySummary>> done) = 0;
 
   // The controller's own way to a server: what is it; and hold it as the slave of `relay`. kUnavailable:
-  // nobody listens there.
+  // nobody listens there. kUnknown: it lives, and that is all that can be seen of it.
   virtual void Probe(const Endpoint& server, Done<Result<Role>> done) = 0;
   // The same question, put by the agent of `node` to the server that its relay follows. An Error if that is
   // not `server`.

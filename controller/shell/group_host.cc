@@ -73,6 +73,23 @@ node::ClientOptions ClientTo(const Endpoint& server, const HostContext& context)
   return options;
 }
 
+// 1. A master's agent dies, and its gate with it: the server goes on taking writes, and nobody gets through
+// to it. 2. Taken for lost, it would be replaced, and there would be two. So where the way is a gate, and it
+// is shut, it is looked whether a server lives at the address that clients go to.
+Result<Role> RoleOf(const node::ClientOptions& options, const Endpoint& server) {
+  auto role = node::AskRole(options);
+  if (role || options.port == server.port) return role;
+  const ErrorCode code = role.error().Code();
+  if (code == ErrorCode::kConflict || code == ErrorCode::kInvalid)
+    return role;  // it is the server who says so
+  node::ClientOptions plain;
+  plain.host = server.host;
+  plain.port = server.port;
+  plain.timeout = options.timeout;
+  if (node::Lives(plain)) return Role::kUnknown;
+  return role;
+}
+
 Result<void> MakeSlave(const node::ClientOptions& options, const Endpoint& relay) {
   node::KvrocksClient client(options);
   auto set = client.SlaveOf(relay, kServerTimeout);
@@ -393,10 +410,10 @@ void GroupHost::CarryOutReplay(core::ReplayOrder order, Done<Result<core::Replay
 }
 
 void GroupHost::Probe(const Endpoint& server, Done<Result<Role>> done) {
-  asio::post(context_.pool,
-             [executor = context_.executor, options = ClientTo(server, context_), done = std::move(done)] {
-               asio::post(executor, [done, answer = node::AskRole(options)] { done(answer); });
-             });
+  asio::post(context_.pool, [executor = context_.executor, options = ClientTo(server, context_), server,
+                             done = std::move(done)] {
+    asio::post(executor, [done, answer = RoleOf(options, server)] { done(answer); });
+  });
 }
 
 void GroupHost::ProbeThrough(const std::string& node, const Endpoint& server, Done<Result<Role>> done) {

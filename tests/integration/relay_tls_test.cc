@@ -79,6 +79,25 @@ TEST_F(RelayTlsTest, FullSyncPassesThroughAGate) {
   EXPECT_TRUE(DifferingKeys("n1", "n2").empty());
 }
 
+TEST_F(RelayTlsTest, GateThatIsGoneWithItsAgentIsNoReasonForAFailoverWhileTheServerLives) {
+  ClusterOptions options = WithGates();
+  // Its clients reach it there, and the controller sees that it lives.
+  options.node_config_of = [](size_t node) {
+    return NodeConfig{{"bind", "127.0.0.1 127.0.0." + std::to_string(11 + node)}};
+  };
+  options.controller_config.replace(options.controller_config.find("automatic: false"), 16,
+                                    "automatic: true, blockAfter: 3100ms");
+  ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+  cluster().KillAgent("n1");
+  ASSERT_TRUE(cluster().WaitUntil([&] { return cluster().HasFinding("MasterOutOfSight"); }));
+  // Until long after its lease is over.
+  EXPECT_FALSE(cluster().WaitUntil([&] { return cluster().Master() != "n1"; }, seconds(5)));
+  RedisClient client = cluster().Client("n1");
+  EXPECT_TRUE(client("SET", "key", "value").IsOk());
+  cluster().KillNode("n1");
+  EXPECT_TRUE(cluster().WaitUntil([&] { return cluster().Master() != "n1"; }));
+}
+
 TEST_F(RelayTlsTest, CertificatesAreExchangedWithoutABrokenLink) {
   ASSERT_NO_FATAL_FAILURE(StartCluster(WithGates()));
   const auto ends = [](const std::string& use) {

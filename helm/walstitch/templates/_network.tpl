@@ -10,7 +10,7 @@ podSelector:
     {{- include "walstitch.selectorLabels" (dict "root" . "component" "controller") | nindent 4 }}
 {{- end -}}
 
-{{/* Where the nodes of a group, and the controller, reach its servers. Takes the dict of _agent.tpl. */}}
+{{/* Where the nodes of a group reach one another's servers. Takes the dict of _agent.tpl. */}}
 {{- define "walstitch.replicationPorts" -}}
 {{- if not .root.Values.replication.tlsOnly -}}
 - {port: {{ .port | default 6666 | int }}}
@@ -35,11 +35,16 @@ spec:
       walstitch.io/group: {{ $group.name }}
   policyTypes: [Ingress, Egress]
   ingress:
-    # One another, and the controller: replication, and the agents' API.
+    # One another: replication, and the agents' API.
     - from:
         - podSelector:
             matchLabels:
               walstitch.io/group: {{ $group.name }}
+      ports:
+        {{- include "walstitch.replicationPorts" . | trim | nindent 8 }}
+        - {port: 7667}
+    # The controller: the same, and whether the server lives where its clients go.
+    - from:
         {{- if .root.Values.controller.enabled }}
         - {{ include "walstitch.controllerPeer" .root | nindent 10 | trim }}
         {{- else }}
@@ -49,7 +54,13 @@ spec:
               app.kubernetes.io/component: controller
         {{- end }}
       ports:
-        {{- include "walstitch.replicationPorts" . | trim | nindent 8 }}
+        - {port: {{ $port }}}
+        {{- if $group.tls.enabled }}
+        - {port: 6667}
+        {{- end }}
+        {{- if .root.Values.replication.gates }}
+        - {port: 7668}
+        {{- end }}
         - {port: 7667}
     {{- with .root.Values.networkPolicy.monitors }}
     # Prometheus.
