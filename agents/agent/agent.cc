@@ -371,6 +371,7 @@ Result<void> Agent::Impl::Start() {
     gate_options.listen_host = config_.gate.host;
     gate_options.listen_port = config_.gate.port;
     gate_options.server = config_.kvrocks;
+    gate_options.client_name = config_.gate_client_name;
     gate_options.tls = [shown = *identity] { return shown->Context(); };
     gate_.emplace(executor_, std::move(gate_options));
     if (auto opened = gate_->Start(); !opened) return Fail(opened.error(), "gate");

@@ -201,6 +201,11 @@ asio::awaitable<Result<node::NodeFacts>> CommandRunner::Info(Deadline deadline) 
   co_return facts;
 }
 
+// Once more, when the node has a master again: who came back meanwhile would be refused for ever.
+asio::awaitable<void> CommandRunner::DropClientsOfAMaster() {
+  if (std::exchange(was_master_, false)) co_await DropClients();
+}
+
 asio::awaitable<void> CommandRunner::DropClients() {
   (void)co_await node_.DropClients(options_.call_timeout);
 }
@@ -445,8 +450,7 @@ CommandRunner::Step CommandRunner::Do(FollowAction action, Deadline deadline) {
   if (not_attached) co_return *not_attached;
   auto follows = co_await relay_.Follow(action, Left(deadline));
   if (!follows) co_return Failed(follows.error().Message() + "; the node is parked", facts->last);
-  if (was_master_) co_await DropClients();
-  was_master_ = false;
+  co_await DropClientsOfAMaster();
   auto after = co_await node_.Info(options_.call_timeout);
   co_return Done(after && after->last ? after->last : facts->last);
 }
@@ -689,6 +693,7 @@ CommandRunner::Step CommandRunner::Do(SpliceAction action, Deadline deadline) {
                          " was to be reached; it is parked",
                      last);
   }
+  co_await DropClientsOfAMaster();
   co_return Done(*met - 1);
 }
 
@@ -794,6 +799,7 @@ CommandRunner::Step CommandRunner::Do(FullSyncAction action, Deadline deadline) 
     if (begun.error().Code() == ErrorCode::kTimeout) co_return Unknown(why, facts->last);
     co_return Failed(why, facts->last);
   }
+  co_await DropClientsOfAMaster();
   co_return Done(facts->last);
 }
 

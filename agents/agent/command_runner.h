@@ -209,6 +209,7 @@ class CommandRunner {
   // there, for some have come back in between. An older server that knows no such command loses nothing by
   // it.
   boost::asio::awaitable<void> DropClients();
+  boost::asio::awaitable<void> DropClientsOfAMaster();
 
   // Makes the node the relay's replica, if it is not, and waits until it is attached.
   boost::asio::awaitable<std::optional<CommandResult>> Attach(node::NodeFacts facts, Deadline deadline);

@@ -71,6 +71,10 @@ void ReadGate(ConfigReader& reader, AgentConfig& config) {
   reader.RequiredText("keyFile", config.gate_tls.key, Rare("PEM: its private key."));
   reader.RequiredText("clientCaFile", config.gate_tls.authority,
                       Rare("PEM: the certificates that those of relays and controllers must come from."));
+  reader.Text(
+      "clientName", config.gate_client_name,
+      Rare("The name that those must be for. Without it any of theirs opens the gate: where that authority "
+           "also signs for others, give a name that only nodes and controllers have."));
   const http::TlsFiles& files = config.gate_tls;
   if (files.certificate.empty() || files.key.empty() || files.authority.empty()) return;
   if (auto loaded = http::TlsIdentity::Load(http::TlsEnd::kServer, files); !loaded)

@@ -25,6 +25,7 @@ struct AgentConfig {
   std::string relay_password;               // what the node's masterauth must be; empty: anything
   std::optional<http::TlsFiles> relay_tls;  // for a node with tls-replication
   Endpoint gate{"127.0.0.1", 0};  // where other nodes' relays reach the server by TLS; port 0: nowhere
+  std::string gate_client_name;   // that the certificates of those who come to it must be for; empty: any
   http::TlsFiles gate_tls;
   std::uint16_t upstream_port = 0;             // of the other nodes' hosts; 0: what they announce
   std::optional<http::TlsFiles> upstream_tls;  // towards the servers of the other nodes

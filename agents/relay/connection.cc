@@ -39,17 +39,25 @@ void NoticeDeadPeer(int socket) {
   (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-// False: it cannot be asked for.
-bool ExpectName(SSL* ssl, const std::string& name) {
+// Of the other side's certificate. False: it cannot be asked for.
+bool ExpectIn(SSL* ssl, const std::string& name) {
   X509_VERIFY_PARAM* verify = SSL_get0_param(ssl);
   boost::system::error_code no_address;
   asio::ip::make_address(name, no_address);
   if (!no_address) return X509_VERIFY_PARAM_set1_ip_asc(verify, name.c_str()) == 1;
   X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return X509_VERIFY_PARAM_set1_host(verify, name.c_str(), name.size()) == 1;
+}
+
+// The same, and the server is told. False: it cannot be asked for.
+bool ExpectName(SSL* ssl, const std::string& name) {
+  if (!ExpectIn(ssl, name)) return false;
+  boost::system::error_code no_address;
+  asio::ip::make_address(name, no_address);
+  if (!no_address) return true;
   // SSL_set_tlsext_host_name, without its cast.
   std::string mutable_name = name;
-  return X509_VERIFY_PARAM_set1_host(verify, name.c_str(), name.size()) == 1 &&
-         SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, mutable_name.data()) == 1;
+  return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, mutable_name.data()) == 1;
 }
 
 // What is wrong with the other side's certificate; empty: nothing.
@@ -139,12 +147,17 @@ asio::awaitable<Result<void>> Connection::StartTls(std::shared_ptr<asio::ssl::co
 
 asio::awaitable<Result<void>> Connection::AcceptTls(std::shared_ptr<asio::ssl::context> context,
                                                     Demand demand, std::string read,
-                                                    std::chrono::milliseconds timeout) {
+                                                    std::chrono::milliseconds timeout,
+                                                    std::string client_name) {
   const std::shared_ptr<Connection> self = shared_from_this();
   if (closed_) co_return Fail(ErrorCode::kUnavailable, "closed");
   tls_ = std::make_unique<Tls>(socket_, std::move(context));
-  if (demand == Demand::kCertificate) {
-    SSL_set_verify(tls_->stream.native_handle(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  SSL* ssl = tls_->stream.native_handle();
+  if (demand == Demand::kCertificate)
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  if (!client_name.empty() && !ExpectIn(ssl, client_name)) {
+    Close();
+    co_return Fail(ErrorCode::kUnavailable, "TLS: its name cannot be asked for");
   }
   Arm(&Connection::reading_, timeout);
   const asio::const_buffer begun = asio::buffer(read);

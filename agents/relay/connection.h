@@ -49,11 +49,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<Result<void>> StartTls(std::shared_ptr<boost::asio::ssl::context> context,
                                                 std::string name, std::chrono::milliseconds timeout);
   // The server's end. `read`: what was read already. Whatever certificate the other side shows must be good
-  // by the context; with kCertificate it must show one.
+  // by the context; with kCertificate it must show one, which is for `client_name` unless that is empty.
   enum class Demand { kNothing, kCertificate };
   boost::asio::awaitable<Result<void>> AcceptTls(std::shared_ptr<boost::asio::ssl::context> context,
                                                  Demand demand, std::string read,
-                                                 std::chrono::milliseconds timeout);
+                                                 std::chrono::milliseconds timeout,
+                                                 std::string client_name = {});
   boost::asio::awaitable<Result<std::size_t>> Read(boost::asio::mutable_buffer buffer,
                                                    std::chrono::milliseconds timeout);
   boost::asio::awaitable<Result<void>> Write(boost::asio::const_buffer bytes,

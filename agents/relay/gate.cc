@@ -120,8 +120,9 @@ class Gate::Impl : public std::enable_shared_from_this<Impl> {
 
   static asio::awaitable<void> Pass(std::shared_ptr<Impl> self, std::uint64_t number, Passage passage) {
     std::shared_ptr<asio::ssl::context> context = self->options_.tls();
-    const Result<void> greeted = co_await passage.outside->AcceptTls(
-        std::move(context), Connection::Demand::kCertificate, "", self->options_.handshake_timeout);
+    const Result<void> greeted =
+        co_await passage.outside->AcceptTls(std::move(context), Connection::Demand::kCertificate, "",
+                                            self->options_.handshake_timeout, self->options_.client_name);
     if (!greeted) {
       // One that was evicted is counted already.
       if (!self->stopped_ && self->passages_.contains(number))

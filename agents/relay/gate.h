@@ -26,6 +26,7 @@ struct GateOptions {
   std::uint16_t listen_port = 0;  // 0: a free port, see Port()
   Endpoint server;                // where connections are passed on to
   TlsContexts tls;                // with the authority that the relays' certificates must come from
+  std::string client_name;        // that they must be for; empty: any
   std::size_t max_connections = 256;
   std::chrono::milliseconds handshake_timeout{5000};
   std::chrono::milliseconds connect_timeout{3000};  // to the server

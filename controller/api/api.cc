@@ -108,7 +108,7 @@ std::string NameOf(const http::Caller& caller) { return ToPrintable(caller.name)
 
 // Whoever passes an order on says whose it is; its own name stands before that, for only that is proven.
 std::string AskedBy(const http::Caller& caller, const std::string& for_whom) {
-  const std::string name = NameOf(caller);
+  std::string name = NameOf(caller);
   if (for_whom.empty()) return name;
   return (name.empty() ? "" : name + " ") + "for " + ToPrintable(for_whom).substr(0, kMaxName);
 }

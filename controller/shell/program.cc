@@ -164,7 +164,7 @@ Result<void> Program::Impl::MakeController(std::unique_ptr<Store> store) {
     });
   }
   if (!config_.webhooks.empty()) {
-    auto webhooks = Webhooks::Open(executor_, config_.webhooks, config_.identity);
+    auto webhooks = Webhooks::Open(executor_, config_.webhooks, config_.identity, election_ != nullptr);
     if (!webhooks) return Fail(webhooks.error());
     if (auto follows = (*webhooks)->Follow(*store); !follows) return follows;
     webhooks_ = std::move(*webhooks);

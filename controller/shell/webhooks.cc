@@ -32,7 +32,7 @@ namespace {
 constexpr milliseconds kLook{200};
 constexpr milliseconds kSettleRetry{1000};
 // Decisions that are looked at to tell what an earlier run could not.
-constexpr std::size_t kToldAgain = 200;
+constexpr std::size_t kToldAgain = 1000;
 // Written, and not durable yet.
 constexpr std::size_t kMostUnsettled = 2000;
 constexpr std::uint64_t kMaxAnswerBytes = 1U << 20;
@@ -77,12 +77,12 @@ class Webhooks::Impl : public std::enable_shared_from_this<Webhooks::Impl> {
   Impl(asio::any_io_executor executor, std::string sender)
       : executor_(std::move(executor)), sender_(std::move(sender)), random_(std::random_device{}()) {}
 
-  Result<void> Add(WebhookConfig config) {
+  // Each attempt reads the files anew, so with `whatever_its_files` a bad one is only told of.
+  Result<void> Add(WebhookConfig config, bool whatever_its_files) {
     auto hook = std::make_unique<Hook>(executor_, std::move(config));
-    const std::string context = "webhook " + hook->config.name;
-    if (auto secrets = ReadSecrets(hook->config.secret_file); !secrets) return Fail(secrets.error(), context);
-    auto trusted = hook->config.ca_file.empty() ? hook->client.TrustSystem() : TrustFile(*hook);
-    if (!trusted) return Fail(trusted.error(), context);
+    auto good = Files(*hook);
+    if (!good && !whatever_its_files) return good;
+    if (!good) spdlog::error("{}; nothing is delivered there until that is mended", good.error().Message());
     hooks_.push_back(std::move(hook));
     return {};
   }
@@ -99,8 +99,15 @@ class Webhooks::Impl : public std::enable_shared_from_this<Webhooks::Impl> {
     const bool again = std::any_of(hooks_.begin(), hooks_.end(),
                                    [](const auto& hook) { return hook->config.tell_again_ms > 0; });
     if (!again) return {};
+    // 1. A leader dies. 2. The next one cannot read what was decided, or a receiver's file. 3. Did it lead
+    // nobody for that, no group would be failed over. So it is said, and that is all.
     auto records = store.ReadRecords("", "", kToldAgain);
-    if (!records) return Fail(records.error(), "webhooks");
+    if (!records) {
+      spdlog::error("webhooks: what was decided before is not told again: {}", records.error().Message());
+      return {};
+    }
+    if (records->size() == kToldAgain)
+      spdlog::warn("webhooks: of what was decided before, the last {} at most are told again", kToldAgain);
     for (const auto& hook : hooks_) {
       for (auto& notice : core::NoticesSince(*records, UnixMs(), hook->config.tell_again_ms))
         Put(*hook, notice);
@@ -149,6 +156,14 @@ class Webhooks::Impl : public std::enable_shared_from_this<Webhooks::Impl> {
     bool pumping = false;  // soon
     std::uint64_t dropped_before = 0;
   };
+
+  static Result<void> Files(Hook& hook) {
+    const std::string context = "webhook " + hook.config.name;
+    if (auto secrets = ReadSecrets(hook.config.secret_file); !secrets) return Fail(secrets.error(), context);
+    auto trusted = hook.config.ca_file.empty() ? hook.client.TrustSystem() : TrustFile(hook);
+    if (!trusted) return Fail(trusted.error(), context);
+    return {};
+  }
 
   static Result<void> TrustFile(Hook& hook) {
     auto pem = ReadConfigFile(hook.config.ca_file);
@@ -294,7 +309,8 @@ class Webhooks::Impl : public std::enable_shared_from_this<Webhooks::Impl> {
 
   // The path may be what lets a sender in: it stands in no log.
   static std::string WithoutTarget(const Hook& hook, std::string text) {
-    const std::string& target = hook.config.target;
+    // Errors name it without its query.
+    const std::string target = hook.config.target.substr(0, hook.config.target.find('?'));
     if (target == "/") return text;
     for (std::size_t at = 0; (at = text.find(target, at)) != std::string::npos;)
       text.replace(at, target.size(), "…");
@@ -333,10 +349,11 @@ class Webhooks::Impl : public std::enable_shared_from_this<Webhooks::Impl> {
 };
 
 Result<std::unique_ptr<Webhooks>> Webhooks::Open(asio::any_io_executor executor,
-                                                 std::vector<WebhookConfig> hooks, std::string sender) {
+                                                 std::vector<WebhookConfig> hooks, std::string sender,
+                                                 bool whatever_their_files) {
   auto impl = std::make_shared<Impl>(std::move(executor), std::move(sender));
   for (WebhookConfig& hook : hooks) {
-    if (auto added = impl->Add(std::move(hook)); !added)
+    if (auto added = impl->Add(std::move(hook), whatever_their_files); !added)
       return Fail(ErrorCode::kInvalid, added.error().Message());
   }
   return std::unique_ptr<Webhooks>(new Webhooks(std::move(impl)));

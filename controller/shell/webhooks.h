@@ -30,9 +30,11 @@ struct WebhookCounts : core::DeliveryCounts {
 class Webhooks {
  public:
   // Reads every hook's secret and certificates once, to find what is wrong before anything happens: kInvalid.
-  // They are read again for each attempt. `sender`: this controller's own name; may be empty.
+  // They are read again for each attempt, so with `whatever_their_files` what is wrong is only told of:
+  // whoever takes over must not be stopped by it. `sender`: this controller's own name; may be empty.
   static Result<std::unique_ptr<Webhooks>> Open(boost::asio::any_io_executor executor,
-                                                std::vector<WebhookConfig> hooks, std::string sender);
+                                                std::vector<WebhookConfig> hooks, std::string sender,
+                                                bool whatever_their_files = false);
   ~Webhooks();
   Webhooks(const Webhooks&) = delete;
   Webhooks& operator=(const Webhooks&) = delete;

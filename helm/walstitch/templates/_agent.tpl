@@ -68,6 +68,7 @@ gate:
   certificateFile: /etc/walstitch/tls/tls.crt
   keyFile: /etc/walstitch/tls/tls.key
   clientCaFile: /etc/walstitch/tls/ca.crt
+  clientName: {{ .root.Values.api.tls.serverName }}
 {{- end }}
 {{- if .root.Values.replication.tls }}
 upstreamTls:

@@ -370,6 +370,22 @@ TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItFollowsThe
   EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 0);
 }
 
+TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItIsCopiedAnew) {
+  RunnerOptions options;
+  options.relay = kRelay;
+  options.poll_interval = options.refused_interval = milliseconds(1);
+  options.settle_time = milliseconds(100);
+  CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
+  MakeMaster();
+  ASSERT_EQ(RunOn(runner, ParkAction{}).outcome, Outcome::kDone);
+  world_.asked.clear();
+  FullSyncAction copy;
+  copy.upstream = {"10.0.0.2", 6666};
+  CommandResult result = RunOn(runner, copy);
+  EXPECT_EQ(result.outcome, Outcome::kDone) << result.error;
+  EXPECT_EQ(std::count(world_.asked.begin(), world_.asked.end(), "drop clients"), 1);
+}
+
 TEST_F(CommandRunnerTest, ParkOutlivesAConnectionThatIsDroppedWithTheClients) {
   MakeMaster();
   world_.on_info = [first = true](World& world) mutable {

@@ -44,7 +44,7 @@ class WebhooksTest : public testing::Test {
     WebhookConfig hook;
     hook.name = "pager";
     hook.origin = {tls, "127.0.0.1", std::to_string(receiver.Port())};
-    hook.target = "/hooks/token-in-the-path";
+    hook.target = "/hooks/token-in-the-path?thread=1";
     hook.secret_file = SecretFile();
     if (tls) hook.ca_file = CaFile();
     hook.timeout_ms = 500;
@@ -92,7 +92,7 @@ TEST_F(WebhooksTest, DecisionAndOutcomeAreToldInOrderAndSigned) {
   const auto received = receiver.Received();
   ASSERT_EQ(received.size(), 2U);
   EXPECT_EQ(received[0].method, "POST");
-  EXPECT_EQ(received[0].target, "/hooks/token-in-the-path");
+  EXPECT_EQ(received[0].target, "/hooks/token-in-the-path?thread=1");
   EXPECT_EQ(received[0].fields.at("content-type"), "application/json");
   EXPECT_EQ(received[0].fields.at("walstitch-event"), "decision");
   EXPECT_EQ(received[0].fields.at("walstitch-delivery"), "001A/decision");
@@ -276,6 +276,20 @@ TEST_F(WebhooksTest, SecretThatIsMissingOrShortIsRefusedAtTheBeginning) {
   ASSERT_FALSE(opened);
   EXPECT_NE(opened.error().Message().find("too short"), std::string::npos);
   EXPECT_EQ(opened.error().Message().find("short\n"), std::string::npos);
+}
+
+TEST_F(WebhooksTest, WhoeverTakesOverIsNotStoppedByABadFileAndDeliversWhenItIsMended) {
+  test::WebhookReceiver receiver;
+  WebhookConfig hook = Hook(receiver);
+  const std::string good = SecretFile();
+  hook.secret_file = directory_.path() + "/late";
+  auto opened = Webhooks::Open(context_.get_executor(), {hook}, "", true);
+  ASSERT_TRUE(opened) << opened.error().Message();
+  ASSERT_TRUE((*opened)->Follow(*store_));
+  Write("001A", "shop");
+  ASSERT_TRUE(RunUntil([&] { return (*opened)->Counts()[0].failed > 0; }));
+  std::filesystem::copy_file(good, hook.secret_file);
+  EXPECT_TRUE(RunUntil([&] { return (*opened)->Counts()[0].sent > 0; }));
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ class GateTest : public RelayTest {
     options.server = server_.At();
     options.tls = Contexts(http::TlsEnd::kServer, "server");
     options.handshake_timeout = handshake_timeout_;
+    options.client_name = client_name_;
     Do([&] {
       gate_ = std::make_unique<Gate>(context_.get_executor(), options);
       EXPECT_TRUE(gate_->Start());
@@ -92,6 +93,7 @@ class GateTest : public RelayTest {
   const test::CertificateAuthority others_{"others"};
   Listener server_;
   std::chrono::milliseconds handshake_timeout_ = kPatience;
+  std::string client_name_;
   std::unique_ptr<Gate> gate_;
   Peer node_;
 };
@@ -115,6 +117,22 @@ TEST_F(GateTest, AForeignCertificateReachesNoServer) {
   EXPECT_FALSE(followed);
   EXPECT_TRUE(server_.NobodyFor(50ms));
   EXPECT_GE(Counts().Of(Refused::kTls), 1U);
+}
+
+TEST_F(GateTest, ACertificateOfTheAuthorityForAnotherNameReachesNoServer) {
+  WriteCertificate("client", nodes_.Issue("prometheus", {"DNS:prometheus.example.org"}));
+  client_name_ = "localhost";
+  OpenGate();
+  EXPECT_FALSE(FollowThrough("client", nullptr));
+  EXPECT_GE(Counts().Of(Refused::kTls), 1U);
+}
+
+TEST_F(GateTest, ACertificateForTheNameThatIsAskedForIsServed) {
+  client_name_ = "localhost";
+  OpenGate();
+  Peer link;
+  const Result<void> followed = FollowThrough("client", &link);
+  EXPECT_TRUE(followed) << followed.error().Message();
 }
 
 TEST_F(GateTest, WithoutACertificateNoServerIsReached) {
