@@ -375,8 +375,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
           [](const auto& left, const auto& right) { return left->Queued() < right->Queued(); });
       if (most == connections_.end() || (*most)->Queued() == 0) return;
       ++counts_.refused_slow;
-      const auto slow = *most;
-      slow->Close();
+      (*most)->Close();
     }
   }
 

@@ -281,14 +281,13 @@ TEST_F(WebhooksTest, SecretThatIsMissingOrShortIsRefusedAtTheBeginning) {
 TEST_F(WebhooksTest, WhoeverTakesOverIsNotStoppedByABadFileAndDeliversWhenItIsMended) {
   test::WebhookReceiver receiver;
   WebhookConfig hook = Hook(receiver);
-  const std::string good = SecretFile();
   hook.secret_file = directory_.path() + "/late";
   auto opened = Webhooks::Open(context_.get_executor(), {hook}, "", true);
   ASSERT_TRUE(opened) << opened.error().Message();
   ASSERT_TRUE((*opened)->Follow(*store_));
   Write("001A", "shop");
   ASSERT_TRUE(RunUntil([&] { return (*opened)->Counts()[0].failed > 0; }));
-  std::filesystem::copy_file(good, hook.secret_file);
+  test::WritePrivateFile(hook.secret_file, std::string(kSecret) + "\n");
   EXPECT_TRUE(RunUntil([&] { return (*opened)->Counts()[0].sent > 0; }));
 }
 
