@@ -27,16 +27,6 @@ std::string Seconds(std::int64_t ms) {
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
-// How long any node's promise to the old master still runs.
-std::int64_t PromisedLeft(const GroupSnapshot& snapshot) {
-  std::int64_t left = 0;
-  for (const auto& [name, view] : snapshot.nodes) {
-    const Report* report = view.Fresh();
-    if (report != nullptr) left = std::max(left, report->promised_left_ms.value_or(0));
-  }
-  return left;
-}
-
 // The operator's word, and other masters: whatever the matter with the master is.
 std::optional<GateAnswer> WhatStandsAgainst(const GroupSnapshot& snapshot, std::int64_t unix_ms) {
   const GroupState& state = snapshot.state;
@@ -68,6 +58,15 @@ std::optional<GateAnswer> WhatStandsAgainst(const GroupSnapshot& snapshot, std::
 }
 
 }  // namespace
+
+std::int64_t PromisedLeft(const GroupSnapshot& snapshot) {
+  std::int64_t left = 0;
+  for (const auto& [name, view] : snapshot.nodes) {
+    const Report* report = view.Fresh();
+    if (report != nullptr) left = std::max(left, report->promised_left_ms.value_or(0));
+  }
+  return left;
+}
 
 bool KnownFenced(const GroupSnapshot& snapshot) {
   const NodeView* master = snapshot.Find(snapshot.state.master);

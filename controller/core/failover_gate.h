@@ -69,6 +69,9 @@ struct NoFailover {
 std::optional<NoFailover> WhyNoFailover(const GroupSnapshot& snapshot, std::int64_t unix_ms,
                                         const std::string& store_problem, const CandidateRules& rules);
 
+// How long any node's promise to the master, that nobody is promoted, still runs; 0: there is none.
+std::int64_t PromisedLeft(const GroupSnapshot& snapshot);
+
 // The master is known to take no writes: its own agent says that its process is down, or that it is held; or,
 // of an agent that does not answer, its server was seen to be a replica.
 bool KnownFenced(const GroupSnapshot& snapshot);

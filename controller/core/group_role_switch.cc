@@ -1,6 +1,7 @@
 // Role switches: the first master of a new group, failover, switchover.
 #include <algorithm>
 
+#include "controller/core/failover_gate.h"
 #include "controller/core/group_runner.h"
 #include "controller/core/mutation.h"
 #include "controller/core/plan.h"
@@ -10,6 +11,9 @@
 namespace walstitch::core {
 
 namespace {
+
+// Beyond the time that a promise lasts, for its report to come.
+constexpr std::int64_t kPromiseMarginMs = 500;
 
 constexpr std::int64_t kCatchUpPollMs = 5;
 constexpr std::int64_t kPromoteRepeatMs = 200;
@@ -321,6 +325,20 @@ Task<OperatorAnswer> GroupRunner::OrderFailover(OperatorRequest request) {
   co_return co_await CarryOutPromotion(std::move(decision), request.deadline_ms);
 }
 
+// 1. The master heard nothing of the controller for a moment, and its peers promised it that nobody takes its
+// place. 2. It hears again, and the promises stand for some seconds yet. 3. It is parked, nobody can be
+// promoted before they are over, and the group has no master. So they are waited for while the master goes
+// on: none is made anew while it hears.
+Task<void> GroupRunner::PromisesEnd() {
+  const std::int64_t give_up = environment_.NowMs() + settings_.failover.lease.duration_ms + kPromiseMarginMs;
+  while (environment_.NowMs() < give_up) {
+    const std::int64_t left = PromisedLeft(Snapshot());
+    if (left <= 0) co_return;
+    co_await Sleep(std::min(left, give_up - environment_.NowMs()));
+    co_await RefreshAll();
+  }
+}
+
 Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
   co_await RejoinsEnd();
   auto guard = co_await mutex_.Lock();
@@ -328,6 +346,7 @@ Task<OperatorAnswer> GroupRunner::OrderSwitchover(OperatorRequest request) {
   if (!WriteUnclosed()) co_return Fail(ErrorCode::kUnavailable, store_problem_);
   if (auto other = WhyNotTheMasterAnyMore(request, state_)) co_return Fail(ErrorCode::kConflict, *other);
   co_await RefreshAll();
+  co_await PromisesEnd();
   Decision decision = NewDecision(DecisionKind::kSwitchover, NextEpoch());
   decision.survivor = state_.master;
   decision.finding =

@@ -270,6 +270,7 @@ class GroupRunner {
   // Waits, for a while, until no rejoin is being decided or carried out: an order that needs every node in
   // service is not refused for one that is just coming.
   Task<void> RejoinsEnd();
+  Task<void> PromisesEnd();
   Task<void> ParkFirst(std::string name, std::string finding);
   // A decision that ends with its node as it was, to be decided on anew.
   Task<void> CarryOutBefore(std::string name, Decision decision, std::string done);
