@@ -230,10 +230,13 @@ void ConfigReader::SecretFile(std::string_view file_key, std::string_view in_cle
   RefuseInClear(in_clear, file_key);
   std::string file;
   Text(file_key, file, words);
-  if (file.empty()) return;
-  auto secret = ReadSecretFile(file);
-  if (!secret) return Refuse(file_key, secret.error().Message());
-  field = *secret;
+  if (!file.empty()) Content(file_key, file, field);
+}
+
+void ConfigReader::Content(std::string_view file_key, const std::string& file, std::string& field) {
+  auto content = ReadSecretFile(file);
+  if (!content) return Refuse(file_key, content.error().Message());
+  field = *content;
 }
 
 void ConfigReader::RefuseInClear(std::string_view in_clear, std::string_view file_key) {
@@ -260,9 +263,7 @@ void ConfigReader::TextOrFile(std::string_view key, std::string_view file_key, s
   if (!field.empty()) {
     return Refuse(file_key, "give " + std::string(key) + " or " + std::string(file_key) + ", not both");
   }
-  auto secret = ReadSecretFile(file);
-  if (!secret) return Refuse(file_key, secret.error().Message());
-  field = *secret;
+  Content(file_key, file, field);
 }
 
 bool ConfigReader::Section(std::string_view key, const KeyWords& words, const Part& read) {

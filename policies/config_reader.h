@@ -89,6 +89,8 @@ class ConfigReader {
  private:
   ConfigReader(const ConfigReader& outer, std::string_view key, const YamlNode& node);
   void Note(YamlMark mark, std::string_view what);
+  // What stands in the file that `file_key` names.
+  void Content(std::string_view file_key, const std::string& file, std::string& field);
   void Adopt(const Result<void>& result);
   [[nodiscard]] const YamlNode* Find(std::string_view key) const;
   // The key's value to be read, nullptr if there is none, as while describing.

@@ -748,9 +748,9 @@ void Agent::Impl::CommandsChanged() {
 }
 
 void Agent::Impl::Subscribe(const http::Request& request, std::shared_ptr<http::Stream> stream) {
-  // Segments, as the role that it needs goes by them.
-  if (stop_ || request.segments != std::vector<std::string>{"v1", "stream"})
-    return;  // letting go of it closes it
+  // By its route, as the role that it needs goes by that. Letting go of it closes it.
+  const http::RouteMatch match = http::FindRoute(Routes(), request.method, request.segments);
+  if (stop_ || !match.route || Routes()[*match.route].pattern != kStreamPath) return;
   stream->OnMessage([this](const std::string& text) { leases_->HandleMessage(text); });
   stream->Send(Dump(ToJson(CurrentReport())));
   streams_.push_back(std::move(stream));

@@ -1,30 +1,20 @@
 #include "agents/agent/config.h"
 
 #include "policies/config_reader.h"
+#include "policies/name.h"
 #include "policies/yaml_tree.h"
 
 namespace walstitch::agent {
 
 namespace {
 
-constexpr std::size_t kMaxName = 64;
 constexpr std::int64_t kMaxKeepMs = std::int64_t{10} * 366 * 24 * 3600 * 1000;
-
-bool ValidName(std::string_view name) {
-  if (name.empty() || name.size() > kMaxName) return false;
-  for (char c : name) {
-    bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                c == '_' || c == '.';
-    if (!good) return false;
-  }
-  return true;
-}
 
 constexpr const char* kNameRule = "expected a name of at most 64 letters, digits, '-', '_' and '.'";
 
 void ReadName(ConfigReader& reader, std::string_view key, std::string& field, const KeyWords& words) {
   reader.RequiredText(key, field, words);
-  if (!field.empty() && !ValidName(field)) reader.Refuse(key, kNameRule);
+  if (!field.empty() && !IsName(field)) reader.Refuse(key, kNameRule);
 }
 
 void ReadEndpoint(ConfigReader& reader, Endpoint& endpoint, const KeyWords& host, const KeyWords& port) {
@@ -183,7 +173,7 @@ AgentConfig ReadConfig(ConfigReader& reader, const ConfigOverrides& overrides) {
 
 Result<AgentConfig> ParseConfig(const std::string& path, std::string_view content,
                                 const ConfigOverrides& overrides) {
-  if (!overrides.node.empty() && !ValidName(overrides.node)) {
+  if (!overrides.node.empty() && !IsName(overrides.node)) {
     return Fail(ErrorCode::kInvalid, std::string("--node: ") + kNameRule);
   }
   auto tree = ParseYaml(path, content);

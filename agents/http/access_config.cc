@@ -4,21 +4,11 @@
 #include <set>
 #include <utility>
 
+#include "policies/name.h"
+
 namespace walstitch::http {
 
 namespace {
-
-constexpr std::size_t kMaxName = 64;
-
-bool IsName(std::string_view text) {
-  if (text.empty() || text.size() > kMaxName) return false;
-  for (char c : text) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '-' || c == '_' || c == '.';
-    if (!good) return false;
-  }
-  return true;
-}
 
 void CheckFile(ConfigReader& reader, std::string_view key, const std::string& file) {
   if (file.empty()) return;

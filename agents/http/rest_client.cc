@@ -1,6 +1,5 @@
 #include "agents/http/rest_client.h"
 
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -29,6 +28,7 @@
 
 #include "agents/http/connect.h"
 #include "agents/http/http_client.h"
+#include "agents/http/keep_alive.h"
 
 namespace walstitch::http {
 
@@ -51,17 +51,7 @@ using TlsContext = std::shared_ptr<asio::ssl::context>;
 
 // A peer whose machine went away without a word is noticed by the kernel after half a minute, also on a
 // stream that is silent by right.
-void NoticeDeadPeers(tcp::socket* socket) {
-  const int on = 1;
-  const int idle_seconds = 15;
-  const int interval_seconds = 5;
-  const int probes = 3;
-  const int file = socket->native_handle();
-  (void)::setsockopt(file, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  (void)::setsockopt(file, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
-  (void)::setsockopt(file, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
-  (void)::setsockopt(file, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
+constexpr KeepAlive kPeers{15, 5, 3};
 
 // One connection: TCP, with TLS on it where there is a context. Whoever waits in it holds it.
 class Connection {
@@ -390,7 +380,7 @@ class RestClient::Impl : public std::enable_shared_from_this<RestClient::Impl> {
     auto connected = co_await Connect(&connection->Tcp(), url, connect_by);
     if (!connected) co_return Fail(connected.error());
     if (self->stopped_) co_return Fail(ErrorCode::kUnavailable, stopped);
-    NoticeDeadPeers(&connection->Tcp().socket());
+    NoticeDeadPeer(connection->Tcp().socket().native_handle(), kPeers);
     const std::string wrong = co_await connection->Handshake(self->origin_.host);
     if (!wrong.empty()) {
       connection->Close();

@@ -1,9 +1,5 @@
 #include "agents/relay/connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -17,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "agents/http/keep_alive.h"
+
 namespace walstitch::relay {
 
 namespace asio = boost::asio;
@@ -28,16 +26,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // 1. A machine goes away without a word, and what it had asked through a gate is silent by right. 2. Its
 // connection is counted for ever among those that may be open. So the kernel asks after a while whether
 // somebody is there.
-void NoticeDeadPeer(int socket) {
-  const int on = 1;
-  const int idle_seconds = 60;
-  const int interval_seconds = 15;
-  const int probes = 4;
-  (void)::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
-  (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
-  (void)::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
+constexpr http::KeepAlive kAccepted{60, 15, 4};
 
 // Of the other side's certificate. False: it cannot be asked for.
 bool ExpectIn(SSL* ssl, const std::string& name) {
@@ -85,7 +74,7 @@ Connection::Connection(tcp::socket socket)
       writing_(socket_.get_executor()) {
   boost::system::error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
-  NoticeDeadPeer(socket_.native_handle());
+  http::NoticeDeadPeer(socket_.native_handle(), kAccepted);
 }
 
 Connection::~Connection() = default;

@@ -104,15 +104,20 @@ Result<std::string> ReadSecret(const std::string& path, std::string_view option)
   return secret;
 }
 
+// A secret that stands in a variable itself, and not the name of its file in NAME_FILE.
+Result<void> RefuseInEnvironment(const std::string& variable, const std::string& what) {
+  if (std::getenv(variable.c_str()) == nullptr) return {};
+  return Fail(ErrorCode::kInvalid, variable +
+                                       " is not read, as other programs may see an environment: put the " +
+                                       what + " in a file, and name that in " + variable + "_FILE");
+}
+
 // What the controller is shown, and by what it is known.
 Result<void> ReadCredentials(Parsed* parsed) {
   http::TokenSource token;
   token.file = parsed->token_file;
-  if (token.file.empty() && std::getenv("WALSTITCH_TOKEN") != nullptr) {
-    return Fail(
-        ErrorCode::kInvalid,
-        "WALSTITCH_TOKEN is not read, as other programs may see an environment: put the token in a file, "
-        "and name that in WALSTITCH_TOKEN_FILE");
+  if (token.file.empty()) {
+    if (auto none = RefuseInEnvironment("WALSTITCH_TOKEN", "token"); !none) return none;
   }
   auto shown = http::Credentials::Load(token, std::nullopt);
   if (!shown) return Fail(ErrorCode::kInvalid, "--token-file: " + shown.error().Message());
@@ -156,11 +161,8 @@ Result<void> Complete(Parsed* parsed) {
     auto password = ReadSecret(parsed->password_file, "--password-file");
     if (!password) return Fail(password.error());
     parsed->sources.password = *password;
-  } else if (std::getenv("WALSTITCH_NODE_PASSWORD") != nullptr) {
-    return Fail(ErrorCode::kInvalid,
-                "WALSTITCH_NODE_PASSWORD is not read, as other programs may see an environment: put the "
-                "password in a "
-                "file, and name that in WALSTITCH_NODE_PASSWORD_FILE");
+  } else if (auto none = RefuseInEnvironment("WALSTITCH_NODE_PASSWORD", "password"); !none) {
+    return none;
   }
   // `locate --server HOST:PORT 1003`: the only bare word is the sequence.
   SourceOptions& sources = parsed->sources;

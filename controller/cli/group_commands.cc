@@ -8,6 +8,7 @@
 #include "controller/cli/render_status.h"
 #include "controller/cli/text.h"
 #include "policies/model/json.h"
+#include "policies/name.h"
 
 namespace walstitch::cli {
 namespace {
@@ -59,10 +60,7 @@ ExitCode ShowRecord(const Console& console, const boost::json::object& answer) {
 // A name that every shell takes as one word, and as no option. The controller refuses others in its
 // configuration; but whoever answers in its place could send a command, and it would end up behind a prompt.
 bool IsPlainName(std::string_view name) {
-  return !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
+  return !name.empty() && name.front() != '-' && std::all_of(name.begin(), name.end(), IsNameCharacter);
 }
 
 std::string GroupTarget(const std::string& group) { return "/v1/groups/" + http::PercentEncode(group); }

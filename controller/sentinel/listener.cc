@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "agents/http/audit.h"
+#include "agents/http/keep_alive.h"
 #include "controller/sentinel/answers.h"
 #include "controller/sentinel/reading.h"
 #include "controller/sentinel/seats.h"
@@ -58,17 +59,7 @@ std::string TextOf(const tcp::endpoint& endpoint) {
 }
 
 // A machine that is gone says nothing: without this its subscription would stay for ever.
-void KeepAlive(tcp::socket& socket) {
-  error_code ignored;
-  socket.set_option(tcp::no_delay(true), ignored);
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  using Idle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
-  using Interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
-  using Count = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
-  socket.set_option(Idle(60), ignored);
-  socket.set_option(Interval(20), ignored);
-  socket.set_option(Count(3), ignored);
-}
+constexpr http::KeepAlive kClients{60, 20, 3};
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -338,7 +329,8 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
     session.local_address = TextOf(local_);
     if (options_.admission) session.admission = &options_.admission;
     session.anonymous = options_.anonymous;
-    KeepAlive(socket);
+    socket.set_option(tcp::no_delay(true), error);
+    http::NoticeDeadPeer(socket.native_handle(), kClients);
     auto connection = std::make_shared<Connection>(std::move(socket), remote.address().to_string(),
                                                    std::move(session), options_.limits, counts_, waiting_);
     connections_.insert(connection);

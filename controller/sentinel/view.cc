@@ -267,9 +267,7 @@ void CarryOver(const View* before, View* now) {
   for (const auto& [name, unknown] : before->unknown) {
     if (unknown.before) note(name, *unknown.before);
   }
-  std::erase_if(now->told_of_gone, [now](const auto& item) {
-    return now->groups.contains(item.first) || now->Find(item.first) != nullptr;
-  });
+  std::erase_if(now->told_of_gone, [now](const auto& item) { return now->Find(item.first) != nullptr; });
 }
 
 }  // namespace walstitch::sentinel

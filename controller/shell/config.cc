@@ -6,17 +6,11 @@
 
 #include "agents/http/http_client.h"
 #include "policies/config_reader.h"
+#include "policies/name.h"
 #include "policies/yaml_tree.h"
 
 namespace walstitch::shell {
 namespace {
-
-bool IsName(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
-}
 
 // Only ever compared and shown.
 bool IsZone(std::string_view text) {

@@ -67,9 +67,7 @@ class Program::Impl {
   }
 
   Controller* Leading() { return controller_.get(); }
-  [[nodiscard]] bool LeadsNow() const {
-    return controller_ && !Discovers() && (!election_ || election_->Leads());
-  }
+  [[nodiscard]] bool LeadsNow() const { return controller_ && !Discovers() && Elected(); }
   [[nodiscard]] bool Acts() const { return controller_ && Leads(); }
   [[nodiscard]] bool Discovers() const { return view_ && !discovered_; }
   [[nodiscard]] Standby StandsBy() const;
@@ -81,9 +79,9 @@ class Program::Impl {
  private:
   Result<void> OpenKubernetes();
   Result<void> MakeController(std::unique_ptr<Store> store);
-  [[nodiscard]] bool Leads() const {
-    return (!election_ || election_->Leads()) && (!pulse_ || pulse_->Beats());
-  }
+  // Where there are no others, it always is.
+  [[nodiscard]] bool Elected() const { return !election_ || election_->Leads(); }
+  [[nodiscard]] bool Leads() const { return Elected() && (!pulse_ || pulse_->Beats()); }
   asio::awaitable<void> TakeOver();
   void GroupsChanged();
   asio::awaitable<void> Tick();
@@ -296,7 +294,7 @@ void Program::Impl::Stop(std::function<void()> done) {
 }
 
 api::Front::Standby Program::Impl::StandsBy() const {
-  if (controller_ && Discovers() && (!election_ || election_->Leads()))
+  if (controller_ && Discovers() && Elected())
     return {"this controller looks for its groups, and has not been told of all of them yet", ""};
   if (!election_) return {"this controller is not ready yet", ""};
   if (election_->Leads()) {

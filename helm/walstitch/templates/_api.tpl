@@ -21,12 +21,12 @@ tls:
 
 {{/* Of whoever speaks to the API of an agent: agentTls, peerTls. */}}
 {{- define "walstitch.clientTls" -}}
+{{- if .Values.api.tls.clientCertificates -}}
+{{- include "walstitch.gateTls" . -}}
+{{- else -}}
 caFile: /etc/walstitch/tls/ca.crt
-{{- if .Values.api.tls.clientCertificates }}
-certificateFile: /etc/walstitch/tls/tls.crt
-keyFile: /etc/walstitch/tls/tls.key
-{{- end }}
 serverName: {{ .Values.api.tls.serverName }}
+{{- end -}}
 {{- end -}}
 
 {{/* Of whoever goes through the gates: upstreamTls, kvrocksTls. */}}

@@ -295,14 +295,17 @@ struct World : NodeControl,
 class CommandRunnerTest : public ::testing::Test {
  protected:
   CommandResult Run(Action action, milliseconds deadline = milliseconds(5000)) {
+    CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, QuickOptions());
+    return RunOn(runner, std::move(action), deadline);
+  }
+  RunnerOptions QuickOptions() const {
     RunnerOptions options;
     options.relay = kRelay;
     options.tls_only = tls_only_;
     options.poll_interval = milliseconds(1);
     options.settle_time = milliseconds(100);
     options.refused_interval = milliseconds(1);
-    CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
-    return RunOn(runner, std::move(action), deadline);
+    return options;
   }
   CommandResult RunOn(CommandRunner& runner, Action action, milliseconds deadline = milliseconds(5000)) {
     Command command;
@@ -353,11 +356,7 @@ TEST_F(CommandRunnerTest, ParkOfAMasterMakesItTheRelaysReplica) {
 }
 
 TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItFollowsTheNewOne) {
-  RunnerOptions options;
-  options.relay = kRelay;
-  options.poll_interval = options.refused_interval = milliseconds(1);
-  options.settle_time = milliseconds(100);
-  CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
+  CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, QuickOptions());
   MakeMaster();
   ASSERT_EQ(RunOn(runner, ParkAction{}).outcome, Outcome::kDone);
   world_.asked.clear();
@@ -371,11 +370,7 @@ TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItFollowsThe
 }
 
 TEST_F(CommandRunnerTest, ClientsOfAnOldMasterAreDroppedOnceMoreWhenItIsCopiedAnew) {
-  RunnerOptions options;
-  options.relay = kRelay;
-  options.poll_interval = options.refused_interval = milliseconds(1);
-  options.settle_time = milliseconds(100);
-  CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, options);
+  CommandRunner runner(world_, world_, world_, world_, world_, world_, world_, world_, QuickOptions());
   MakeMaster();
   ASSERT_EQ(RunOn(runner, ParkAction{}).outcome, Outcome::kDone);
   world_.asked.clear();

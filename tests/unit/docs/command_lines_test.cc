@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <regex>
 #include <sstream>
@@ -14,21 +13,12 @@
 #include <vector>
 
 #include "controller/cli/app.h"
+#include "tests/unit/docs/page_files.h"
 
 namespace walstitch {
 namespace {
 
 namespace fs = std::filesystem;
-
-const fs::path kRoot = WALSTITCH_SOURCE_DIR;
-
-std::string Slurp(const fs::path& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // As a shell cuts a line: at blanks that no quotes enclose. What does not belong to the command any more,
 // from a comment, a pipe or a redirection on, is left out.

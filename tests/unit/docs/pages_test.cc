@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
@@ -14,21 +13,12 @@
 
 #include "controller/core/finding.h"
 #include "policies/model/reason_codes.h"
+#include "tests/unit/docs/page_files.h"
 
 namespace walstitch {
 namespace {
 
 namespace fs = std::filesystem;
-
-const fs::path kRoot = WALSTITCH_SOURCE_DIR;
-
-std::string Slurp(const fs::path& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::vector<std::string> LinesOf(const fs::path& path) {
   std::vector<std::string> lines;

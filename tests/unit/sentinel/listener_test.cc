@@ -227,17 +227,20 @@ TEST_F(ListenerTest, SubscriberThatDoesNotReadIsDisconnected) {
   }));
 }
 
+// Until the connection is closed.
+void AskWithoutEnd(Client& client) {
+  std::string bytes;
+  for (int i = 0; i < 1000; ++i) bytes += "INFO\r\n";
+  while (client.Send(bytes)) {
+  }
+}
+
 TEST_F(ListenerTest, ClientThatSendsAndNeverReadsIsHeldBackAndThenGivenUp) {
   ListenerOptions options;
   options.request_timeout = milliseconds(500);
   ASSERT_NO_FATAL_FAILURE(Start(options));
   Client greedy(Port());
-  std::string bytes;
-  for (int i = 0; i < 1000; ++i) bytes += "INFO\r\n";
-  std::thread sender([&] {
-    while (greedy.Send(bytes)) {
-    }
-  });
+  std::thread sender([&] { AskWithoutEnd(greedy); });
   EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.refused_slow == 1; }));
   sender.join();
   EXPECT_TRUE(Becomes([](const ListenerCounts& counts) { return counts.open == 0; }));
@@ -248,13 +251,8 @@ TEST_F(ListenerTest, ClientThatReadsAFewBytesNowAndThenIsGivenUpToo) {
   options.request_timeout = milliseconds(500);
   ASSERT_NO_FATAL_FAILURE(Start(options));
   Client greedy(Port());
-  std::string bytes;
-  for (int i = 0; i < 1000; ++i) bytes += "INFO\r\n";
   std::atomic<bool> stop = false;
-  std::thread sender([&] {
-    while (greedy.Send(bytes)) {
-    }
-  });
+  std::thread sender([&] { AskWithoutEnd(greedy); });
   std::thread reader([&] {
     while (!stop && greedy.Read(7)) std::this_thread::sleep_for(milliseconds(10));
   });
