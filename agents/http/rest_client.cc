@@ -34,7 +34,6 @@ namespace walstitch::http {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::steady_clock;
 
